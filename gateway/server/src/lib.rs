@@ -1,1 +1,3 @@
+//! The gateway as a library, in the order an application travels.
 
+pub mod store;

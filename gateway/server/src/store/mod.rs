@@ -1,0 +1,184 @@
+//! The store: where the truth is. Reading path: `intake` before this file, `dispatch` after it.
+//!
+//! One trait in use-case verbs, one transaction each. Everything personal is sealed below this line and plain above it.
+//! A returned `Ok` means synced to disk. The store knows nothing of HTTP, queues, vendors or retry policy; it checks that
+//! moves are legal and leases are held, and refuses what is not.
+//!
+//! The contract is the suite beside it, run against every backend.
+
+pub mod intake;
+pub mod setup;
+pub mod trace;
+pub mod work;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use causeway_core::connector::File;
+use causeway_core::delivery::State;
+use causeway_core::ids::{AccountId, DeliveryId, KeyId, SubmissionId, TenantId};
+use causeway_core::pii::Secret;
+use causeway_core::posting::Form;
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+
+use intake::{Accepted, ApplicationView, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery};
+use setup::{AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, Sync, SyncReport, Tenant};
+use trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
+use work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, WorkItem};
+
+/// Why the store did not do it. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot make anything durable now: disk full, locked too long, down. Come back later.
+    #[error("the store cannot write now: {0}")]
+    Unavailable(&'static str),
+    /// It exists already, under this name.
+    #[error("there is already a {0} of this name")]
+    Exists(&'static str),
+    /// It does not exist, or is another tenant's.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The lease was lost: somebody else may be working on it.
+    #[error("the lease was lost")]
+    Fenced,
+    /// The table of legal moves forbids it.
+    #[error("a delivery cannot go from {from} to {to}")]
+    IllegalMove {
+        /// Where it stands.
+        from: State,
+        /// Where it was to go.
+        to: State,
+    },
+    /// What is stored does not read back: wrong key, tampering or a bug.
+    #[error("the stored {0} cannot be read back")]
+    Corrupt(&'static str),
+    /// A bug or an unexpected engine error; the text names no data.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+/// What every verb returns.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// See the module's documentation.
+#[async_trait]
+pub trait Store: Send + std::marker::Sync {
+    // --- setting up -------------------------------------------------------------------------------------------------
+
+    /// Makes a tenant with keys of its own.
+    async fn create_tenant(&self, tenant: NewTenant) -> Result<Tenant>;
+    /// Every tenant.
+    async fn tenants(&self) -> Result<Vec<Tenant>>;
+    /// Adds an account with its sealed credentials.
+    async fn add_account(&self, account: NewAccount) -> Result<AccountRecord>;
+    /// Replaces settings, policies and, where given, credentials.
+    async fn update_account(&self, account: AccountRecord, credentials: Option<BTreeMap<String, Secret>>)
+    -> Result<()>;
+    /// The accounts of one tenant, or of all.
+    async fn accounts(&self, tenant: Option<TenantId>) -> Result<Vec<AccountRecord>>;
+    /// One account.
+    async fn account(&self, id: AccountId) -> Result<AccountRecord>;
+    /// An account's secrets, for egress only.
+    async fn credentials(&self, id: AccountId) -> Result<BTreeMap<String, Secret>>;
+    /// Pauses the account: its queued and waiting deliveries become held(account_paused), in one case for the account.
+    /// Returns how many. In-flight ones are held when they settle.
+    async fn pause_account(&self, id: AccountId, reason: Reason, actor: &str, now: Timestamp) -> Result<u64>;
+    /// Resumes it: what its pause held is queued again. Returns how many.
+    async fn resume_account(&self, id: AccountId, actor: &str, now: Timestamp) -> Result<u64>;
+    /// Makes an API key; only its hash is stored.
+    async fn create_key(&self, key: NewKey) -> Result<KeyRecord>;
+    /// A tenant's keys.
+    async fn keys(&self, tenant: TenantId) -> Result<Vec<KeyRecord>>;
+    /// The living key of this SHA-256, if there is one.
+    async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<KeyRecord>>;
+    /// Revokes a key at once.
+    async fn revoke_key(&self, tenant: TenantId, key: KeyId, actor: &str, now: Timestamp) -> Result<()>;
+
+    // --- postings ---------------------------------------------------------------------------------------------------
+
+    /// Takes over one sync of an account's postings, atomically: readers see the old or the new. Only a complete sync
+    /// closes postings it no longer lists. Deliveries held as `posting_unknown` for postings it lists are returned to
+    /// their intake as [`Store::awaiting`].
+    async fn apply_sync(&self, sync: Sync) -> Result<SyncReport>;
+    /// Keeps a posting's form; a new digest is a new version, old versions stay while anything refers to them.
+    async fn put_form(&self, account: AccountId, form: &Form, now: Timestamp) -> Result<()>;
+    /// Postings of the account, live and closed.
+    async fn postings(&self, account: AccountId) -> Result<Vec<setup::PostingRecord>>;
+    /// What intake needs to know about a posting, by the id a site applies to.
+    async fn posting_view(&self, tenant: TenantId, posting_id: &str) -> Result<PostingView>;
+    /// Grows whenever accounts, keys, postings or forms change; what was read before may be stale then.
+    fn generation(&self) -> u64;
+
+    // --- intake -----------------------------------------------------------------------------------------------------
+
+    /// One synced transaction: submission, deliveries, idempotency, audit row; attachments synced before it.
+    async fn accept(&self, application: NewApplication) -> Result<Accepted>;
+    /// Records a refused submission; a byte-identical one within an hour is counted instead.
+    async fn record_refusal(&self, refusal: NewRefusal) -> Result<()>;
+    /// Adds to the counters of requests refused at the edge.
+    async fn count_edge(&self, counts: Vec<EdgeCount>) -> Result<()>;
+    /// The state of each target of an application.
+    async fn application(&self, tenant: TenantId, id: SubmissionId) -> Result<ApplicationView>;
+    /// Deliveries held as `posting_unknown` or `form_unknown` whose posting or form is known now.
+    async fn awaiting(&self, limit: usize) -> Result<Vec<ReadyDelivery>>;
+    /// Decides a held delivery that was awaiting its posting or form.
+    async fn decide_held(&self, delivery: DeliveryId, decision: intake::Decision, now: Timestamp) -> Result<()>;
+
+    // --- delivery ---------------------------------------------------------------------------------------------------
+
+    /// Accounts with due work, and when the next work is due.
+    async fn due(&self, now: Timestamp) -> Result<(Vec<DueAccount>, Option<Timestamp>)>;
+    /// Leases due deliveries: fresh before bulk, oldest first, at most one in flight per account, e-mail and posting.
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>>;
+    /// Everything a connector needs, opened and checked against its hashes.
+    async fn load(&self, claim: &Claim, with_files: bool) -> Result<(WorkItem, Vec<File>)>;
+    /// Commits "this step is about to be tried". Nothing may be sent before this returns.
+    async fn begin_attempt(&self, claim: &Claim, step: &str, now: Timestamp) -> Result<Begun>;
+    /// Commits what an attempt came to and what follows. Fails with `Fenced` when the lease is no longer ours.
+    async fn settle(&self, settlement: Settlement) -> Result<Settled>;
+    /// Gives a lease back unused: the delivery returns to where it was, due at `due_at`.
+    async fn release(&self, claim: &Claim, due_at: Timestamp) -> Result<()>;
+    /// Deliveries whose lease has run out: an attempt on the wire becomes unknown, the rest are due again. Returns how
+    /// many of each (unknown, due).
+    async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)>;
+
+    // --- support ----------------------------------------------------------------------------------------------------
+
+    /// Everything recorded about the submissions that match.
+    async fn lookup(&self, query: &LookupQuery) -> Result<Lookup>;
+    /// Open cases of a tenant, newest first.
+    async fn cases(&self, tenant: TenantId, limit: usize) -> Result<Vec<Case>>;
+    /// Queues a settled delivery again with the same references. Audited.
+    async fn replay(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<()>;
+    /// Calls a delivery off. Audited.
+    async fn cancel(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<()>;
+    /// What erasing this person would reach.
+    async fn erasure_plan(&self, tenant: TenantId, email: &causeway_core::email::NormalEmail) -> Result<ErasurePlan>;
+    /// Destroys the keys, scrubs the rows, removes the blobs, leaves a tombstone. Audited. Idempotent.
+    async fn erase(
+        &self,
+        tenant: TenantId,
+        email: &causeway_core::email::NormalEmail,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Erasure>;
+    /// Writes an audit row.
+    async fn audit(&self, entry: AuditEntry) -> Result<()>;
+    /// Checks a tenant's audit chain; the position of the first bad row, if any.
+    async fn verify_audit(&self, tenant: TenantId) -> Result<Option<u64>>;
+
+    // --- upkeep -----------------------------------------------------------------------------------------------------
+
+    /// Removes what is past its retention, at most `limit` rows a call.
+    async fn retain(&self, retention: &Retention, now: Timestamp, limit: usize) -> Result<RetentionReport>;
+    /// Takes or renews the lease on a periodic job; `None` when another process holds it. The number is its fence.
+    async fn lease_job(&self, job: &str, owner: &str, now: Timestamp, lease: Duration) -> Result<Option<u64>>;
+    /// Removes blobs that no row names and that are older than a day. Returns how many.
+    async fn sweep_blobs(&self, now: Timestamp) -> Result<u64>;
+    /// How many deliveries stand in each state, for the ledger proof and metrics.
+    async fn census(&self) -> Result<BTreeMap<State, u64>>;
+    /// Ends the writer after its last commit.
+    async fn close(&self);
+}

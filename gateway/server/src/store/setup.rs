@@ -1,0 +1,169 @@
+//! What setting up writes and reads: tenants, accounts, API keys, postings. Types only.
+
+use std::collections::BTreeMap;
+
+use causeway_core::account::Account;
+use causeway_core::ids::{AccountId, KeyId, TenantId};
+use causeway_core::pii::Secret;
+use causeway_core::posting::Posting;
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A tenant to make.
+#[derive(Debug, Clone)]
+pub struct NewTenant {
+    /// Unique, lower case, letters, digits and hyphens.
+    pub name: String,
+    /// Who asked for it, for the audit.
+    pub actor: String,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A customer company.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its name.
+    pub name: String,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+/// An account to add.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// Settings and policies; its id is made by the caller.
+    pub account: Account,
+    /// Its secrets by the names the Descriptor gives them.
+    pub credentials: BTreeMap<String, Secret>,
+    /// Who asked for it.
+    pub actor: String,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// An account and whether it is running.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccountRecord {
+    /// What connectors see.
+    pub account: Account,
+    /// Set while paused: why and since when.
+    pub paused: Option<Paused>,
+    /// Made for tests: only test keys reach it.
+    pub created_at: Timestamp,
+    /// The last complete sync, if there was one.
+    pub last_complete_sync: Option<Timestamp>,
+}
+
+/// An account's pause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Why.
+    pub reason: Reason,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Post applications.
+    Submit,
+    /// Push job feeds.
+    Feed,
+    /// Read postings and the state of applications.
+    Read,
+    /// Look up, replay.
+    Support,
+}
+
+impl Scope {
+    /// The stable text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Feed => "feed",
+            Self::Read => "read",
+            Self::Support => "support",
+        }
+    }
+}
+
+/// A key to make.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// Made by the caller.
+    pub id: KeyId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// A name for people.
+    pub name: String,
+    /// SHA-256 of the whole key.
+    pub hash: [u8; 32],
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// Who asked for it.
+    pub actor: String,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A key as stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// Its public part.
+    pub id: KeyId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// A name for people.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Set once revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// One sync of an account's postings.
+#[derive(Debug, Clone)]
+pub struct Sync {
+    /// The account.
+    pub account: AccountId,
+    /// When the first page was asked for: the moment the list is good for.
+    pub started_at: Timestamp,
+    /// Every page was read: what is not listed is closed.
+    pub complete: bool,
+    /// What was listed.
+    pub postings: Vec<Posting>,
+}
+
+/// What a sync changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SyncReport {
+    /// Listed in all.
+    pub listed: u64,
+    /// New or reopened.
+    pub opened: u64,
+    /// Changed.
+    pub changed: u64,
+    /// No longer listed by a complete sync.
+    pub closed: u64,
+}
+
+/// A posting as stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PostingRecord {
+    /// The ATS account it belongs to.
+    pub account: AccountId,
+    /// The posting.
+    pub posting: Posting,
+    /// Set once a complete sync no longer listed it.
+    pub closed_at: Option<Timestamp>,
+    /// The digest of the form last fetched, and when.
+    pub form: Option<(String, Timestamp)>,
+}

@@ -1,0 +1,207 @@
+//! What dispatch writes and reads: claims, work items, attempts, settlements. Types only.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use causeway_core::delivery::{HeldCause, Refs, State};
+use causeway_core::ids::{AccountId, AttemptId, DeliveryId, SubmissionId, TenantId};
+use causeway_core::outcome::{FieldReason, Outcome};
+use causeway_core::posting::{Form, Posting};
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+
+use super::setup::AccountRecord;
+
+/// An account with due work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DueAccount {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The account.
+    pub account: AccountId,
+}
+
+/// A wish to lease work.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    /// Who asks, unique per process.
+    pub owner: String,
+    /// How many at most, per account, in the order they should be served.
+    pub wants: Vec<(AccountId, usize)>,
+    /// For how long.
+    pub lease: Duration,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// A leased delivery. Every write names the fence; a newer lease makes it void.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Where it goes.
+    pub account: AccountId,
+    /// What it carries.
+    pub submission: SubmissionId,
+    /// The lease's number.
+    pub fence: u64,
+    /// Until when.
+    pub until: Timestamp,
+    /// Attempts consumed from the retry schedule so far.
+    pub attempts: u32,
+    /// The verification under way, if the last attempt's outcome is unknown.
+    pub verifying: Option<Verifying>,
+}
+
+/// An unknown outcome being looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verifying {
+    /// The step whose outcome is unknown.
+    pub step: String,
+    /// When the attempt began.
+    pub since: Timestamp,
+    /// How often the vendor has shown nothing, counted only after its visibility lag.
+    pub not_seen: u32,
+    /// How often the vendor was asked at all.
+    pub asked: u32,
+}
+
+/// Everything a connector needs for a delivery.
+#[derive(Debug)]
+pub struct WorkItem {
+    /// Where it goes, and whether the account runs.
+    pub account: AccountRecord,
+    /// The posting. For an application whose posting has vanished since, its last known state.
+    pub posting: Posting,
+    /// The form it was validated against.
+    pub form: Option<Form>,
+    /// The document.
+    pub document: Bytes,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// The receipt's code.
+    pub code: String,
+    /// The vendor's references so far.
+    pub refs: Refs,
+    /// Steps already settled well, by name.
+    pub done: Vec<String>,
+    /// Whether it was ever resent without knowing that the former attempt failed.
+    pub possible_duplicate: bool,
+}
+
+/// An attempt that may go out now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Its number within the delivery, from 1.
+    pub number: u32,
+}
+
+/// What an attempt came to, and what follows.
+#[derive(Debug)]
+pub struct Settlement {
+    /// The lease it was made under.
+    pub claim: Claim,
+    /// The attempt, unless nothing was tried (a verification, a pause found on loading).
+    pub attempt: Option<Begun>,
+    /// The step tried or looked up.
+    pub step: String,
+    /// What the connector said, if anything was asked.
+    pub outcome: Option<Outcome>,
+    /// When the vendor was done.
+    pub ended_at: Timestamp,
+    /// How long the vendor took.
+    pub took: Duration,
+    /// What follows.
+    pub next: Next,
+}
+
+/// What follows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// The step is done; the lease stays for the next step.
+    NextStep,
+    /// Every step is done.
+    Delivered {
+        /// What was done, or read back at the vendor.
+        proof: Proof,
+    },
+    /// Try again at this time. `consumed` counts it against the schedule.
+    Wait {
+        /// When.
+        until: Timestamp,
+        /// Why.
+        reason: Reason,
+        /// Does it count against the schedule?
+        consumed: bool,
+    },
+    /// Ask the vendor at this time whether the attempt left a record.
+    Verify {
+        /// When.
+        until: Timestamp,
+        /// What is known so far.
+        verifying: Verifying,
+    },
+    /// The vendor's record was found; the unique link of account and vendor id is made here. The lease stays.
+    Adopt {
+        /// Identifies the record within the account.
+        vendor_id: String,
+        /// References to keep.
+        refs: Refs,
+    },
+    /// The vendor does not have it: the step may be resent now. The lease stays.
+    Resend {
+        /// It may be there all the same.
+        possible_duplicate: bool,
+    },
+    /// No, for good.
+    Refuse {
+        /// Why.
+        reason: Reason,
+        /// Where and what.
+        fields: Vec<FieldReason>,
+    },
+    /// A person has to decide.
+    Hold {
+        /// Why it has no timer.
+        cause: HeldCause,
+        /// Why.
+        reason: Reason,
+        /// Where and what.
+        fields: Vec<FieldReason>,
+    },
+    /// The gateway gives up.
+    Park {
+        /// Why.
+        reason: Reason,
+    },
+    /// The account is to be paused: this delivery and the account's others are held; nothing is consumed.
+    PauseAccount {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// How it is known that the vendor has it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Proof {
+    /// When the vendor's record was read back, if it was.
+    pub seen_at: Option<Timestamp>,
+    /// Why it cannot be read back, if it cannot.
+    pub not_verifiable: Option<String>,
+}
+
+/// What settling came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// Committed.
+    Done {
+        /// Where the delivery stands now.
+        state: State,
+    },
+    /// Another delivery is linked to that vendor record: adopt another, or treat it as not seen.
+    LinkTaken,
+}
