@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use causeway_core::connector::Connector;
 
+mod hubspot;
+
 /// Every connector, in the order people see them.
 pub fn all() -> Vec<Arc<dyn Connector>> {
-    vec![]
+    vec![Arc::new(hubspot::HubSpot)]
 }
 
 /// The connector of this name.
