@@ -2,7 +2,7 @@
 
 pub mod ingress;
 pub mod intake;
-
+pub mod schema;
 pub mod store;
 
 pub mod queue;
