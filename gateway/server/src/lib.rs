@@ -1,11 +1,19 @@
 //! The gateway as a library, in the order an application travels.
 
 pub mod ingress;
+pub mod quota;
+
 pub mod intake;
 pub mod schema;
 pub mod store;
 
 pub mod queue;
 
-pub mod quota;
+pub mod admin;
+pub mod setup;
+pub mod support;
+
+pub mod clock;
+pub mod config;
+pub mod telemetry;
 pub mod units;

@@ -1,0 +1,234 @@
+//! Executes one request. Names become ids here; everything else is `support`'s, `setup`'s and the store's.
+
+use causeway_core::email::NormalEmail;
+use causeway_core::ids::{AccountId, TenantId};
+use causeway_core::pii::Pii;
+
+use super::{Fault, FaultKind, Request, Response, Services, TenantName};
+use crate::ingress::ApiKey;
+use crate::setup::{self, AccountWish, Hidden, SetupError};
+use crate::store::StoreError;
+use crate::store::setup::{AccountRecord, NewAccount, NewKey, NewTenant, PostingRecord, Scope, Tenant};
+use crate::support::{Actor, SupportError};
+
+/// Whoever may use the data directory.
+const ACTOR: Actor = Actor::Cli;
+
+/// Executes one request.
+///
+/// # Errors
+/// [`Fault`], in words for the person who asked.
+pub async fn execute(services: &Services, request: Request) -> Result<Response, Fault> {
+    match request {
+        Request::Ping => Ok(Response::Pong),
+        Request::TenantCreate { name } => services.create_tenant(&name).await,
+        Request::Tenants => Ok(Response::Tenants(services.store.tenants().await?)),
+        Request::AccountAdd { tenant, wish } => services.add_account(tenant, wish).await,
+        Request::Accounts { tenant } => services.accounts(tenant).await,
+        Request::AccountShow { tenant, account } => Ok(Response::Account(services.account(tenant, &account).await?)),
+        Request::AccountCheck { tenant, account } => {
+            let account = services.account(tenant, &account).await?;
+            Ok(Response::Checked(services.vendors.check(&account).await?))
+        }
+        Request::AccountPause { tenant, account } => services.pause(tenant, &account).await,
+        Request::AccountResume { tenant, account } => services.resume(tenant, &account).await,
+        Request::KeyCreate { tenant, name, scopes } => services.create_key(tenant, name, scopes).await,
+        Request::Keys { tenant } => {
+            let tenant = services.tenant(tenant).await?.id;
+            Ok(Response::Keys(services.store.keys(tenant).await?))
+        }
+        Request::KeyRevoke { tenant, key } => {
+            let tenant = services.tenant(tenant).await?.id;
+            services.store.revoke_key(tenant, key, &ACTOR.to_string(), services.clock.now()).await?;
+            Ok(done(key, "revoked"))
+        }
+        Request::JobsSync { tenant, account } => {
+            let account = services.account(tenant, &account).await?;
+            Ok(Response::Synced(services.vendors.sync(&account).await?))
+        }
+        Request::Jobs { tenant, account } => services.jobs(tenant, account).await,
+        Request::JobShow { tenant, job } => services.job(tenant, &job).await,
+        Request::Why { tenant, question } => {
+            let tenant = services.tenant(tenant).await?.id;
+            let query = question.check(tenant).map_err(|error| Fault::new(FaultKind::Usage, error.to_string()))?;
+            Ok(Response::Report(Box::new(services.support.lookup(ACTOR, &query).await?)))
+        }
+        Request::Replay { tenant, delivery } => {
+            let tenant = services.tenant(tenant).await?.id;
+            services.support.replay(ACTOR, tenant, delivery).await?;
+            Ok(done(delivery, "queued again"))
+        }
+        Request::Cancel { tenant, delivery } => {
+            let tenant = services.tenant(tenant).await?.id;
+            services.support.cancel(ACTOR, tenant, delivery).await?;
+            Ok(done(delivery, "called off"))
+        }
+        Request::Cases { tenant, limit } => {
+            let tenant = services.tenant(tenant).await?.id;
+            let cases = services.support.cases(ACTOR, tenant, limit).await?;
+            Ok(Response::Cases(cases.iter().map(Into::into).collect()))
+        }
+        Request::ErasurePlan { tenant, email } => {
+            let tenant = services.tenant(tenant).await?.id;
+            Ok(Response::Plan(services.support.erasure_plan(ACTOR, tenant, &address(&email)?).await?.into()))
+        }
+        Request::Erase { tenant, email } => {
+            let tenant = services.tenant(tenant).await?.id;
+            let erasure = services.support.erase(ACTOR, tenant, &address(&email)?).await?;
+            Ok(Response::Erased { erased_at: erasure.erased_at, reached: erasure.reached.into() })
+        }
+    }
+}
+
+fn done(id: impl std::fmt::Display, what: &str) -> Response {
+    Response::Done { id: id.to_string(), done: what.to_owned() }
+}
+
+fn address(typed: &Pii<String>) -> Result<NormalEmail, Fault> {
+    NormalEmail::parse(typed.reveal())
+        .ok_or_else(|| Fault::new(FaultKind::Usage, "the e-mail address has no `local@domain` form"))
+}
+
+impl Services {
+    async fn create_tenant(&self, name: &str) -> Result<Response, Fault> {
+        let name = setup::name(name)?;
+        let tenant = NewTenant { name, actor: ACTOR.to_string(), now: self.clock.now() };
+        Ok(Response::Tenant(self.store.create_tenant(tenant).await?))
+    }
+
+    async fn add_account(&self, tenant: TenantName, wish: AccountWish) -> Result<Response, Fault> {
+        let tenant = self.tenant(tenant).await?.id;
+        let now = self.clock.now();
+        let (account, credentials) = setup::account(AccountId::new(now, &*self.entropy), tenant, wish)?;
+        let account = NewAccount { account, credentials, actor: ACTOR.to_string(), now };
+        Ok(Response::Account(self.store.add_account(account).await?))
+    }
+
+    async fn accounts(&self, tenant: TenantName) -> Result<Response, Fault> {
+        let tenant = match tenant {
+            Some(name) => Some(self.tenant(Some(name)).await?.id),
+            None => None,
+        };
+        Ok(Response::Accounts(self.store.accounts(tenant).await?))
+    }
+
+    async fn pause(&self, tenant: TenantName, account: &str) -> Result<Response, Fault> {
+        let account = self.account(tenant, account).await?.account;
+        let deliveries = self.support.pause(ACTOR, account.id).await?;
+        Ok(Response::Changed { account: account.name, deliveries })
+    }
+
+    async fn resume(&self, tenant: TenantName, account: &str) -> Result<Response, Fault> {
+        let account = self.account(tenant, account).await?.account;
+        let deliveries = self.support.resume(ACTOR, account.id).await?;
+        Ok(Response::Changed { account: account.name, deliveries })
+    }
+
+    async fn create_key(&self, tenant: TenantName, name: String, scopes: Vec<Scope>) -> Result<Response, Fault> {
+        if scopes.is_empty() {
+            return Err(Fault::new(FaultKind::Usage, "a key needs at least one scope: submit, feed, read or support"));
+        }
+        let tenant = self.tenant(tenant).await?.id;
+        let now = self.clock.now();
+        let ApiKey { id, text, hash } = ApiKey::generate(now, &*self.entropy);
+        let key = NewKey { id, tenant, name, hash, scopes, actor: ACTOR.to_string(), now };
+        Ok(Response::KeyMade { key: self.store.create_key(key).await?, text: Hidden(text) })
+    }
+
+    async fn jobs(&self, tenant: TenantName, account: Option<String>) -> Result<Response, Fault> {
+        Ok(Response::Jobs(self.postings(tenant, account).await?))
+    }
+
+    async fn job(&self, tenant: TenantName, job: &str) -> Result<Response, Fault> {
+        let is_meant = |record: &PostingRecord| {
+            let posting = &record.posting;
+            posting.posting_id == job
+                || posting.vendor_job_id.as_deref() == Some(job)
+                || posting.requisition_code.as_deref() == Some(job)
+                || posting.sibling_ids.iter().any(|id| id == job)
+        };
+        let postings = self.postings(tenant, None).await?;
+        let found: Vec<PostingRecord> = postings.into_iter().filter(is_meant).collect();
+        if found.is_empty() {
+            return Err(Fault::new(FaultKind::NotFound, format!("no synced job has the id or code {job:?}")));
+        }
+        Ok(Response::Jobs(found))
+    }
+
+    async fn postings(&self, tenant: TenantName, account: Option<String>) -> Result<Vec<PostingRecord>, Fault> {
+        let accounts = match account {
+            Some(name) => vec![self.account(tenant, &name).await?],
+            None => self.store.accounts(Some(self.tenant(tenant).await?.id)).await?,
+        };
+        let mut postings = Vec::new();
+        for account in accounts {
+            postings.extend(self.store.postings(account.account.id).await?);
+        }
+        Ok(postings)
+    }
+
+    /// The tenant of this name or id; the only one if none is named.
+    async fn tenant(&self, name: TenantName) -> Result<Tenant, Fault> {
+        let tenants = self.store.tenants().await?;
+        let names = || tenants.iter().map(|tenant| tenant.name.as_str()).collect::<Vec<_>>().join(", ");
+        match (name, tenants.as_slice()) {
+            (_, []) => Err(Fault::new(FaultKind::Usage, "there is no tenant yet: run `causeway tenants create NAME`")),
+            (None, [only]) => Ok(only.clone()),
+            (None, _) => Err(Fault::new(FaultKind::Usage, format!("say which tenant with --tenant: {}", names()))),
+            (Some(name), _) => {
+                let id: Option<TenantId> = name.parse().ok();
+                let found = tenants.iter().find(|tenant| tenant.name == name || Some(tenant.id) == id);
+                let missing = || Fault::new(FaultKind::NotFound, format!("there is no tenant {name:?}; there are: {}", names()));
+                found.cloned().ok_or_else(missing)
+            }
+        }
+    }
+
+    /// The account of this name or id.
+    async fn account(&self, tenant: TenantName, name: &str) -> Result<AccountRecord, Fault> {
+        let tenant = match tenant {
+            Some(named) => Some(self.tenant(Some(named)).await?.id),
+            None => None,
+        };
+        let id: Option<AccountId> = name.parse().ok();
+        let accounts = self.store.accounts(tenant).await?;
+        let found: Vec<&AccountRecord> =
+            accounts.iter().filter(|record| record.account.name == name || Some(record.account.id) == id).collect();
+        match found.as_slice() {
+            [only] => Ok((*only).clone()),
+            [] => {
+                let names: Vec<&str> = accounts.iter().map(|record| record.account.name.as_str()).collect();
+                let known = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+                Err(Fault::new(FaultKind::NotFound, format!("there is no account {name:?}; there are: {known}")))
+            }
+            _ => Err(Fault::new(FaultKind::Usage, format!("several tenants have an account {name:?}: say which with --tenant"))),
+        }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        let kind = match error {
+            StoreError::Unavailable(_) => FaultKind::Unavailable,
+            StoreError::NotFound(_) => FaultKind::NotFound,
+            StoreError::Exists(_) | StoreError::Fenced | StoreError::IllegalMove { .. } => FaultKind::Refused,
+            StoreError::Corrupt(_) | StoreError::Failed(_) => FaultKind::Internal,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<SupportError> for Fault {
+    fn from(error: SupportError) -> Self {
+        match error {
+            SupportError::MakesNoSense(why) => Self::new(FaultKind::Refused, why),
+            SupportError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SetupError> for Fault {
+    fn from(error: SetupError) -> Self {
+        Self::new(FaultKind::Usage, error.to_string())
+    }
+}

@@ -1,0 +1,197 @@
+//! What the command line can ask of a gateway, and its answers: the same whether they travel over the control socket or
+//! stay within one process.
+//!
+//! One function executes them, over `support` and `setup`. It prints nothing and reads no file.
+
+mod execute;
+pub mod socket;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use causeway_core::clock::{Clock, Entropy};
+use causeway_core::connector::Verdict;
+use causeway_core::ids::{DeliveryId, KeyId, SubmissionId};
+use causeway_core::pii::Pii;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::setup::{AccountWish, Hidden};
+use crate::store::Store;
+use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord, Scope, SyncReport, Tenant};
+use crate::support::view::CaseView;
+use crate::support::{LookupRequest, Report, Support};
+
+pub use execute::execute;
+
+/// What executing needs.
+#[derive(Clone)]
+pub struct Services {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Support over the same store.
+    pub support: Support,
+    /// Now.
+    pub clock: Arc<dyn Clock>,
+    /// For ids and keys.
+    pub entropy: Arc<dyn Entropy>,
+    /// The way to the vendors.
+    pub vendors: Arc<dyn Vendors>,
+}
+
+/// What a person may have asked of a vendor.
+#[async_trait]
+pub trait Vendors: Send + Sync {
+    /// What the account's credentials may do.
+    async fn check(&self, account: &AccountRecord) -> Result<Vec<Checked>, Fault>;
+    /// Reads the account's postings.
+    async fn sync(&self, account: &AccountRecord) -> Result<SyncReport, Fault>;
+}
+
+/// A tenant by name or id; none when there is only one.
+pub type TenantName = Option<String>;
+
+/// What can be asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each is a command of the same name")]
+pub enum Request {
+    Ping,
+    TenantCreate { name: String },
+    Tenants,
+    AccountAdd { tenant: TenantName, wish: AccountWish },
+    Accounts { tenant: TenantName },
+    AccountShow { tenant: TenantName, account: String },
+    AccountCheck { tenant: TenantName, account: String },
+    AccountPause { tenant: TenantName, account: String },
+    AccountResume { tenant: TenantName, account: String },
+    KeyCreate { tenant: TenantName, name: String, scopes: Vec<Scope> },
+    Keys { tenant: TenantName },
+    KeyRevoke { tenant: TenantName, key: KeyId },
+    JobsSync { tenant: TenantName, account: String },
+    Jobs { tenant: TenantName, account: Option<String> },
+    JobShow { tenant: TenantName, job: String },
+    Why { tenant: TenantName, question: LookupRequest },
+    Replay { tenant: TenantName, delivery: DeliveryId },
+    Cancel { tenant: TenantName, delivery: DeliveryId },
+    Cases { tenant: TenantName, limit: usize },
+    ErasurePlan { tenant: TenantName, email: Pii<String> },
+    Erase { tenant: TenantName, email: Pii<String> },
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each names what it holds")]
+pub enum Response {
+    Pong,
+    Tenant(Tenant),
+    Tenants(Vec<Tenant>),
+    Account(AccountRecord),
+    Accounts(Vec<AccountRecord>),
+    Checked(Vec<Checked>),
+    Changed { account: String, deliveries: u64 },
+    KeyMade { key: KeyRecord, text: Hidden },
+    Keys(Vec<KeyRecord>),
+    Synced(SyncReport),
+    Jobs(Vec<PostingRecord>),
+    Report(Box<Report>),
+    Done { id: String, done: String },
+    Cases(Vec<CaseView>),
+    Plan(Plan),
+    Erased { erased_at: Timestamp, reached: Plan },
+}
+
+impl Response {
+    /// The value alone, as `--json` shows it.
+    pub fn value(&self) -> serde_json::Value {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(mut members)) => members.remove("value").unwrap_or_default(),
+            _ => serde_json::Value::Null,
+        }
+    }
+}
+
+/// One permission of an account's credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// What was tried.
+    pub name: String,
+    /// The answer.
+    pub verdict: CheckVerdict,
+    /// What it means or what to do.
+    pub text: String,
+}
+
+/// As [`Verdict`], readable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "as the original")]
+pub enum CheckVerdict {
+    Yes,
+    No,
+    NotTestable,
+}
+
+impl From<Verdict> for CheckVerdict {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Yes => Self::Yes,
+            Verdict::No => Self::No,
+            Verdict::NotTestable => Self::NotTestable,
+        }
+    }
+}
+
+/// What erasing a person reaches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Submissions, accepted and refused.
+    pub submissions: Vec<SubmissionId>,
+    /// Deliveries not settled yet.
+    pub live_deliveries: u64,
+    /// Attachments.
+    pub blobs: u64,
+    /// Copies at vendors, which only the vendor can erase: account, and the record there if it is known.
+    pub vendor_copies: Vec<(String, Option<String>)>,
+}
+
+impl From<crate::store::trace::ErasurePlan> for Plan {
+    fn from(plan: crate::store::trace::ErasurePlan) -> Self {
+        let crate::store::trace::ErasurePlan { submissions, live_deliveries, blobs, vendor_copies } = plan;
+        Self { submissions, live_deliveries, blobs, vendor_copies }
+    }
+}
+
+/// Why it was not done, in words for the person who asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{text}")]
+pub struct Fault {
+    /// The kind.
+    pub kind: FaultKind,
+    /// The words.
+    pub text: String,
+}
+
+/// The kind of a [`Fault`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// Asked wrongly: ask differently.
+    Usage,
+    /// There is no such thing.
+    NotFound,
+    /// It makes no sense now.
+    Refused,
+    /// Come back later.
+    Unavailable,
+    /// A bug, or data that cannot be read.
+    Internal,
+}
+
+impl Fault {
+    /// A fault of this kind.
+    pub fn new(kind: FaultKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+}

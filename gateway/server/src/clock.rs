@@ -1,0 +1,42 @@
+//! The system's clock and random source: the only two places in the gateway that read them.
+//!
+//! The composition root makes one of each and hands them out; everything else takes the traits.
+
+use causeway_core::clock::{Clock, Entropy};
+use jiff::Timestamp;
+
+/// The system's wall clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the system's clock is read")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// The system's cryptographic random source.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OsEntropy;
+
+impl Entropy for OsEntropy {
+    /// # Panics
+    /// When the system has no randomness: ids and keys made without it would be worse than no gateway.
+    fn fill(&self, buffer: &mut [u8]) {
+        aws_lc_rs::rand::fill(buffer).expect("the system's random source answers");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_draws_differ() {
+        let (mut first, mut second) = ([0u8; 32], [0u8; 32]);
+        OsEntropy.fill(&mut first);
+        OsEntropy.fill(&mut second);
+        assert_ne!(first, second);
+    }
+}

@@ -1,0 +1,295 @@
+//! Reads the three layers and lays them over each other. Knows no single key: the embedded file is the list of keys.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
+
+use super::{Config, Data, Dispatch, Fixed, Limits, Listen, Log, Reloadable, Retention, Retry, Sync};
+
+/// Every environment variable of ours begins so.
+const PREFIX: &str = "CAUSEWAY_";
+/// Read by the command line, not from here.
+const NOT_KEYS: [&str; 1] = ["CAUSEWAY_CONFIG"];
+
+/// One thing wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where: file and line, or the variable.
+    pub place: Option<String>,
+    /// The key, dotted.
+    pub key: String,
+    /// What is wrong and what to do.
+    pub remedy: String,
+}
+
+impl Mistake {
+    /// A value that reads well and cannot work. [`merge`] fills in the place.
+    pub(super) fn value(key: &str, remedy: &str) -> Self {
+        Self { place: None, key: key.to_owned(), remedy: remedy.to_owned() }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.remedy)
+    }
+}
+
+/// Everything wrong with the configuration; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration cannot be used:")?;
+        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// The document as it is written; split into the two kinds afterwards.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    data: Data,
+    listen: Listen,
+    limits: Limits,
+    dispatch: Dispatch,
+    log: Log,
+    retry: Retry,
+    sync: Sync,
+    retention: Retention,
+}
+
+/// The text of a file.
+pub(super) fn read(path: &Path) -> Result<String, Mistakes> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let remedy = format!("cannot be read ({}); name another with --config", error.kind());
+        Mistakes(vec![Mistake { place: Some(path.display().to_string()), key: String::new(), remedy }])
+    })
+}
+
+/// Where each key that was set came from, to name it in a mistake.
+#[derive(Default)]
+struct Places(std::collections::BTreeMap<String, String>);
+
+/// Lays file and environment over the defaults.
+pub(super) fn merge(
+    defaults: &str,
+    file: Option<(&str, &str)>,
+    environment: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Config, Mistakes> {
+    let mut table: Table =
+        toml::from_str(defaults).map_err(|error| syntax("the embedded defaults", defaults, &error))?;
+    let (mut places, mut mistakes) = (Places::default(), Vec::new());
+    if let Some((name, text)) = file {
+        let parsed = DeTable::parse(text).map_err(|error| syntax(name, text, &error))?;
+        overlay(&Source { name, text }, parsed.get_ref(), &mut table, &mut places, &mut mistakes);
+    }
+    overlay_environment(environment, &mut table, &mut places, &mut mistakes);
+    if !mistakes.is_empty() {
+        return Err(Mistakes(mistakes));
+    }
+    let document: Document = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let key = error.path().to_string();
+        // An element of a list is reported under the list's place.
+        let owner = key.split_once('[').map_or(key.as_str(), |(list, _)| list);
+        let remedy = error.inner().message().trim().to_owned();
+        Mistakes(vec![Mistake { place: places.0.get(owner).cloned(), key, remedy }])
+    })?;
+    let Document { data, listen, limits, dispatch, log, retry, sync, retention } = document;
+    let config = Config {
+        fixed: Fixed { data, listen, limits, dispatch, log },
+        reloadable: Reloadable { retry, sync, retention },
+    };
+    let impossible: Vec<Mistake> = config
+        .impossible()
+        .into_iter()
+        .map(|mistake| Mistake { place: places.0.get(&mistake.key).cloned(), ..mistake })
+        .collect();
+    if impossible.is_empty() { Ok(config) } else { Err(Mistakes(impossible)) }
+}
+
+/// A file and its name.
+struct Source<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn place(&self, span: &Range<usize>) -> String {
+        format!("{}, line {}", self.name, line_of(self.text, span.start))
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+fn syntax(name: &str, text: &str, error: &toml::de::Error) -> Mistakes {
+    let line = error.span().map_or(1, |span| line_of(text, span.start));
+    let remedy = format!("not readable as TOML: {}", error.message().trim());
+    Mistakes(vec![Mistake { place: Some(format!("{name}, line {line}")), key: String::new(), remedy }])
+}
+
+/// Lays a file's sections over the defaults.
+fn overlay(
+    source: &Source<'_>,
+    file: &DeTable<'_>,
+    table: &mut Table,
+    places: &mut Places,
+    mistakes: &mut Vec<Mistake>,
+) {
+    for (section, body) in file {
+        let section_name: &str = section.get_ref();
+        let place = source.place(&section.span());
+        let Some(Value::Table(known)) = table.get_mut(section_name) else {
+            mistakes.push(unknown(place, section_name, table.keys()));
+            continue;
+        };
+        let DeValue::Table(body) = body.get_ref() else {
+            let remedy = format!("is a section: write [{section_name}] on a line of its own");
+            mistakes.push(Mistake { place: Some(place), key: section_name.to_owned(), remedy });
+            continue;
+        };
+        for (key, value) in body {
+            let dotted = format!("{section_name}.{}", key.get_ref());
+            let place = source.place(&key.span());
+            let Some(slot) = known.get_mut(key.get_ref().as_ref()) else {
+                let siblings: Vec<String> = known.keys().map(|sibling| format!("{section_name}.{sibling}")).collect();
+                mistakes.push(unknown(place, &dotted, siblings.iter()));
+                continue;
+            };
+            match plain(value) {
+                Some(value) if value.same_type(slot) => *slot = value,
+                _ => {
+                    let remedy = format!("must be {}, such as {slot}", kind(slot));
+                    mistakes.push(Mistake { place: Some(place.clone()), key: dotted.clone(), remedy });
+                }
+            }
+            places.0.insert(dotted, place);
+        }
+    }
+}
+
+/// The value without its spans. `None` for what no key takes.
+fn plain(value: &Spanned<DeValue<'_>>) -> Option<Value> {
+    Some(match value.get_ref() {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok()?),
+        DeValue::Boolean(flag) => Value::Boolean(*flag),
+        DeValue::Array(items) => Value::Array(items.iter().map(plain).collect::<Option<_>>()?),
+        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => return None,
+    })
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a text",
+        Value::Integer(_) => "a whole number",
+        Value::Boolean(_) => "true or false",
+        Value::Array(_) => "a list",
+        Value::Float(_) => "a number",
+        Value::Datetime(_) => "a date",
+        Value::Table(_) => "a section",
+    }
+}
+
+fn unknown<'a>(place: String, key: &str, known: impl Iterator<Item = &'a String>) -> Mistake {
+    let mut known: Vec<&str> = known.map(String::as_str).collect();
+    known.sort_by_key(|candidate| distance(key, candidate));
+    let remedy = match known.first() {
+        Some(near) if distance(key, near) <= 3 => format!("is not a key; did you mean {near}?"),
+        _ => format!("is not a key; remove it, or use one of {}", known.join(", ")),
+    };
+    Mistake { place: Some(place), key: key.to_owned(), remedy }
+}
+
+/// How many letters apart two words are (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, right) in b.iter().enumerate() {
+            let cost = diagonal + usize::from(left != *right);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Lays the environment over file and defaults.
+fn overlay_environment(
+    environment: impl Iterator<Item = (OsString, OsString)>,
+    table: &mut Table,
+    places: &mut Places,
+    mistakes: &mut Vec<Mistake>,
+) {
+    for (name, value) in environment {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && !NOT_KEYS.contains(name)) else {
+            continue;
+        };
+        let place = format!("environment variable {name}");
+        let mistake = |key: &str, remedy: String| Mistake { place: Some(place.clone()), key: key.to_owned(), remedy };
+        let (variable, from_file) = match name.strip_suffix("_FILE") {
+            // `[data] root_key_file` itself ends in _FILE.
+            Some(shorter) if slot(table, name).is_none() => (shorter, true),
+            _ => (name, false),
+        };
+        let Some((key, current)) = slot(table, variable) else {
+            mistakes
+                .push(mistake("", "sets no key; see the head of the default configuration for the names".to_owned()));
+            continue;
+        };
+        let text = if from_file { std::fs::read_to_string(&value).ok() } else { value.to_str().map(str::to_owned) };
+        let Some(text) = text else {
+            let remedy = if from_file { "the named file cannot be read" } else { "is not readable as text" };
+            mistakes.push(mistake(&key, remedy.to_owned()));
+            continue;
+        };
+        match from_text(text.trim(), current) {
+            Some(value) => *current = value,
+            None => mistakes.push(mistake(&key, format!("must be {}, such as {current}", kind(current)))),
+        }
+        places.0.insert(key, place);
+    }
+}
+
+/// The key that a variable sets.
+fn slot<'a>(table: &'a mut Table, variable: &str) -> Option<(String, &'a mut Value)> {
+    table.iter_mut().find_map(|(section, body)| {
+        let body = body.as_table_mut()?;
+        body.iter_mut().find_map(|(key, value)| {
+            let name = format!("{PREFIX}{section}_{key}").to_uppercase();
+            (name == variable).then(|| (format!("{section}.{key}"), value))
+        })
+    })
+}
+
+/// The text as a value of the same type.
+fn from_text(text: &str, like: &Value) -> Option<Value> {
+    match like {
+        Value::String(_) => Some(Value::String(text.to_owned())),
+        Value::Integer(_) => text.parse().ok().map(Value::Integer),
+        Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+        Value::Array(_) => {
+            Some(Value::Array(text.split(',').map(|item| Value::String(item.trim().to_owned())).collect()))
+        }
+        Value::Float(_) | Value::Datetime(_) | Value::Table(_) => None,
+    }
+}

@@ -1,0 +1,287 @@
+//! Setting up: tenants, accounts, keys. The checks a person's wish must pass before the store sees it.
+//!
+//! What an account needs is the connector's Descriptor's word; nothing here knows a vendor. A missing credential or
+//! setting is answered with where to find it. Secrets pass through and are never shown again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use causeway_core::account::{Account, OnInvalid, OnUnknown, Repeats, Role};
+use causeway_core::connector::{Connector, Descriptor, Field};
+use causeway_core::ids::{AccountId, TenantId};
+use causeway_core::pii::Secret;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+/// A wish that cannot be granted as it is, in words for the person who has it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// No connector of this name.
+    #[error("there is no connector {name:?}; there are: {known}")]
+    NoConnector {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The connector does not do that role.
+    #[error("{connector} cannot be an account with the role {role}; it can be: {able}")]
+    NotThatRole {
+        /// The connector.
+        connector: &'static str,
+        /// The role.
+        role: &'static str,
+        /// Its roles.
+        able: String,
+    },
+    /// A name that does not read well in URLs and on the phone.
+    #[error("{0:?} is not a name: use lower-case letters, digits and hyphens, 2 to 40 of them, a letter first")]
+    NotAName(String),
+    /// Something is missing, unknown or malformed: all of it, a line each.
+    #[error("the account cannot be added as it is:{}", .0.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    Account(Vec<String>),
+}
+
+/// The account a person wants.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AccountWish {
+    /// The connector's name.
+    pub connector: String,
+    /// The role.
+    pub role: Role,
+    /// What people will call it; the connector's name if not given.
+    pub name: Option<String>,
+    /// Settings by name.
+    pub settings: BTreeMap<String, String>,
+    /// Secrets by name.
+    pub secrets: BTreeMap<String, Hidden>,
+    /// May its hosts resolve to loopback or private addresses?
+    pub allow_private: bool,
+    /// See [`OnInvalid`].
+    pub on_invalid: OnInvalid,
+    /// See [`Repeats`].
+    pub repeats: Repeats,
+    /// See [`OnUnknown`].
+    pub on_unknown: OnUnknown,
+}
+
+/// A secret on its way over the control socket, which only the owner of the data directory can open.
+#[derive(Debug, Clone)]
+pub struct Hidden(pub Secret);
+
+impl Serialize for Hidden {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.reveal())
+    }
+}
+
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Secret::new(String::deserialize(deserializer)?)))
+    }
+}
+
+/// The stable text of a role.
+pub const fn role_text(role: Role) -> &'static str {
+    match role {
+        Role::Ats => "ats",
+        Role::Crm => "crm",
+    }
+}
+
+/// A tenant's or an account's name, if it is one.
+///
+/// # Errors
+/// [`SetupError::NotAName`].
+pub fn name(text: &str) -> Result<String, SetupError> {
+    let good = (2..=40).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if good { Ok(text.to_owned()) } else { Err(SetupError::NotAName(text.to_owned())) }
+}
+
+/// The account and its credentials, if the wish meets what its connector needs.
+///
+/// # Errors
+/// [`SetupError`], naming everything that is wrong at once.
+pub fn account(
+    id: AccountId,
+    tenant: TenantId,
+    wish: AccountWish,
+) -> Result<(Account, BTreeMap<String, Secret>), SetupError> {
+    let connector = causeway_connectors::by_name(&wish.connector).ok_or_else(|| SetupError::NoConnector {
+        name: wish.connector.clone(),
+        known: causeway_connectors::all().iter().map(|c| c.describe().name).collect::<Vec<_>>().join(", "),
+    })?;
+    let described = connector.describe();
+    if !described.roles.contains(&wish.role) {
+        return Err(SetupError::NotThatRole {
+            connector: described.name,
+            role: role_text(wish.role),
+            able: described.roles.iter().map(|role| role_text(*role)).collect::<Vec<_>>().join(", "),
+        });
+    }
+    let name = name(wish.name.as_deref().unwrap_or(described.name))?;
+    let lines = complaints(&wish, described);
+    if !lines.is_empty() {
+        return Err(SetupError::Account(lines));
+    }
+    let settings = wish.settings.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+    let secrets = wish.secrets.into_iter().map(|(name, secret)| (name, secret.0)).collect();
+    let account = Account {
+        id,
+        tenant,
+        name,
+        connector: described.name.to_owned(),
+        role: wish.role,
+        settings,
+        allow_private: wish.allow_private,
+        on_invalid: wish.on_invalid,
+        repeats: wish.repeats,
+        on_unknown: wish.on_unknown,
+    };
+    Ok((account, secrets))
+}
+
+/// Everything the Descriptor has against the wish.
+fn complaints(wish: &AccountWish, described: &Descriptor) -> Vec<String> {
+    let given: BTreeSet<&str> =
+        wish.secrets.iter().filter(|(_, secret)| !secret.0.reveal().is_empty()).map(|(name, _)| name.as_str()).collect();
+    let mut lines = missing("--secret", described.credentials, &given);
+    lines.extend(unknown("secret", described.credentials, wish.secrets.keys()));
+    let given: BTreeSet<&str> =
+        wish.settings.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.as_str()).collect();
+    lines.extend(missing("--set", described.settings, &given));
+    lines.extend(unknown("setting", described.settings, wish.settings.keys()));
+    for field in described.settings.iter().filter(|field| field.is_url) {
+        let value = wish.settings.get(field.name);
+        lines.extend(value.and_then(|value| bad_url(field.name, value, wish.allow_private)));
+    }
+    lines
+}
+
+fn missing(option: &str, fields: &[Field], given: &BTreeSet<&str>) -> Vec<String> {
+    fields
+        .iter()
+        .filter(|field| field.required && field.default.is_none() && !given.contains(field.name))
+        .map(|field| format!("missing: {option} {}=… ({})", field.name, field.help))
+        .collect()
+}
+
+fn unknown<'a>(what: &str, fields: &[Field], given: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let known: Vec<&str> = fields.iter().map(|field| field.name).collect();
+    given
+        .filter(|name| !known.contains(&name.as_str()))
+        .map(|name| format!("there is no {what} {name:?}; there are: {}", known.join(", ")))
+        .collect()
+}
+
+fn bad_url(name: &str, value: &str, allow_private: bool) -> Option<String> {
+    let Ok(url) = Url::parse(value) else { return Some(format!("{name} is not a URL such as https://host/path")) };
+    let scheme = match url.scheme() {
+        "https" => None,
+        "http" if allow_private => None,
+        "http" => Some(format!("{name} must begin with https:// (http:// needs --allow-private)")),
+        _ => Some(format!("{name} must begin with https://")),
+    };
+    let user = !url.username().is_empty() || url.password().is_some();
+    scheme.or_else(|| user.then(|| format!("{name} must not carry a user name or password: give it as a secret")))
+}
+
+/// What an account at this connector needs, in words, for `accounts add CONNECTOR` without the rest.
+pub fn needs(connector: &dyn Connector) -> Vec<String> {
+    let described = connector.describe();
+    let line = |option: &str, field: &Field| {
+        let need = match (field.required, field.default) {
+            (_, Some(default)) => format!("default {default}"),
+            (true, None) => "required".to_owned(),
+            (false, None) => "optional".to_owned(),
+        };
+        format!("{option} {}=… ({need}): {}", field.name, field.help)
+    };
+    let secrets = described.credentials.iter().map(|field| line("--secret", field));
+    secrets.chain(described.settings.iter().map(|field| line("--set", field))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELD: Field = Field { name: "token", help: "Settings > Keys", required: true, default: None, is_url: false };
+    const BASE: Field =
+        Field { name: "base_url", help: "The API", required: true, default: Some("https://api.example.org"), is_url: true };
+
+    fn wish(settings: &[(&str, &str)], secrets: &[(&str, &str)], allow_private: bool) -> AccountWish {
+        let pairs = |given: &[(&str, &str)]| given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let secrets: BTreeMap<String, String> = pairs(secrets);
+        AccountWish {
+            connector: "x".to_owned(),
+            role: Role::Ats,
+            name: None,
+            settings: pairs(settings),
+            secrets: secrets.into_iter().map(|(name, value)| (name, Hidden(Secret::new(value)))).collect(),
+            allow_private,
+            on_invalid: OnInvalid::default(),
+            repeats: Repeats::default(),
+            on_unknown: OnUnknown::default(),
+        }
+    }
+
+    fn described() -> Descriptor {
+        Descriptor {
+            name: "x",
+            title: "X",
+            roles: &[Role::Ats],
+            credentials: &[FIELD],
+            settings: &[BASE],
+            auth: &[],
+            find: causeway_core::connector::FindSupport::None,
+            visibility_lag: std::time::Duration::ZERO,
+            limits: causeway_core::connector::Limits { window: std::time::Duration::from_secs(1), calls: 1, concurrency: 1 },
+            read_pace: |_| None,
+            takes_files: false,
+            docs: &[],
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_where_to_find_it() {
+        let check = |wish: &AccountWish, told: &[&str]| {
+            let lines = complaints(wish, &described());
+            assert_eq!(lines.len(), told.len(), "{lines:?}");
+            for (line, told) in lines.iter().zip(told) {
+                assert!(line.contains(told), "{line}");
+            }
+        };
+        check(&wish(&[], &[("token", "t")], false), &[]);
+        check(&wish(&[], &[], false), &["missing: --secret token=… (Settings > Keys)"]);
+        check(&wish(&[], &[("token", "")], false), &["missing: --secret token"]);
+        check(&wish(&[], &[("token", "t"), ("tokn", "t")], false), &["no secret \"tokn\"; there are: token"]);
+        check(&wish(&[("base", "x")], &[("token", "t")], false), &["no setting \"base\"; there are: base_url"]);
+        for (url, private, told) in [
+            ("http://127.0.0.1:9101", true, None),
+            ("http://127.0.0.1:9101", false, Some("needs --allow-private")),
+            ("ftp://host", true, Some("must begin with https://")),
+            ("https://me:pw@host", false, Some("must not carry a user name")),
+            ("nonsense", false, Some("is not a URL")),
+        ] {
+            check(&wish(&[("base_url", url)], &[("token", "t")], private), &told.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn names_read_well_anywhere() {
+        for good in ["acme", "greenhouse-emea", "a2"] {
+            assert_eq!(name(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "a", "Acme", "2acme", "acme inc", "-acme", "ac/me", "acmé"] {
+            assert_eq!(name(bad), Err(SetupError::NotAName(bad.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_wish_never_prints_its_secrets() {
+        let shown = format!("{:?}", wish(&[], &[("token", "hunter2")], false));
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,254 @@
+//! Support: the only door through which console, CLI and the support API look at submissions and act on deliveries.
+//!
+//! It explains and it asks the store to act; it decides no retry, calls no vendor and knows no HTTP status. Every lookup
+//! and every action leaves an audit row with ids only, and a lookup that cannot be audited is not answered.
+
+mod answer;
+mod facts;
+pub mod http;
+mod query;
+pub mod redact;
+pub mod view;
+mod words;
+
+use std::sync::Arc;
+
+use causeway_core::clock::Clock;
+use causeway_core::delivery::State;
+use causeway_core::email::NormalEmail;
+use causeway_core::ids::{AccountId, DeliveryId, KeyId, TenantId};
+use causeway_core::reason::Reason;
+
+use crate::store::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery};
+use crate::store::{Store, StoreError};
+
+pub use answer::explain;
+pub use query::{LookupRequest, QueryError};
+pub use view::Report;
+
+/// Tells dispatch that there may be work: for one account, or for all.
+pub type Ring = Arc<dyn Fn(Option<AccountId>) + Send + Sync>;
+
+/// At most so many cases are looked through for the one a delivery is attached to.
+const CASES_MAX: usize = 10_000;
+
+/// Who acts, as the audit names them. Never a person's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// Whoever may use the data directory.
+    Cli,
+    /// An API key.
+    Key(KeyId),
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cli => f.write_str("cli"),
+            Self::Key(key) => key.fmt(f),
+        }
+    }
+}
+
+/// Why support did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum SupportError {
+    /// It makes no sense now; the text says why and what would.
+    #[error("{0}")]
+    MakesNoSense(&'static str),
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What every verb returns.
+pub type Result<T, E = SupportError> = std::result::Result<T, E>;
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub struct Support {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    ring: Ring,
+}
+
+impl Support {
+    /// Support over a store; `ring` is called when an action made work due.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ring: Ring) -> Self {
+        Self { store, clock, ring }
+    }
+
+    /// Everything about the submissions that match, explained.
+    ///
+    /// # Errors
+    /// [`SupportError::Store`].
+    pub async fn lookup(&self, actor: Actor, query: &LookupQuery) -> Result<Report> {
+        let lookup = self.store.lookup(query).await?;
+        self.audit(query.tenant, actor, "support.lookup", subject(query, &lookup)).await?;
+        let now = self.clock.now();
+        let unreadable: u64 = lookup.edge_refused.values().sum();
+        let text = match lookup.erased_at {
+            Some(at) => Some(format!("The data of this person was erased on {}.", words::moment(at))),
+            None if lookup.submissions.is_empty() => Some(nothing_found(query, unreadable)),
+            None => None,
+        };
+        Ok(Report {
+            found: !lookup.submissions.is_empty() || lookup.erased_at.is_some(),
+            submissions: lookup.submissions.iter().map(|trace| explain(trace, now)).collect(),
+            truncated: lookup.truncated,
+            text,
+            erased_at: lookup.erased_at,
+            edge_refused: lookup.edge_refused,
+        })
+    }
+
+    /// Queues a delivery again with the same references.
+    ///
+    /// # Errors
+    /// [`SupportError::MakesNoSense`] with the reason.
+    pub async fn replay(&self, actor: Actor, tenant: TenantId, delivery: DeliveryId) -> Result<()> {
+        // A pause, an unknown job and an unknown form end by themselves, with a check that a replay would skip.
+        let cases = self.store.cases(tenant, CASES_MAX).await?;
+        let case = cases.iter().find(|case| case.delivery == Some(delivery));
+        if let Some(why) = case.and_then(|case| ends_by_itself(case.reason)) {
+            return Err(SupportError::MakesNoSense(why));
+        }
+        match self.store.replay(tenant, delivery, &actor.to_string(), self.clock.now()).await {
+            Ok(()) => {
+                (self.ring)(None);
+                Ok(())
+            }
+            Err(StoreError::IllegalMove { from, to: _ }) => Err(SupportError::MakesNoSense(not_replayable(from))),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Calls a delivery off.
+    ///
+    /// # Errors
+    /// [`SupportError::MakesNoSense`] with the reason.
+    pub async fn cancel(&self, actor: Actor, tenant: TenantId, delivery: DeliveryId) -> Result<()> {
+        match self.store.cancel(tenant, delivery, &actor.to_string(), self.clock.now()).await {
+            Ok(()) => Ok(()),
+            Err(StoreError::IllegalMove { from, to: _ }) => Err(SupportError::MakesNoSense(not_cancellable(from))),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Open cases, newest first.
+    ///
+    /// # Errors
+    /// [`SupportError::Store`].
+    pub async fn cases(&self, actor: Actor, tenant: TenantId, limit: usize) -> Result<Vec<Case>> {
+        let cases = self.store.cases(tenant, limit).await?;
+        self.audit(tenant, actor, "support.cases", format!("{} cases", cases.len())).await?;
+        Ok(cases)
+    }
+
+    /// What erasing this person would reach.
+    ///
+    /// # Errors
+    /// [`SupportError::Store`].
+    pub async fn erasure_plan(&self, actor: Actor, tenant: TenantId, email: &NormalEmail) -> Result<ErasurePlan> {
+        let plan = self.store.erasure_plan(tenant, email).await?;
+        self.audit(tenant, actor, "support.erasure_plan", format!("{} submissions", plan.submissions.len())).await?;
+        Ok(plan)
+    }
+
+    /// Destroys the person's keys. The store writes the audit row.
+    ///
+    /// # Errors
+    /// [`SupportError::Store`].
+    pub async fn erase(&self, actor: Actor, tenant: TenantId, email: &NormalEmail) -> Result<Erasure> {
+        Ok(self.store.erase(tenant, email, &actor.to_string(), self.clock.now()).await?)
+    }
+
+    /// Stops an account's deliveries; they are held.
+    ///
+    /// # Errors
+    /// [`SupportError::Store`].
+    pub async fn pause(&self, actor: Actor, account: AccountId) -> Result<u64> {
+        Ok(self.store.pause_account(account, Reason::AccountPaused, &actor.to_string(), self.clock.now()).await?)
+    }
+
+    /// Lets an account's deliveries go on.
+    ///
+    /// # Errors
+    /// [`SupportError::Store`].
+    pub async fn resume(&self, actor: Actor, account: AccountId) -> Result<u64> {
+        let resumed = self.store.resume_account(account, &actor.to_string(), self.clock.now()).await?;
+        (self.ring)(Some(account));
+        Ok(resumed)
+    }
+
+    async fn audit(&self, tenant: TenantId, actor: Actor, action: &str, subject: String) -> Result<()> {
+        let entry =
+            AuditEntry { tenant, at: self.clock.now(), actor: actor.to_string(), action: action.to_owned(), subject };
+        Ok(self.store.audit(entry).await?)
+    }
+}
+
+/// By what was asked, and the ids of what was shown.
+fn subject(query: &LookupQuery, lookup: &Lookup) -> String {
+    let asked = [
+        ("email", query.email.is_some()),
+        ("job", query.job.is_some()),
+        ("code", query.code.is_some()),
+        ("account", query.account.is_some()),
+        ("time", query.since.is_some() || query.until.is_some()),
+    ];
+    let asked: Vec<&str> = asked.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
+    let shown: Vec<String> = lookup.submissions.iter().map(|trace| trace.id.to_string()).collect();
+    format!("by {}: {}", asked.join(","), if shown.is_empty() { "nothing".to_owned() } else { shown.join(" ") })
+}
+
+/// What can be said when nothing matches: no more than was recorded.
+fn nothing_found(query: &LookupQuery, unreadable: u64) -> String {
+    let what =
+        if query.email.is_some() { "Nothing reached us from this address" } else { "Nothing recorded matches this" };
+    let narrowed = if query.email.is_some() && (query.job.is_some() || query.code.is_some() || query.account.is_some())
+    {
+        " for what was asked"
+    } else {
+        ""
+    };
+    let requests =
+        if unreadable == 1 { "1 unreadable request".to_owned() } else { format!("{unreadable} unreadable requests") };
+    format!("{what}{narrowed}; {requests} in that window; this proves nothing about this person.")
+}
+
+const fn ends_by_itself(reason: Reason) -> Option<&'static str> {
+    if matches!(reason, Reason::PostingNotSyncedYet) {
+        return Some("it waits for its job to be known: run `causeway jobs sync` for the account");
+    }
+    if matches!(reason, Reason::FormNotFetchedYet) {
+        return Some("it waits for its job's questions, which are fetched in the background");
+    }
+    if matches!(reason, Reason::AccountPaused) {
+        return Some("its account is paused: resume the account, which sends what was held");
+    }
+    None
+}
+
+const fn not_replayable(from: State) -> &'static str {
+    match from {
+        State::Delivered => "it was delivered: sending it again would make a second record",
+        State::Erased => "its data was erased: there is nothing left to send",
+        State::Queued | State::InFlight => "it is under way already",
+        State::Verifying => "the system is being asked whether it has it; wait for the answer",
+        State::Waiting => "it will be tried again by itself",
+        State::Held | State::Refused | State::Parked | State::Cancelled => {
+            "its account is paused: resume the account first"
+        }
+    }
+}
+
+const fn not_cancellable(from: State) -> &'static str {
+    match from {
+        State::Delivered => "it was delivered: withdraw it in the receiving system",
+        State::Erased => "its data was erased",
+        State::InFlight | State::Verifying => "it is on the wire: wait until it is known what became of it",
+        State::Refused | State::Parked | State::Cancelled => "it has ended already",
+        State::Queued | State::Waiting | State::Held => "it cannot be called off now",
+    }
+}

@@ -1,0 +1,83 @@
+//! A lookup as it is asked, over HTTP, on the control socket or on the command line, and its checks.
+//!
+//! The address is personal: it has a type that does not print, and it is only ever in a body.
+
+use causeway_core::email::NormalEmail;
+use causeway_core::ids::TenantId;
+use causeway_core::pii::Pii;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::store::trace::LookupQuery;
+
+/// Submissions shown unless asked otherwise, and at most.
+const LIMIT: usize = 20;
+const LIMIT_MAX: usize = 200;
+
+/// What is asked.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LookupRequest {
+    /// The applicant's address, as typed.
+    pub email: Option<Pii<String>>,
+    /// Find plus-tagged variants too.
+    pub base_email: bool,
+    /// Any id of the job, or its requisition code.
+    pub job: Option<String>,
+    /// The receipt's code.
+    pub code: Option<String>,
+    /// An account's name or id.
+    pub account: Option<String>,
+    /// Received at or after.
+    pub since: Option<Timestamp>,
+    /// Received before.
+    pub until: Option<Timestamp>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// A question that cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// No address.
+    #[error("the e-mail address has no `local@domain` form")]
+    NotAnAddress,
+    /// It would match everything.
+    #[error("give at least one of e-mail, code, account, since and until")]
+    Nothing,
+    /// Ends before it begins.
+    #[error("`until` must be after `since`")]
+    Backwards,
+}
+
+impl LookupRequest {
+    /// The query, for one tenant.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn check(self, tenant: TenantId) -> Result<LookupQuery, QueryError> {
+        let given = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let email =
+            self.email.map(|email| NormalEmail::parse(email.reveal()).ok_or(QueryError::NotAnAddress)).transpose()?;
+        let (job, code, account) = (given(self.job), given(self.code), given(self.account));
+        if email.is_none() && code.is_none() && account.is_none() && self.since.is_none() && self.until.is_none() {
+            return Err(QueryError::Nothing);
+        }
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && until <= since
+        {
+            return Err(QueryError::Backwards);
+        }
+        Ok(LookupQuery {
+            tenant,
+            email,
+            base_email: self.base_email,
+            job,
+            code,
+            account,
+            since: self.since,
+            until: self.until,
+            limit: self.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX),
+        })
+    }
+}
