@@ -2,13 +2,15 @@
 //!
 //! A connector compiles against `causeway-core` only: no tokio, hyper or axum, no client, clock or environment.
 
+pub mod greenhouse;
+
 use std::sync::Arc;
 
 use causeway_core::connector::Connector;
 
 /// Every connector, in the order people see them.
 pub fn all() -> Vec<Arc<dyn Connector>> {
-    vec![]
+    vec![Arc::new(greenhouse::Greenhouse)]
 }
 
 /// The connector of this name.
