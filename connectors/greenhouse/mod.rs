@@ -105,7 +105,7 @@ const fn optional(name: &'static str, help: &'static str) -> Field {
 }
 
 /// The connector.
-pub struct Greenhouse;
+pub(crate) struct Greenhouse;
 
 #[async_trait]
 impl Connector for Greenhouse {
