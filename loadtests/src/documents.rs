@@ -54,6 +54,7 @@ pub(crate) fn applicant(run: &str, seed: u64, number: u64, job: &str, answers: &
             "emails": [{ "address": email, "type": "personal" }],
             "phones": [{ "raw": format!("+49 30 {:07}", draw % 10_000_000), "type": "mobile" }],
             "address": { "lines": ["Beispielweg 1"], "city": "Berlin", "postal_code": "10115", "country": "DE" },
+            "location": { "text": "Berlin", "lat": 52.52, "lng": 13.405 },
             "links": [{ "type": "linkedin", "url": format!("https://example.org/in/{number}") }],
             "languages": [{ "tag": "de", "level": "C1" }, { "tag": "en", "level": "C2" }]
         },
@@ -65,7 +66,10 @@ pub(crate) fn applicant(run: &str, seed: u64, number: u64, job: &str, answers: &
             "skills": ["rust", "sql", "patience"]
         },
         "answers": answers,
-        "consents": [{ "purpose": "recruiting", "basis": "consent", "text_id": "privacy-3", "given": true, "at": "2026-11-20T09:00:00Z", "channel": "web" }],
+        "consents": (["application", "recruiting", "retention"].map(|purpose| json!({
+            "purpose": purpose, "basis": "consent", "text_id": "privacy-3", "given": true,
+            "at": "2026-11-20T09:00:00Z", "channel": "web"
+        }))),
         "source": { "board": "career-site", "utm": { "source": "newsletter", "medium": "email" }, "landing_url": "https://example.org/jobs" },
         "client": { "ip": "203.0.113.7", "user_agent": "loadtests", "locale": "de-DE" },
         "meta": { "site": "example.org", "submitted_at": "2026-11-20T10:00:00+01:00" }

@@ -4,6 +4,7 @@
 //! the command line, plays some hundred applications, and counts what became of them from the vendors' ledgers. It knows
 //! nothing the outside does not know, and it is the one part of the server that names vendors.
 
+mod career_pages;
 mod career_site;
 mod cast;
 mod http;
