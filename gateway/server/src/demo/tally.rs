@@ -164,7 +164,9 @@ impl Book {
         }
         for entry in vendor.entries.iter().filter(|entry| entry["operation"] == "submit") {
             let status = entry["status"].as_u64().unwrap_or(0);
-            book.refused_credentials |= status == 401 && entry["fault"].is_null();
+            let job = plain(&entry["path"]).rsplit('/').next().unwrap_or_default().to_owned();
+            // A closed job is answered like a wrong credential; only the public board tells them apart.
+            book.refused_credentials |= status == 401 && entry["fault"].is_null() && !book.closed.contains(&job);
             book.answers.entry(plain(&entry["record"]["email"])).or_default().push(status);
         }
         book
