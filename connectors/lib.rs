@@ -6,9 +6,16 @@ use std::sync::Arc;
 
 use causeway_core::connector::Connector;
 
+mod greenhouse;
+mod hubspot;
+
 /// Every connector, in the order people see them.
 pub fn all() -> Vec<Arc<dyn Connector>> {
-    vec![]
+    vec![
+        Arc::new(greenhouse::Greenhouse),
+        // One line each.
+        Arc::new(hubspot::HubSpot),
+    ]
 }
 
 /// The connector of this name.

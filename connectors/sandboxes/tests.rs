@@ -204,3 +204,32 @@ async fn stopping_closes_the_door() {
     bench.running.stop().await;
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test]
+async fn the_ready_line_is_what_an_admin_would_enter() {
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    for (name, credentials, settings) in [
+        (
+            "greenhouse",
+            vec!["board_api_key", "harvest_client_id", "harvest_client_secret"],
+            vec!["board_token", "board_url", "harvest_url", "auth_url", "harvest_user_id"],
+        ),
+        ("hubspot", vec!["access_token"], vec!["base_url"]),
+    ] {
+        let bench = Bench::start(name).await;
+        let ready = bench.running.announcement();
+        assert_eq!(keys(ready), ["sandbox", "listening", "credentials", "settings"]);
+        assert_eq!(
+            (keys(&ready["credentials"]), keys(&ready["settings"])),
+            (
+                credentials.iter().map(|key| (*key).to_owned()).collect(),
+                settings.iter().map(|key| (*key).to_owned()).collect()
+            )
+        );
+        assert_eq!(ready["listening"], bench.running.base_url());
+        assert!(!ready.to_string().contains('\n'));
+    }
+    let listen = "127.0.0.1:0".parse().unwrap();
+    assert!(crate::start("nobody", crate::Options { listen, seed: 1 }).await.is_err());
+    assert_eq!(crate::names(), ["greenhouse", "hubspot"]);
+}

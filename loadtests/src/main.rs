@@ -1,1 +1,184 @@
-fn main() {}
+//! Load, crash and durability runs against the built program. Each prints what it measured, `--json` for machines, and
+//! exits 0 only when every bound holds. Only loopback is talked to, every run is bounded, and what was started is ended.
+
+mod accept;
+mod checker;
+mod client;
+mod crash;
+mod documents;
+mod fill;
+mod latency;
+mod lookup;
+mod order;
+mod postings;
+mod rig;
+mod validate;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+
+#[derive(Parser)]
+#[command(about = "Load, crash and durability runs against the built program", version)]
+struct Arguments {
+    #[command(subcommand)]
+    run: Run,
+    /// One JSON object on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Run {
+    /// Accepts per second beside a bare group-committing insert of the same bytes.
+    Accept {
+        /// Alternations of ceiling and gateway.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Seconds for each measurement.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// SIGKILL at random under load, answers dropped after commit, then the three ledgers.
+    Crash {
+        #[arg(long, default_value_t = 100)]
+        kills: u64,
+        #[arg(long, default_value_t = 20_000)]
+        submissions: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Every 202 follows the sync of what it acknowledges, by system call.
+    Order,
+    /// A gateway with one promise broken. The run has to find violations, so it exits non-zero.
+    Control {
+        broken: Control,
+        #[arg(long, default_value_t = 6)]
+        kills: u64,
+        #[arg(long, default_value_t = 1_200)]
+        submissions: u64,
+    },
+    /// From submission to the vendor's commit at a steady rate.
+    Latency {
+        #[arg(long, default_value_t = 200.0)]
+        per_second: f64,
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+    },
+    /// The support lookup at many applications.
+    Lookup {
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u64,
+    },
+    /// Parsing and validating, hot, on one core.
+    Validate,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Control {
+    /// The application and its deliveries are committed apart.
+    TwoCommits,
+    /// The answer does not wait for the sync.
+    SyncOff,
+    /// "Not seen" is believed before the vendor can show it.
+    NoLag,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(run(&arguments)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(2),
+        Err(error) => fail(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command-line program")]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("loadtests: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn run(arguments: &Arguments) -> Result<bool> {
+    let json = arguments.json;
+    match &arguments.run {
+        Run::Accept { rounds, seconds } => {
+            let report = accept::run(*rounds, *seconds).await?;
+            show(json, &report, &report.violations)
+        }
+        Run::Crash { kills, submissions, seed } => {
+            let report = crash::run(&crash_plan("causeway", *kills, *submissions, *seed)?).await?;
+            show(json, &report, &report.violations)
+        }
+        Run::Order => {
+            let report = order::run("causeway").await?;
+            show(json, &report, &report.violations)
+        }
+        Run::Control { broken, kills, submissions } => control(*broken, *kills, *submissions, json).await,
+        Run::Latency { per_second, seconds } => {
+            let report = latency::run(*per_second, *seconds).await?;
+            show(json, &report, &report.violations)
+        }
+        Run::Lookup { rows } => {
+            let report = lookup::run(*rows).await?;
+            show(json, &report, &report.violations)
+        }
+        Run::Validate => {
+            let report = validate::run()?;
+            show(json, &report, &report.violations)
+        }
+    }
+}
+
+fn crash_plan(program: &str, kills: u64, submissions: u64, seed: u64) -> Result<crash::Plan> {
+    let lag = Duration::from_millis(600);
+    Ok(crash::Plan {
+        program: rig::beside_me(program)?,
+        kills,
+        submissions,
+        seed,
+        lag,
+        claimed_lag: lag + Duration::from_millis(100),
+        lost_answers: 0.01,
+    })
+}
+
+async fn control(broken: Control, kills: u64, submissions: u64, json: bool) -> Result<bool> {
+    match broken {
+        Control::TwoCommits => {
+            let report = crash::run(&crash_plan("control-two-commits", kills, submissions, 1)?).await?;
+            show(json, &report, &report.violations)
+        }
+        Control::SyncOff => {
+            let report = order::run("control-sync-off").await?;
+            show(json, &report, &report.violations)
+        }
+        Control::NoLag => {
+            let mut plan = crash_plan("control-no-lag", kills, submissions, 1)?;
+            plan.lag = Duration::from_secs(3);
+            plan.claimed_lag = plan.lag;
+            plan.lost_answers = 0.05;
+            let report = crash::run(&plan).await?;
+            show(json, &report, &report.violations)
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a command-line program")]
+fn show(json: bool, report: &impl Serialize, violations: &[String]) -> Result<bool> {
+    if json {
+        println!("{}", serde_json::to_string(report)?);
+    } else {
+        println!("{}", serde_json::to_string_pretty(report)?);
+        let verdict = if violations.is_empty() { "every bound holds".to_owned() } else { violations.join("; ") };
+        println!("{verdict}");
+    }
+    Ok(violations.is_empty())
+}

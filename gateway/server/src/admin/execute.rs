@@ -5,7 +5,7 @@ use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::pii::Pii;
 
 use super::{Fault, FaultKind, Request, Response, Services, TenantName};
-use crate::ingress::ApiKey;
+use crate::ingress::auth::ApiKey;
 use crate::setup::{self, AccountWish, Hidden, SetupError};
 use crate::store::StoreError;
 use crate::store::setup::{AccountRecord, NewAccount, NewKey, NewTenant, PostingRecord, Scope, Tenant};

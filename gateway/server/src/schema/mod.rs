@@ -1,0 +1,28 @@
+//! Validation: is this body one readable document, and does every receiving system take it as it is?
+//!
+//! Responsible for one strict parse, the canonical schema, each connector's schema, each posting's form, the files'
+//! content, and the words in which a "no" is said. It does not decide what a "no" leads to (intake does), reads no
+//! store and no network, and changes nothing: the bytes that passed are the bytes that are stored and sent.
+//!
+//! Before it: `ingress`. After it: `intake` decides and `store` accepts.
+//!
+//! Invariants: schemas are compiled once and hold no remote or file reference; patterns match in linear time; nothing a
+//! person wrote is ever repeated in an error.
+
+mod compile;
+pub mod files;
+mod fingerprint;
+mod formats;
+mod forms;
+mod guard;
+mod strict;
+mod validator;
+mod words;
+
+pub use compile::SchemaError;
+pub use fingerprint::{PartMark, fingerprint, form_digest, sha256_hex};
+pub use strict::{BodyError, Fault};
+pub use validator::{CANONICAL_NAME, Schemas, Target, Verdict};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+//! How many applications a second are accepted: validated, encrypted, durable. Beside it, in the same run, what a bare
+//! group-committing insert of the same bytes reaches on the same disk: figures on a noisy machine are ratios.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::client::Client;
+use crate::documents::{self, Applicant};
+use crate::rig::{self, Gateway, GatewayOptions, Tenancy};
+
+/// What is measured and what must hold.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) accepted_per_s: f64,
+    pub(crate) rss_mb: f64,
+    pub(crate) ceiling_per_s: f64,
+    pub(crate) ratio: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) with_dispatch_per_s: f64,
+    pub(crate) with_resumes_per_s: f64,
+    pub(crate) rounds: Vec<Round>,
+    pub(crate) violations: Vec<String>,
+}
+
+/// One alternation of ceiling and gateway.
+#[derive(Debug, Serialize)]
+pub(crate) struct Round {
+    pub(crate) accepted_per_s: f64,
+    pub(crate) ceiling_per_s: f64,
+}
+
+const CONNECTIONS: usize = 64;
+/// Half the connections: what arrives while the last commit runs.
+const APPLICATIONS_PER_COMMIT: u64 = 32;
+const CEILING_MIN: f64 = 12_000.0;
+
+pub(crate) async fn run(rounds: usize, seconds: u64) -> Result<Report> {
+    let length = Duration::from_secs(seconds);
+    let stage = Stage::set(1).await?;
+    let off = [("CAUSEWAY_DISPATCH_ENABLED", "false")];
+    let mut measured = Vec::new();
+    let mut rss_mb: f64 = 0.0;
+    let body = documents::applicant("ceiling", 7, 1, &stage.job, &stage.answers, 0).document;
+    for round in 0..rounds {
+        let ceiling_per_s = ceiling(&body, length)?;
+        let gateway = stage.start(&off).await?;
+        let accepted = closed_loop(&stage, gateway.public, &format!("r{round}"), length, 0).await?;
+        rss_mb = rss_mb.max(gateway.rss_mb()?);
+        gateway.stop()?;
+        eprintln!("round {round}: {accepted:.0} accepts/s, ceiling {ceiling_per_s:.0}/s");
+        measured.push(Round { accepted_per_s: accepted, ceiling_per_s });
+    }
+    let accepted_per_s = median(measured.iter().map(|round| round.accepted_per_s));
+    let gateway = stage.start(&off).await?;
+    let mut latencies = open_loop(&stage, gateway.public, accepted_per_s * 0.7, length).await?;
+    gateway.stop()?;
+    let gateway = stage.start(&[]).await?;
+    let with_dispatch_per_s = closed_loop(&stage, gateway.public, "dispatching", length, 0).await?;
+    gateway.kill();
+    let gateway = stage.start(&off).await?;
+    let with_resumes_per_s = closed_loop(&stage, gateway.public, "resumes", length, 200 * 1024).await?;
+    gateway.stop()?;
+
+    let mut report = Report {
+        accepted_per_s,
+        rss_mb,
+        ceiling_per_s: median(measured.iter().map(|round| round.ceiling_per_s)),
+        ratio: median(measured.iter().map(|round| round.accepted_per_s / round.ceiling_per_s)),
+        p50_ms: percentile(&mut latencies, 0.50),
+        p99_ms: percentile(&mut latencies, 0.99),
+        with_dispatch_per_s,
+        with_resumes_per_s,
+        rounds: measured,
+        violations: Vec::new(),
+    };
+    report.violations = violations(&report);
+    Ok(report)
+}
+
+fn violations(report: &Report) -> Vec<String> {
+    let mut found = Vec::new();
+    let slowest = report.rounds.iter().map(|round| round.ceiling_per_s).fold(f64::INFINITY, f64::min);
+    if slowest < CEILING_MIN {
+        found.push(format!("void: the ceiling was {slowest:.0}/s, under {CEILING_MIN:.0}"));
+    }
+    if report.ratio < 0.4 {
+        found.push(format!("ratio {:.2} < 0.40", report.ratio));
+    }
+    if report.p99_ms > 100.0 {
+        found.push(format!("p99 {:.1} ms > 100 ms at 70 %", report.p99_ms));
+    }
+    if report.rss_mb > 256.0 {
+        found.push(format!("RSS {:.0} MB > 256 MB", report.rss_mb));
+    }
+    found
+}
+
+/// A data directory with a tenant, both sandboxes, and a posting to apply to.
+pub(crate) struct Stage {
+    pub(crate) ats: rig::Sandbox,
+    pub(crate) crm: rig::Sandbox,
+    pub(crate) tenancy: Tenancy,
+    pub(crate) job: String,
+    pub(crate) answers: Vec<serde_json::Value>,
+    ports: (u16, u16),
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    pub(crate) async fn set(seed: u64) -> Result<Self> {
+        Self::set_with(seed, &[("visibility_lag_ms", "1500")]).await
+    }
+
+    /// `settings` go into both accounts.
+    pub(crate) async fn set_with(seed: u64, settings: &[(&str, &str)]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (ats, crm) = (rig::start_sandbox("greenhouse", seed)?, rig::start_sandbox("hubspot", seed)?);
+        let tenancy = rig::set_up(&folder.path().join("data"), &ats, &crm, settings)?;
+        let (job, answers) = crate::postings::simplest(&ats).await?;
+        let ports = (rig::free_port()?, rig::free_port()?);
+        Ok(Self { ats, crm, tenancy, job, answers, ports, _folder: folder })
+    }
+
+    /// Where every gateway of this stage listens.
+    pub(crate) fn public(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.ports.0))
+    }
+
+    pub(crate) async fn start(&self, settings: &[(&str, &str)]) -> Result<Gateway> {
+        let options = GatewayOptions {
+            program: rig::beside_me("causeway")?,
+            settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            wrapper: Vec::new(),
+        };
+        self.start_with(&options).await
+    }
+
+    pub(crate) async fn start_with(&self, options: &GatewayOptions) -> Result<Gateway> {
+        rig::start_gateway(&self.tenancy.data, options, self.ports.0, self.ports.1).await
+    }
+
+    pub(crate) fn request(&self, applicant: &Applicant, key: &str) -> Result<Request<Full<Bytes>>> {
+        let (content_type, body) = documents::body_of(applicant);
+        Ok(Request::post("/v1/applications")
+            .header("host", "127.0.0.1")
+            .header("authorization", format!("Bearer {}", self.tenancy.key))
+            .header("idempotency-key", key)
+            .header("content-type", content_type)
+            .body(Full::new(body))?)
+    }
+}
+
+/// Every connection sends its next request when the last was answered. Returns accepts per second.
+async fn closed_loop(stage: &Stage, to: SocketAddr, run: &str, length: Duration, resume_bytes: usize) -> Result<f64> {
+    let numbers = Arc::new(AtomicU64::new(0));
+    let started = Instant::now();
+    let until = started + length;
+    let workers = (0..CONNECTIONS).map(|_| {
+        let numbers = numbers.clone();
+        async move {
+            let mut client = Client::new(to, Duration::from_secs(30));
+            let mut accepted = 0_u64;
+            while Instant::now() < until {
+                let number = numbers.fetch_add(1, Ordering::Relaxed);
+                let one = documents::applicant(run, 11, number, &stage.job, &stage.answers, resume_bytes);
+                let response = client.send(stage.request(&one, &format!("{run}-{number}"))?).await?;
+                ensure!(response.status() == 202, "{}: {:?}", response.status(), response.body());
+                accepted += 1;
+            }
+            Ok::<u64, anyhow::Error>(accepted)
+        }
+    });
+    let counts = futures_join(workers).await?;
+    #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+    Ok(counts.iter().sum::<u64>() as f64 / started.elapsed().as_secs_f64())
+}
+
+/// Requests at a steady rate, whatever the answers do; latency counts from when the request should have gone out.
+pub(crate) async fn open_loop(stage: &Stage, to: SocketAddr, per_second: f64, length: Duration) -> Result<Vec<f64>> {
+    let started = Instant::now();
+    let numbers = Arc::new(AtomicU64::new(0));
+    let workers = (0..256_usize).map(|_| {
+        let numbers = numbers.clone();
+        async move {
+            let mut client = Client::new(to, Duration::from_secs(30));
+            let mut latencies = Vec::new();
+            loop {
+                let number = numbers.fetch_add(1, Ordering::Relaxed);
+                #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+                let due = started + Duration::from_secs_f64(number as f64 / per_second);
+                if due > started + length {
+                    return Ok::<Vec<f64>, anyhow::Error>(latencies);
+                }
+                tokio::time::sleep_until(due.into()).await;
+                let one = documents::applicant("open", 13, number, &stage.job, &stage.answers, 0);
+                let response = client.send(stage.request(&one, &format!("open-{number}"))?).await?;
+                ensure!(response.status() == 202, "{}: {:?}", response.status(), response.body());
+                latencies.push(due.elapsed().as_secs_f64() * 1000.0);
+            }
+        }
+    });
+    Ok(futures_join(workers).await?.into_iter().flatten().collect())
+}
+
+/// Runs all of them at once on this task.
+pub(crate) async fn futures_join<T>(tasks: impl Iterator<Item = impl Future<Output = Result<T>>>) -> Result<Vec<T>> {
+    let mut running: futures_util::stream::FuturesUnordered<_> = tasks.collect();
+    let mut results = Vec::new();
+    while let Some(result) = futures_util::StreamExt::next(&mut running).await {
+        results.push(result?);
+    }
+    Ok(results)
+}
+
+/// A bare SQLite insert of the same bytes: one body row and two delivery rows per application, 32 applications per
+/// commit, synced. Returns applications per second.
+pub(crate) fn ceiling(body: &[u8], length: Duration) -> Result<f64> {
+    let folder = tempfile::tempdir()?;
+    let connection = open_bare(folder.path())?;
+    let started = Instant::now();
+    let mut id = 0_u64;
+    while started.elapsed() < length {
+        let transaction = connection.unchecked_transaction()?;
+        {
+            let mut insert_body = transaction.prepare_cached("INSERT INTO body (id, tenant, content) VALUES (?1, ?2, ?3)")?;
+            let mut insert_delivery =
+                transaction.prepare_cached("INSERT INTO delivery (id, body, account, due_at) VALUES (?1, ?2, ?3, ?4)")?;
+            for _ in 0..APPLICATIONS_PER_COMMIT {
+                id += 1;
+                let key = i64::try_from(id)?;
+                insert_body.execute(rusqlite::params![key, 1, body])?;
+                insert_delivery.execute(rusqlite::params![key * 2, key, 1, key])?;
+                insert_delivery.execute(rusqlite::params![key * 2 + 1, key, 2, key])?;
+            }
+        }
+        transaction.commit()?;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a count of applications")]
+    Ok(id as f64 / started.elapsed().as_secs_f64())
+}
+
+fn open_bare(folder: &Path) -> Result<rusqlite::Connection> {
+    let connection = rusqlite::Connection::open(folder.join("ceiling.db"))?;
+    connection.execute_batch(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+         CREATE TABLE body (id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, content BLOB NOT NULL);
+         CREATE UNIQUE INDEX body_tenant ON body (tenant, id);
+         CREATE TABLE delivery (id INTEGER PRIMARY KEY, body INTEGER NOT NULL, account INTEGER NOT NULL, due_at INTEGER);
+         CREATE INDEX delivery_due ON delivery (account, due_at) WHERE due_at IS NOT NULL;",
+    )?;
+    Ok(connection)
+}
+
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    percentile(&mut values, 0.5)
+}
+
+pub(crate) fn percentile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
+    let index = ((values.len() as f64 * share) as usize).min(values.len().saturating_sub(1));
+    values.get(index).copied().unwrap_or(f64::NAN)
+}

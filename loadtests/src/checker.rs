@@ -1,0 +1,205 @@
+//! The checker: a pure function over three ledgers, none written by the gateway.
+//!
+//! **C**, the client's: what was sent and what was answered. **V**, the vendors': every request, written before the reply.
+//! **L**, the public lookup: what a support engineer would read. It never sees the gateway's tables.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+
+/// What the client knows of one submission.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) email: String,
+    pub(crate) job: String,
+    pub(crate) given: String,
+    pub(crate) family: String,
+    pub(crate) resume_sha256: Option<String>,
+    /// The id of the receipt, once a 202 was seen.
+    pub(crate) accepted: Option<String>,
+}
+
+/// A record some vendor created.
+#[derive(Debug, Clone)]
+pub(crate) struct Created {
+    pub(crate) vendor: Vendor,
+    pub(crate) email: String,
+    pub(crate) job: String,
+    pub(crate) given: String,
+    pub(crate) family: String,
+    pub(crate) resume_sha256: Option<String>,
+    /// The vendor committed and the answer was lost.
+    pub(crate) answer_lost: bool,
+}
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Vendor {
+    Ats,
+    Crm,
+}
+
+/// What the lookup says of one target.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) vendor: Vendor,
+    pub(crate) state: String,
+    pub(crate) has_reason: bool,
+    pub(crate) possible_duplicate: bool,
+    /// Attempts whose outcome was unknown.
+    pub(crate) ambiguous: u64,
+}
+
+/// What the three ledgers come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Verdict {
+    pub(crate) submitted: u64,
+    pub(crate) accepted: u64,
+    pub(crate) targets: u64,
+    pub(crate) delivered: u64,
+    pub(crate) failed_visible: u64,
+    pub(crate) lost: u64,
+    pub(crate) phantom: u64,
+    pub(crate) corrupt: u64,
+    pub(crate) duplicates_unflagged: u64,
+    pub(crate) flagged: u64,
+    pub(crate) ambiguous: u64,
+    pub(crate) answers_lost: u64,
+    pub(crate) resolved_by_find: u64,
+}
+
+/// Joins the ledgers on (vendor, e-mail, job). `lookups` is keyed by the receipt's id.
+pub(crate) fn check(sent: &[Sent], created: &[Created], lookups: &HashMap<String, Vec<Seen>>) -> Verdict {
+    let mut verdict = Verdict { submitted: sent.len() as u64, ..Verdict::default() };
+    let mut at_vendor: HashMap<(Vendor, &str, &str), Vec<&Created>> = HashMap::new();
+    for record in created {
+        at_vendor.entry((record.vendor, &record.email, &record.job)).or_default().push(record);
+    }
+    let by_person: BTreeMap<(&str, &str), &Sent> =
+        sent.iter().map(|one| ((one.email.as_str(), one.job.as_str()), one)).collect();
+
+    for record in created {
+        match by_person.get(&(record.email.as_str(), record.job.as_str())) {
+            None => verdict.phantom += 1,
+            Some(one) => verdict.corrupt += u64::from(!same_person(one, record)),
+        }
+    }
+    for one in sent {
+        let Some(id) = &one.accepted else { continue };
+        verdict.accepted += 1;
+        let seen = lookups.get(id).map_or(&[][..], Vec::as_slice);
+        if seen.is_empty() {
+            // Accepted, and the lookup does not know it: every target is lost.
+            verdict.targets += 1;
+            verdict.lost += 1;
+        }
+        for target in seen {
+            verdict.targets += 1;
+            verdict.ambiguous += target.ambiguous;
+            verdict.flagged += u64::from(target.possible_duplicate);
+            let records = at_vendor.get(&(target.vendor, one.email.as_str(), one.job.as_str())).map_or(&[][..], Vec::as_slice);
+            judge_target(&mut verdict, target, records);
+        }
+    }
+    verdict
+}
+
+fn judge_target(verdict: &mut Verdict, target: &Seen, records: &[&Created]) {
+    let settled_without = matches!(target.state.as_str(), "refused" | "parked" | "held" | "cancelled" | "erased");
+    if !records.is_empty() {
+        verdict.delivered += 1;
+    } else if settled_without && target.has_reason {
+        verdict.failed_visible += 1;
+    } else {
+        verdict.lost += 1;
+    }
+    if records.len() > 1 && !target.possible_duplicate {
+        verdict.duplicates_unflagged += records.len() as u64 - 1;
+    }
+    if records.iter().any(|record| record.answer_lost) {
+        verdict.answers_lost += 1;
+        verdict.resolved_by_find += u64::from(records.len() == 1 && target.state == "delivered");
+    }
+}
+
+fn same_person(sent: &Sent, record: &Created) -> bool {
+    let names = record.given == sent.given && record.family == sent.family;
+    // A CRM gets no files by default: only compare what the vendor was given.
+    let file = record.vendor == Vendor::Crm || record.resume_sha256 == sent.resume_sha256;
+    names && file
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(accepted: bool) -> Sent {
+        Sent {
+            email: "a@example.org".to_owned(),
+            job: "1".to_owned(),
+            given: "Ada".to_owned(),
+            family: "Abebe".to_owned(),
+            resume_sha256: None,
+            accepted: accepted.then(|| "sub_1".to_owned()),
+        }
+    }
+
+    fn created(email: &str, given: &str, answer_lost: bool) -> Created {
+        Created {
+            vendor: Vendor::Ats,
+            email: email.to_owned(),
+            job: "1".to_owned(),
+            given: given.to_owned(),
+            family: "Abebe".to_owned(),
+            resume_sha256: None,
+            answer_lost,
+        }
+    }
+
+    fn seen(state: &str, flagged: bool) -> HashMap<String, Vec<Seen>> {
+        let target = Seen {
+            vendor: Vendor::Ats,
+            state: state.to_owned(),
+            has_reason: state != "delivered",
+            possible_duplicate: flagged,
+            ambiguous: 0,
+        };
+        HashMap::from([("sub_1".to_owned(), vec![target])])
+    }
+
+    #[test]
+    fn a_delivered_application_is_no_violation() {
+        let verdict = check(&[sent(true)], &[created("a@example.org", "Ada", false)], &seen("delivered", false));
+        let violations = verdict.lost + verdict.phantom + verdict.corrupt + verdict.duplicates_unflagged;
+        assert_eq!((verdict.delivered, violations), (1, 0));
+    }
+
+    #[test]
+    fn each_violation_is_seen() {
+        let lost = check(&[sent(true)], &[], &seen("delivered", false));
+        assert_eq!(lost.lost, 1, "the lookup says delivered, the vendor has nothing");
+        let forgotten = check(&[sent(true)], &[], &HashMap::new());
+        assert_eq!(forgotten.lost, 1, "accepted, and the lookup does not know it");
+        let phantom = check(&[sent(true)], &[created("b@example.org", "Ada", false)], &seen("refused", false));
+        assert_eq!(phantom.phantom, 1);
+        let corrupt = check(&[sent(true)], &[created("a@example.org", "Eve", false)], &seen("delivered", false));
+        assert_eq!(corrupt.corrupt, 1);
+        let twice = [created("a@example.org", "Ada", true), created("a@example.org", "Ada", false)];
+        assert_eq!(check(&[sent(true)], &twice, &seen("delivered", false)).duplicates_unflagged, 1);
+        assert_eq!(check(&[sent(true)], &twice, &seen("delivered", true)).duplicates_unflagged, 0);
+    }
+
+    #[test]
+    fn a_lost_answer_counts_as_resolved_only_when_nothing_was_sent_twice() {
+        let once = [created("a@example.org", "Ada", true)];
+        assert_eq!(check(&[sent(true)], &once, &seen("delivered", false)).resolved_by_find, 1);
+        assert_eq!(check(&[sent(true)], &once, &seen("held", false)).resolved_by_find, 0);
+    }
+
+    #[test]
+    fn a_refusal_without_a_reason_is_a_loss() {
+        let mut lookups = seen("refused", false);
+        lookups.get_mut("sub_1").unwrap()[0].has_reason = false;
+        assert_eq!(check(&[sent(true)], &[], &lookups).lost, 1);
+    }
+}

@@ -1,0 +1,73 @@
+//! Which jobs the sandboxes publish, and what answers their questions need.
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use crate::rig::Sandbox;
+
+/// A posting to apply to, with answers that satisfy its required questions.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    pub(crate) id: String,
+    pub(crate) answers: Vec<Value>,
+    pub(crate) needs_resume: bool,
+    pub(crate) needs_more_files: bool,
+}
+
+/// Every live posting of the ATS sandbox, read the way a career site would: through the vendor's public board.
+pub(crate) async fn open(ats: &Sandbox) -> Result<Vec<Open>> {
+    let token = ats.start_line["settings"]["board_token"].as_str().context("board_token")?;
+    let list = ats.control("GET", &format!("/v1/boards/{token}/jobs"), None).await?;
+    let mut open = Vec::new();
+    for job in list["jobs"].as_array().context("jobs")? {
+        let id = job["id"].to_string();
+        let form = ats.control("GET", &format!("/v1/boards/{token}/jobs/{id}?questions=true"), None).await?;
+        open.push(answered(id, &form));
+    }
+    Ok(open)
+}
+
+/// The posting with the fewest demands, for measurements of the gateway and not of a form.
+pub(crate) async fn simplest(ats: &Sandbox) -> Result<(String, Vec<Value>)> {
+    let mut open = open(ats).await?;
+    open.retain(|posting| !posting.needs_resume && !posting.needs_more_files);
+    open.sort_by_key(|posting| std::cmp::Reverse(posting.answers.len()));
+    let posting = open.into_iter().next().context("no posting does without a résumé")?;
+    Ok((posting.id, posting.answers))
+}
+
+fn answered(id: String, form: &Value) -> Open {
+    let mut posting = Open { id, answers: Vec::new(), needs_resume: false, needs_more_files: false };
+    for question in form["questions"].as_array().into_iter().flatten() {
+        if question["required"] != true {
+            continue;
+        }
+        let fields: Vec<&Value> = question["fields"].as_array().into_iter().flatten().collect();
+        let named = |name: &str| fields.iter().any(|field| field["name"] == name);
+        if named("resume") || named("resume_text") {
+            posting.needs_resume = true;
+        } else if fields.iter().all(|field| field["type"] == "input_file") {
+            posting.needs_more_files = true;
+        } else if let Some(field) = fields.iter().find(|field| {
+            field["name"].as_str().is_some_and(|name| name.starts_with("question_"))
+        }) {
+            posting.answers.push(answer(field));
+        }
+    }
+    posting
+}
+
+fn answer(field: &Value) -> Value {
+    let question = field["name"].as_str().unwrap_or_default().trim_end_matches("[]");
+    let first = &field["values"][0];
+    let option = json!({ "id": plain(&first["value"]), "label": first["label"] });
+    match field["type"].as_str() {
+        Some("multi_value_single_select") => json!({ "question": question, "option": option }),
+        Some("multi_value_multi_select") => json!({ "question": question, "options": [option] }),
+        _ => json!({ "question": question, "value": "Ja, gern." }),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

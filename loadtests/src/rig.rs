@@ -1,0 +1,268 @@
+//! The rig: the built programs as real processes on loopback, set up the way the README sets them up.
+//!
+//! It knows the command line and the HTTP API and nothing else of the gateway. Everything it starts it ends, by pid.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+
+/// A sandbox process.
+pub(crate) struct Sandbox {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// What an admin would type in: `credentials` and `settings`.
+    pub(crate) start_line: Value,
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// What the gateway is started with.
+#[derive(Clone)]
+pub(crate) struct GatewayOptions {
+    /// The program: `causeway`, or a control that composes the same library.
+    pub(crate) program: PathBuf,
+    /// `CAUSEWAY_…` variables.
+    pub(crate) settings: Vec<(String, String)>,
+    /// Put before the program, such as `strace …`.
+    pub(crate) wrapper: Vec<String>,
+}
+
+/// A gateway process.
+pub(crate) struct Gateway {
+    child: Child,
+    pub(crate) public: SocketAddr,
+    pub(crate) management: SocketAddr,
+}
+
+impl Gateway {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL, and wait for the end.
+    pub(crate) fn kill(mut self) {
+        end(&mut self.child);
+    }
+
+    /// Waits for the end of a process that was told to end in another way.
+    pub(crate) fn wait_for_end(mut self) -> Result<()> {
+        let status = self.child.wait()?;
+        ensure!(status.success(), "the gateway ended with {status}");
+        Ok(())
+    }
+
+    /// SIGTERM, and wait for a clean end.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        signal(self.child.id(), "TERM")?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "the gateway ended with {status} after SIGTERM");
+        Ok(())
+    }
+
+    /// Resident memory now, in MB.
+    pub(crate) fn rss_mb(&self) -> Result<f64> {
+        rss_mb(self.child.id())
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+fn end(child: &mut Child) {
+    // It may have ended by itself; then there is nothing to kill and `wait` returns at once.
+    drop(child.kill());
+    drop(child.wait());
+}
+
+pub(crate) fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status()?;
+    ensure!(status.success(), "kill -{name} {pid} failed");
+    Ok(())
+}
+
+pub(crate) fn rss_mb(pid: u32) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+    let kilobytes: f64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
+    Ok(kilobytes / 1024.0)
+}
+
+/// The program that lies beside this one.
+pub(crate) fn beside_me(name: &str) -> Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name(name);
+    ensure!(path.exists(), "{} is not built: cargo build --release -p causeway -p causeway-loadtests", path.display());
+    Ok(path)
+}
+
+/// A free loopback port, found by binding it for a moment.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+pub(crate) fn start_sandbox(name: &str, seed: u64) -> Result<Sandbox> {
+    let mut child = Command::new(beside_me("causeway")?)
+        .args(["sandbox", name, "--listen", "127.0.0.1:0", "--seed", &seed.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let stdout = child.stdout.take().context("piped")?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    let start_line: Value = serde_json::from_str(&line).with_context(|| format!("the {name} sandbox said: {line}"))?;
+    let url = start_line["listening"].as_str().context("listening")?;
+    let address = url.trim_start_matches("http://").parse()?;
+    Ok(Sandbox { child, address, start_line })
+}
+
+/// A tenant set up in a data directory: what `curl` needs.
+pub(crate) struct Tenancy {
+    pub(crate) data: PathBuf,
+    pub(crate) key: String,
+}
+
+/// Runs one command of the program and returns its JSON answer.
+pub(crate) fn causeway(data: &Path, arguments: &[&str]) -> Result<Value> {
+    let output = Command::new(beside_me("causeway")?)
+        .args(arguments)
+        .arg("--json")
+        .env("CAUSEWAY_DATA_DIR", data)
+        .env("CAUSEWAY_LOG_FILTER", "warn")
+        .stdin(Stdio::null())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "causeway {}: {}\n{}",
+        arguments.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("causeway {} printed no JSON", arguments.join(" ")))
+}
+
+/// Tenant, accounts at both sandboxes, key, postings: the README's path. `extra` are further account settings.
+pub(crate) fn set_up(data: &Path, ats: &Sandbox, crm: &Sandbox, extra: &[(&str, &str)]) -> Result<Tenancy> {
+    std::fs::create_dir_all(data)?;
+    causeway(data, &["keys", "init-root"])?;
+    causeway(data, &["tenants", "create", "acme"])?;
+    add_account(data, "greenhouse", "ats", ats, extra)?;
+    add_account(data, "hubspot", "crm", crm, extra)?;
+    let key = causeway(data, &["keys", "create", "--name", "load", "--scope", "submit,read,support"])?;
+    let key = key["key"].as_str().context("keys create answers `key`")?.to_owned();
+    causeway(data, &["jobs", "sync", "greenhouse"])?;
+    Ok(Tenancy { data: data.to_owned(), key })
+}
+
+fn add_account(data: &Path, connector: &str, role: &str, sandbox: &Sandbox, extra: &[(&str, &str)]) -> Result<()> {
+    let mut arguments: Vec<String> =
+        ["accounts", "add", connector, "--role", role, "--allow-private"].map(str::to_owned).to_vec();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for (name, value) in sandbox.start_line["settings"].as_object().context("settings")? {
+        arguments.extend(["--set".to_owned(), format!("{name}={}", text(value))]);
+    }
+    for (name, value) in extra {
+        arguments.extend(["--set".to_owned(), format!("{name}={value}")]);
+    }
+    for (name, value) in sandbox.start_line["credentials"].as_object().context("credentials")? {
+        let file = data.join(format!("{connector}-{name}.secret"));
+        std::fs::write(&file, text(value))?;
+        arguments.extend(["--secret-file".to_owned(), format!("{name}={}", file.display())]);
+    }
+    causeway(data, &arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
+    Ok(())
+}
+
+/// Starts the gateway on the given ports and waits until it is ready.
+pub(crate) async fn start_gateway(
+    data: &Path,
+    options: &GatewayOptions,
+    public: u16,
+    management: u16,
+) -> Result<Gateway> {
+    let mut line: Vec<String> = options.wrapper.clone();
+    line.push(options.program.display().to_string());
+    line.push("serve".to_owned());
+    let (program, arguments) = line.split_first().context("a program")?;
+    let log = std::fs::File::options().create(true).append(true).open(data.join("gateway.log"))?;
+    let child = Command::new(program)
+        .args(arguments)
+        .env("CAUSEWAY_DATA_DIR", data)
+        .env("CAUSEWAY_LISTEN_PUBLIC", format!("127.0.0.1:{public}"))
+        .env("CAUSEWAY_LISTEN_MANAGEMENT", format!("127.0.0.1:{management}"))
+        .env("CAUSEWAY_LIMITS_QUOTA_PER_SECOND", "1000000")
+        .env("CAUSEWAY_LIMITS_QUOTA_BURST", "1000000")
+        .env("CAUSEWAY_LOG_FILTER", "warn")
+        .envs(options.settings.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .with_context(|| format!("starting {program}"))?;
+    let mut gateway = Gateway {
+        child,
+        public: SocketAddr::from(([127, 0, 0, 1], public)),
+        management: SocketAddr::from(([127, 0, 0, 1], management)),
+    };
+    ready(&mut gateway, data).await?;
+    Ok(gateway)
+}
+
+async fn ready(gateway: &mut Gateway, data: &Path) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(status) = gateway.child.try_wait()? {
+            let log = std::fs::read_to_string(data.join("gateway.log")).unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(10).collect();
+            bail!("the gateway ended at start with {status}:\n{}", tail.join("\n"));
+        }
+        let mut client = Client::new(gateway.management, Duration::from_secs(1));
+        if let Ok((200, _)) = client.json("GET", "/readyz", None, None).await {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "the gateway was not ready within 60 s");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+impl Sandbox {
+    /// A call to the sandbox's own controls.
+    pub(crate) async fn control(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        let mut client = Client::new(self.address, Duration::from_secs(60));
+        let (status, answer) = client.json(method, path, None, body).await?;
+        ensure!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        Ok(answer)
+    }
+
+    /// Replaces the scripted faults.
+    pub(crate) async fn faults(&self, rules: Value) -> Result<()> {
+        self.control("POST", "/_sandbox/faults", Some(&json!({ "replace": true, "rules": rules }))).await.map(drop)
+    }
+
+    /// Every entry of the vendor's ledger.
+    pub(crate) async fn ledger(&self) -> Result<Vec<Value>> {
+        let mut entries = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = self.control("GET", &format!("/_sandbox/ledger?after={after}"), None).await?;
+            let page = page["entries"].as_array().context("entries")?.clone();
+            let Some(last) = page.last().and_then(|entry| entry["seq"].as_u64()) else { return Ok(entries) };
+            after = last;
+            entries.extend(page);
+        }
+    }
+}
