@@ -13,6 +13,10 @@ pub mod admin;
 pub mod setup;
 pub mod support;
 
+pub mod cli;
+pub mod demo;
+pub mod gateway;
+
 pub mod clock;
 pub mod config;
 pub mod telemetry;

@@ -52,7 +52,9 @@ fn read_secrets(
     for pair in from_stdin {
         let (name, source) = pair.split_once('=').context("write --secret NAME=-")?;
         if source != "-" {
-            bail!("a secret on the command line is seen by others: write --secret {name}=- and pipe it in, or use --secret-file");
+            bail!(
+                "a secret on the command line is seen by others: write --secret {name}=- and pipe it in, or use --secret-file"
+            );
         }
         let secret = line(input).with_context(|| format!("no secret for {name}"))?;
         secrets.insert(name.to_owned(), Hidden(Secret::new(secret.trim())));

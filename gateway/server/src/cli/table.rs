@@ -47,7 +47,10 @@ pub(super) fn of(response: &Response) -> String {
 
 fn rows(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_header(head.to_vec());
+    table
+        .load_style(UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(head.to_vec());
     rows.for_each(|row| {
         table.add_row(row);
     });
@@ -89,7 +92,13 @@ fn accounts(records: &[AccountRecord]) -> String {
 fn account(record: &AccountRecord) -> String {
     let account = &record.account;
     let mut lines = vec![
-        format!("Account {} ({}) at {}, role {}.", account.name, account.id, account.connector, role_text(account.role)),
+        format!(
+            "Account {} ({}) at {}, role {}.",
+            account.name,
+            account.id,
+            account.connector,
+            role_text(account.role)
+        ),
         match &record.paused {
             Some(paused) => format!("Paused since {}: {}.", at(paused.since), paused.reason),
             None => "Running.".to_owned(),
@@ -156,7 +165,9 @@ fn plan(head: &str, plan: &Plan) -> String {
     )];
     if !plan.vendor_copies.is_empty() {
         lines.push("Copies that only the vendor can erase:".to_owned());
-        lines.extend(plan.vendor_copies.iter().map(|(account, record)| format!("  {account}: {}", maybe(record.as_ref()))));
+        lines.extend(
+            plan.vendor_copies.iter().map(|(account, record)| format!("  {account}: {}", maybe(record.as_ref()))),
+        );
     }
     lines.join("\n")
 }
@@ -181,9 +192,10 @@ fn answer(answer: &Answer) -> String {
     parts.push(format!("Who acts: {}", answer.who_acts.as_str()));
     parts.push(rows(
         &["when (UTC)", "what", "where", "details"],
-        answer.timeline.iter().map(|line| {
-            vec![at(line.at), line.what.clone(), maybe(line.account.as_ref()), line.text.clone()]
-        }),
+        answer
+            .timeline
+            .iter()
+            .map(|line| vec![at(line.at), line.what.clone(), maybe(line.account.as_ref()), line.text.clone()]),
     ));
     if !answer.deliveries.is_empty() {
         parts.push(rows(

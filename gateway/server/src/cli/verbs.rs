@@ -54,7 +54,11 @@ impl Desk {
             Response::Checked(checked) if checked.iter().any(|one| one.verdict == CheckVerdict::No) => End::No,
             _an_answer => End::Answered,
         };
-        if self.json { out::json(&response.value())? } else { out::text(&table::of(&response))? }
+        if self.json {
+            out::json(&response.value())?;
+        } else {
+            out::text(&table::of(&response))?;
+        }
         Ok(end)
     }
 
@@ -85,7 +89,9 @@ impl Desk {
                 ("asking the vendor", Request::AccountCheck { tenant: one.of.tenant, account: one.account })
             }
             Accounts::Pause(one) => ("pausing", Request::AccountPause { tenant: one.of.tenant, account: one.account }),
-            Accounts::Resume(one) => ("resuming", Request::AccountResume { tenant: one.of.tenant, account: one.account }),
+            Accounts::Resume(one) => {
+                ("resuming", Request::AccountResume { tenant: one.of.tenant, account: one.account })
+            }
         };
         self.show(what, request).await
     }
@@ -126,7 +132,9 @@ impl Desk {
                 if self.json {
                     out::json(&serde_json::json!({ "root_key": path }))?;
                 } else {
-                    out::text(&format!("The root key is in {path}. Keep a copy elsewhere: without it the data cannot be read."))?;
+                    out::text(&format!(
+                        "The root key is in {path}. Keep a copy elsewhere: without it the data cannot be read."
+                    ))?;
                 }
                 Ok(End::Answered)
             }
@@ -160,7 +168,9 @@ impl Desk {
 
     /// Opening the store brings it up to this version; a running gateway has done so.
     async fn migrate(&self) -> anyhow::Result<End> {
-        ask(&self.config, "bringing the store up to this version", Request::Ping).await.context("the store is as it was")?;
+        ask(&self.config, "bringing the store up to this version", Request::Ping)
+            .await
+            .context("the store is as it was")?;
         if self.json {
             out::json(&serde_json::json!({ "migrated": true }))?;
         } else {
