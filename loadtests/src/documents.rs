@@ -3,9 +3,21 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-const GIVEN: &[&str] = &["Ada", "Bela", "Chioma", "Dana", "Emre", "Frida", "Goran", "Hana", "Iker", "Jun", "Kwame", "Lucía"];
-const FAMILY: &[&str] =
-    &["Abebe", "Brandt", "Castellón", "Dvořák", "Eriksen", "Fontaine", "Grünewald", "Haddad", "Ivanova", "Jensen", "Kobayashi"];
+const GIVEN: &[&str] =
+    &["Ada", "Bela", "Chioma", "Dana", "Emre", "Frida", "Goran", "Hana", "Iker", "Jun", "Kwame", "Lucía"];
+const FAMILY: &[&str] = &[
+    "Abebe",
+    "Brandt",
+    "Castellón",
+    "Dvořák",
+    "Eriksen",
+    "Fontaine",
+    "Grünewald",
+    "Haddad",
+    "Ivanova",
+    "Jensen",
+    "Kobayashi",
+];
 
 /// A person who applies once.
 #[derive(Clone)]
@@ -38,7 +50,14 @@ pub(crate) fn resume(seed: u64, number: u64, size: usize) -> Bytes {
 }
 
 /// The document of applicant `number` for a job, with answers to the questions given as `(question, answer member)`.
-pub(crate) fn applicant(run: &str, seed: u64, number: u64, job: &str, answers: &[Value], resume_bytes: usize) -> Applicant {
+pub(crate) fn applicant(
+    run: &str,
+    seed: u64,
+    number: u64,
+    job: &str,
+    answers: &[Value],
+    resume_bytes: usize,
+) -> Applicant {
     let draw = mix(seed, number);
     let pick = |list: &[&str], shift: u32| {
         let index = usize::try_from((draw >> shift) % list.len() as u64).unwrap_or(0);

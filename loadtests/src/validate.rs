@@ -38,20 +38,26 @@ pub(crate) struct Report {
     pub(crate) violations: Vec<String>,
 }
 
+const CANONICAL: &str = include_str!("../../schemas/canonical/application.v1.json");
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(400);
 
 pub(crate) fn run() -> Result<Report> {
-    let connectors = causeway::connectors();
+    let connectors = causeway_connectors::all();
     let schemas = Schemas::new(&connectors)?;
-    let connector = connectors.iter().find(|one| one.describe().roles.contains(&Role::Ats)).context("an ATS connector")?;
+    let connector =
+        connectors.iter().find(|one| one.describe().roles.contains(&Role::Ats)).context("an ATS connector")?;
     let account = account(connector);
     let form = form();
     let targets = [Target { account: &account, connector: &**connector, form: Some(&form) }];
     let bytes = document();
     let valid = schemas.parse(&bytes)?;
     let broken = broken(&valid);
-    ensure!(schemas.check(&valid, &targets).is_valid(), "the document should pass: {:?}", schemas.check(&valid, &targets).all_errors());
+    ensure!(
+        schemas.check(&valid, &targets).is_valid(),
+        "the document should pass: {:?}",
+        schemas.check(&valid, &targets).all_errors()
+    );
     let errors_found = schemas.check(&broken, &targets).all_errors().len();
 
     let parse_us = per_document(|| serde_json::from_slice::<Value>(&bytes).is_ok());
@@ -144,7 +150,10 @@ fn form() -> Form {
         fields: vec![QuestionField {
             name: format!("question_{number}"),
             kind,
-            options: options.iter().map(|id| QuestionOption { id: (*id).to_owned(), label: format!("Option {id}") }).collect(),
+            options: options
+                .iter()
+                .map(|id| QuestionOption { id: (*id).to_owned(), label: format!("Option {id}") })
+                .collect(),
         }],
         ..Question::default()
     };
@@ -193,7 +202,7 @@ fn ajv(bytes: &[u8], connector: &Arc<dyn Connector>, form: &Form) -> Result<Opti
     let posting = connector.form_schema(form).context("the connector has forms")?;
     let paths = [
         put("document.json", bytes)?,
-        put("canonical.json", causeway::schema::CANONICAL.as_bytes())?,
+        put("canonical.json", CANONICAL.as_bytes())?,
         put("ats.json", connector.schema().context("the connector has a schema")?.as_bytes())?,
         put("posting.json", posting.to_string().as_bytes())?,
     ];

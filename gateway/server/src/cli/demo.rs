@@ -4,6 +4,7 @@ use super::End;
 use super::args::DemoArgs;
 
 pub(super) async fn run(args: DemoArgs) -> anyhow::Result<End> {
-    crate::demo::run(args).await?;
-    Ok(End::Answered)
+    let DemoArgs { once, seed, json, data } = args;
+    let clean = crate::demo::run(crate::demo::Options { once, json, data, seed }).await?;
+    Ok(if clean { End::Answered } else { End::No })
 }

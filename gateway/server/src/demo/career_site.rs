@@ -16,8 +16,8 @@ use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
+use super::call;
 use super::career_pages::{self, Notice};
-use super::http;
 use super::stage::Stage;
 
 const UPLOAD_BYTES_MAX: usize = 11 << 20;
@@ -73,7 +73,7 @@ impl IntoResponse for Broken {
 
 async fn jobs(State(site): State<Site>) -> Result<Html<String>, Broken> {
     let path = format!("/v1/boards/{}/jobs", site.board_token);
-    let (_, list) = http::json(site.board, "GET", &path, &[], None).await?;
+    let (_, list) = call::json(site.board, "GET", &path, &[], None).await?;
     Ok(Html(career_pages::jobs(list["jobs"].as_array().map_or(&[][..], Vec::as_slice))))
 }
 
@@ -82,7 +82,7 @@ async fn posting(site: &Site, id: &str) -> Result<Option<Value>> {
         return Ok(None);
     }
     let path = format!("/v1/boards/{}/jobs/{id}?questions=true", site.board_token);
-    let (status, job) = http::json(site.board, "GET", &path, &[], None).await?;
+    let (status, job) = call::json(site.board, "GET", &path, &[], None).await?;
     Ok((status == 200).then_some(job))
 }
 
@@ -99,15 +99,18 @@ async fn apply(State(site): State<Site>, Path(id): Path<String>, body: Multipart
     };
     let typed = Typed::read(body).await?;
     let document = document(&id, &job, &typed);
-    let files: Vec<(&str, &str, &str, &[u8])> =
-        typed.files.iter().map(|file| (file.field.as_str(), file.name.as_str(), file.media_type.as_str(), &file.bytes[..])).collect();
-    let (content_type, body) = http::multipart(&serde_json::to_vec(&document)?, &files);
+    let files: Vec<(&str, &str, &str, &[u8])> = typed
+        .files
+        .iter()
+        .map(|file| (file.field.as_str(), file.name.as_str(), file.media_type.as_str(), &file.bytes[..]))
+        .collect();
+    let (content_type, body) = call::multipart(&serde_json::to_vec(&document)?, &files);
     let request = Request::post("/v1/applications")
         .header("host", site.gateway.to_string())
         .header("authorization", format!("Bearer {}", site.key))
         .header("content-type", content_type)
         .body(Full::new(body))?;
-    let (status, answer) = http::send(site.gateway, request).await?;
+    let (status, answer) = call::send(site.gateway, request).await?;
     let answer: Value = serde_json::from_slice(&answer).unwrap_or(Value::Null);
     Ok(if status == 202 {
         Html(career_pages::thanks(&job, &answer)).into_response()
@@ -188,7 +191,9 @@ fn document(id: &str, job: &Value, typed: &Typed) -> Value {
     }
     let given = typed.first("consent").is_some();
     let consents = ["application", "recruiting", "retention"];
-    document["consents"] = consents.map(|purpose| json!({ "purpose": purpose, "basis": "consent", "given": given, "channel": "web" })).into();
+    document["consents"] = consents
+        .map(|purpose| json!({ "purpose": purpose, "basis": "consent", "given": given, "channel": "web" }))
+        .into();
     document
 }
 
