@@ -150,7 +150,7 @@ async fn send_until_definite(
 ) -> Result<Sent> {
     let draw = documents::mix(plan.seed, number ^ 0x5eed);
     let posting = &postings[usize::try_from(draw % postings.len() as u64)?];
-    let with_resume = posting.needs_resume || draw % 4 == 0;
+    let with_resume = posting.needs_resume || draw.is_multiple_of(4);
     let size = if with_resume { RESUME_BYTES } else { 0 };
     let one = documents::applicant("crash", plan.seed, number, &posting.id, &posting.answers, size);
     let mut sent = Sent {
