@@ -1,9 +1,9 @@
 //! Is each attached file there, whole, and what its name says?
 //!
 //! Responsible for matching the document's attachments with the parts that came and with the answers that name them, and
-//! for judging content by its first
-//! bytes, not by its label. It does not unpack, render or scan anything: an office file is read as far as its table of
-//! contents. Which of the taken types a vendor wants for which document is that vendor's schema's business.
+//! for judging content by its first bytes, not by its label. It does not unpack, render or scan anything: an office file
+//! is read as far as its table of contents. Which of the taken types a vendor wants for which document is that vendor's
+//! schema's business.
 //!
 //! Invariants: linear in the size of the files; nothing of a file or its name is repeated.
 
