@@ -94,8 +94,9 @@ pub(super) async fn receive(request: Request, budget: &BodyBudget) -> Result<Rec
         }
         Kind::Multipart(boundary) => {
             let body = request.into_body();
-            let reserved = budget.reserve(body.size_hint().exact(), MAX_BODY).await?;
-            let parts = multipart::read(body, &boundary).await?;
+            let announced = body.size_hint().exact();
+            let reserved = budget.reserve(announced, MAX_BODY).await?;
+            let parts = multipart::read(body, &boundary, announced).await?;
             Ok(Received { document: parts.document, files: parts.files, reserved })
         }
     }

@@ -87,7 +87,7 @@ async fn targets_are_chosen_and_each_starts_where_its_rules_say() {
             view.form.iter_mut().for_each(|(form, _)| {
                 form.questions = vec![Question::default()];
                 form.digest = "d2".to_owned();
-            })
+            });
         });
     };
     assert_eq!(outcome(asks, &plain).await, ["application_invalid"]);
