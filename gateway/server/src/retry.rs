@@ -69,7 +69,8 @@ impl RetryPolicy {
     #[must_use]
     pub fn of_account(&self, settings: &std::collections::BTreeMap<String, serde_json::Value>) -> Self {
         let own = settings.get("retry_schedule_ms").and_then(serde_json::Value::as_array);
-        let own = own.map(|list| list.iter().filter_map(serde_json::Value::as_u64).map(Duration::from_millis).collect());
+        let own =
+            own.map(|list| list.iter().filter_map(serde_json::Value::as_u64).map(Duration::from_millis).collect());
         match own {
             Some(schedule) => Self { schedule, ..self.clone() },
             None => self.clone(),
@@ -171,14 +172,10 @@ fn again(policy: &RetryPolicy, outcome: &Outcome, at: Situation, reason: Reason)
     Follow::Wait { until: later(at.now, wait), reason: outcome.reason.unwrap_or(reason), consumed: true }
 }
 
-/// The resend of a step that the vendor does not have, or may have: by the schedule, counted from the failed attempt.
-pub fn resend(policy: &RetryPolicy, since: Timestamp, at: Situation) -> Follow {
-    match policy.step(at.consumed, at.dice) {
-        None => Follow::Park(Reason::RetriesExhausted),
-        Some(wait) => {
-            Follow::Wait { until: later(since, wait).max(at.now), reason: Reason::VendorFailed, consumed: true }
-        }
-    }
+/// When a step that the vendor does not have, or may have, is sent again: by the schedule, counted from the failed attempt.
+/// `None` when the schedule is used up.
+pub fn resend(policy: &RetryPolicy, since: Timestamp, consumed: u32, now: Timestamp, dice: f64) -> Option<Timestamp> {
+    policy.step(consumed, dice).map(|wait| later(since, wait).max(now))
 }
 
 /// A number in 0..1.

@@ -120,7 +120,8 @@ impl End {
 
 impl TokenAnswer {
     fn end(&self, now: Timestamp) -> Timestamp {
-        let told = self.expires_at.as_ref().and_then(End::moment).or_else(|| self.expires.as_ref().and_then(End::moment));
+        let told =
+            self.expires_at.as_ref().and_then(End::moment).or_else(|| self.expires.as_ref().and_then(End::moment));
         told.or_else(|| self.expires_in.as_ref().and_then(End::length).map(|length| later(now, length)))
             .unwrap_or_else(|| later(now, NO_END))
     }
@@ -162,9 +163,10 @@ impl Auth {
                 return Ok(Arc::clone(held));
             }
         }
-        let secrets = self.source.credentials(self.account.id).await.map_err(|NoCredentials| SendError::NotNow {
-            until: later(self.moments.now(), Duration::from_secs(1)),
-        })?;
+        let secrets =
+            self.source.credentials(self.account.id).await.map_err(|NoCredentials| SendError::NotNow {
+                until: later(self.moments.now(), Duration::from_secs(1)),
+            })?;
         let held = match slot.take() {
             Some((_, held)) if held.secrets == secrets => held,
             _ => Arc::new(Held { secrets, token: Mutex::default() }),
@@ -218,7 +220,10 @@ impl Auth {
         let request = Request::builder()
             .method(Method::POST)
             .uri(url)
-            .header(header::AUTHORIZATION, basic(held.secret(client_id)?.reveal(), held.secret(client_secret)?.reveal())?)
+            .header(
+                header::AUTHORIZATION,
+                basic(held.secret(client_id)?.reveal(), held.secret(client_secret)?.reveal())?,
+            )
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json")
             .extension(SlotHeld)

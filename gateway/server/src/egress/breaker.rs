@@ -201,6 +201,11 @@ impl Gate {
         Ok(Permit { gate: self.clone(), leave: Some(leave) })
     }
 
+    /// Would the next call be the probe?
+    pub(super) fn wants_probe(&self) -> bool {
+        !matches!(self.lock().state, State::Closed)
+    }
+
     pub(super) fn refuses(&self) -> Option<Duration> {
         self.lock().refuses(self.moments.mono())
     }

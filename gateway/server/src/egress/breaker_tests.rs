@@ -44,7 +44,9 @@ fn check(events: &[Event]) {
             }
             Came(slot, health, at) => breaker.record(leaves[slot].unwrap(), health, Duration::from_secs(at), 0.5),
             Closed => assert_eq!(breaker.state(), State::Closed, "step {step}"),
-            Open(until) => assert_eq!(breaker.state(), State::Open { until: Duration::from_secs(until) }, "step {step}"),
+            Open(until) => {
+                assert_eq!(breaker.state(), State::Open { until: Duration::from_secs(until) }, "step {step}")
+            }
             Probing => assert_eq!(breaker.state(), State::Probing, "step {step}"),
         }
     }
@@ -62,9 +64,23 @@ fn opens_after_failures_in_a_row_and_refuses_until_then() {
 #[test]
 fn a_success_between_starts_the_count_anew_and_neutral_does_not() {
     check(&[
-        Ask(0, 0), Came(0, Failure, 0), Ask(0, 0), Came(0, Failure, 0), Ask(0, 0), Came(0, Success, 0),
-        Ask(0, 0), Came(0, Failure, 0), Ask(0, 0), Came(0, Failure, 0), Closed,
-        Ask(0, 0), Came(0, Neutral, 0), Closed, Ask(0, 0), Came(0, Failure, 0), Open(10),
+        Ask(0, 0),
+        Came(0, Failure, 0),
+        Ask(0, 0),
+        Came(0, Failure, 0),
+        Ask(0, 0),
+        Came(0, Success, 0),
+        Ask(0, 0),
+        Came(0, Failure, 0),
+        Ask(0, 0),
+        Came(0, Failure, 0),
+        Closed,
+        Ask(0, 0),
+        Came(0, Neutral, 0),
+        Closed,
+        Ask(0, 0),
+        Came(0, Failure, 0),
+        Open(10),
     ]);
 }
 
@@ -83,7 +99,10 @@ fn failures_of_an_older_window_do_not_count() {
 
 #[test]
 fn exactly_one_probe_and_its_success_closes() {
-    check(&[fail_three(0), vec![Ask(10, 5), Probing, Refused(10, 11), Refused(12, 13), Came(5, Success, 12), Closed]].concat());
+    check(
+        &[fail_three(0), vec![Ask(10, 5), Probing, Refused(10, 11), Refused(12, 13), Came(5, Success, 12), Closed]]
+            .concat(),
+    );
 }
 
 #[test]

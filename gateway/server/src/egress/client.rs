@@ -156,12 +156,8 @@ where
     C::Future: Send + 'static,
     C::Error: Into<tower::BoxError> + 'static,
     C: Connect,
-    C::Response: hyper::rt::Read
-        + hyper::rt::Write
-        + hyper_util::client::legacy::connect::Connection
-        + Unpin
-        + Send
-        + 'static,
+    C::Response:
+        hyper::rt::Read + hyper::rt::Write + hyper_util::client::legacy::connect::Connection + Unpin + Send + 'static,
 {
     let timed = ServiceBuilder::new().map_future(Box::pin).layer(TimeoutLayer::new(policy.connect)).service(connector);
     let client: Client<_, Full<Bytes>> = builder(policy).build(timed);

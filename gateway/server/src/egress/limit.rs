@@ -123,10 +123,9 @@ impl Limiter {
         self.limits
     }
 
-    /// Calls that could begin now (slots and tokens), and when there will be a token if there is none.
+    /// Tokens there now, and when there will be one if there is none.
     pub(super) fn room(&self) -> (usize, Duration) {
-        let (tokens, at) = self.bucket().room(self.moments.mono());
-        (tokens.min(self.slots.available_permits()), at)
+        self.bucket().room(self.moments.mono())
     }
 
     pub(super) fn adapt(&self, pace: Pace) {

@@ -125,7 +125,7 @@ pub enum Busy {
     NoConnector,
 }
 
-/// How many calls could begin now.
+/// How many calls the breaker and the vendor's window would let begin now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// So many.
@@ -172,7 +172,8 @@ impl Egress {
         if let Some(until) = lane.gate.refuses() {
             return Room { calls: 0, from: self.moments.wall(until) };
         }
-        let (calls, at) = lane.limiter.room();
+        let (tokens, at) = lane.limiter.room();
+        let calls = if lane.gate.wants_probe() { tokens.min(1) } else { tokens };
         Room { calls, from: self.moments.wall(at) }
     }
 
@@ -226,14 +227,21 @@ impl Egress {
         }
         let connector = (self.parts.connectors)(&account.connector)?;
         lanes.retain(|_, lane| Arc::strong_count(lane) > 1 || !lane.idle(now, self.parts.policy.idle));
-        let lane = Arc::new(self.build(connector.describe(), account, lanes.get(&account.id)));
+        let wire = if account.allow_private { self.private.clone() } else { self.public.clone() };
+        let lane = Arc::new(self.build(connector.describe(), account, lanes.get(&account.id), wire));
         lane.touch(now);
         lanes.insert(account.id, Arc::clone(&lane));
         Some(lane)
     }
 
     /// A new stack. What the old one knew of the vendor's limits and health stays true when only settings changed.
-    fn build(&self, descriptor: &'static Descriptor, account: &Account, old: Option<&Arc<Lane>>) -> Lane {
+    fn build<S: Wire>(
+        &self,
+        descriptor: &'static Descriptor,
+        account: &Account,
+        old: Option<&Arc<Lane>>,
+        wire: S,
+    ) -> Lane {
         let limits = limits(descriptor, account);
         let limiter = match old.filter(|old| old.limiter.limits() == limits) {
             Some(old) => Arc::clone(&old.limiter),
@@ -243,7 +251,6 @@ impl Egress {
         let gate = Gate::new(self.parts.policy.breaker.clone(), self.moments.clone(), entropy);
         let credentials = Arc::clone(&self.parts.credentials);
         let auth = Arc::new(Auth::new(credentials, descriptor, account.clone(), self.moments.clone()));
-        let wire = if account.allow_private { self.private.clone() } else { self.public.clone() };
         let stack = self.stack(descriptor, account, &gate, &limiter, &auth, wire);
         Lane { account: account.clone(), stack, gate, limiter, auth, last_used: Mutex::default() }
     }
@@ -368,5 +375,7 @@ impl Http for Plain {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

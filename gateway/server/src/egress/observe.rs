@@ -29,7 +29,9 @@ impl Around for Observe {
         let took_ms = u64::try_from((self.moments.mono() - began).as_millis()).unwrap_or(u64::MAX);
         span.in_scope(|| match &answer {
             Ok(response) => tracing::debug!(took_ms, status = response.status().as_u16(), "vendor answered"),
-            Err(error @ SendError::NotNow { until }) => tracing::debug!(took_ms, %until, %error, "call refused by our limits"),
+            Err(error @ SendError::NotNow { until }) => {
+                tracing::debug!(took_ms, %until, %error, "call refused by our limits")
+            }
             Err(error) => tracing::info!(took_ms, %error, "no answer from the vendor"),
         });
         answer
