@@ -9,6 +9,13 @@ pub mod store;
 
 pub mod queue;
 
+pub mod dispatch;
+pub mod egress;
+pub mod retry;
+
+pub mod feeds;
+pub mod schedule;
+
 pub mod admin;
 pub mod setup;
 pub mod support;
