@@ -9,7 +9,10 @@ use serde_json::Value;
 pub(super) enum Notice<'a> {
     None,
     /// The gateway's problem document, and the document it judged.
-    Refused { answer: &'a Value, document: &'a Value },
+    Refused {
+        answer: &'a Value,
+        document: &'a Value,
+    },
 }
 
 pub(super) fn escape(text: &str) -> String {
@@ -38,7 +41,10 @@ fn page(title: &str, body: &str) -> String {
 }
 
 pub(super) fn broken() -> String {
-    page("Sorry", "<h1>Sorry</h1><p>Something went wrong on our side. Nothing you typed was kept; please try again in a minute.</p>")
+    page(
+        "Sorry",
+        "<h1>Sorry</h1><p>Something went wrong on our side. Nothing you typed was kept; please try again in a minute.</p>",
+    )
 }
 
 pub(super) fn gone() -> String {
@@ -129,7 +135,8 @@ fn input(question: &Value, field: &Value, typed: &HashMap<String, Vec<String>>, 
         Some("textarea") => format!("<textarea name=\"{name_attribute}\" rows=\"4\">{value}</textarea>"),
         Some("multi_value_single_select" | "multi_value_multi_select") => {
             let multiple = if field["type"] == "multi_value_multi_select" { " multiple" } else { "" };
-            let mut options = if multiple.is_empty() { "<option value=\"\"></option>".to_owned() } else { String::new() };
+            let mut options =
+                if multiple.is_empty() { "<option value=\"\"></option>".to_owned() } else { String::new() };
             for option in field["values"].as_array().into_iter().flatten() {
                 let id = option["value"].as_str().map_or_else(|| option["value"].to_string(), str::to_owned);
                 let selected = if chosen(&id) { " selected" } else { "" };
@@ -169,7 +176,8 @@ fn concerns(name: &str, pointer: &str, error: &Value, document: &Value) -> bool 
         "location" => "/person/location",
         _ => {
             let place = pointer.split('/').take(3).collect::<Vec<_>>().join("/");
-            let named = |member: &str| document.pointer(&format!("{place}/{member}")).is_some_and(|value| value == name);
+            let named =
+                |member: &str| document.pointer(&format!("{place}/{member}")).is_some_and(|value| value == name);
             return named("question") || named("id") || error["question"] == name;
         }
     };
@@ -190,9 +198,12 @@ mod tests {
             "questions": [{ "label": hostile, "required": true, "fields": [{ "name": hostile, "type": "input_text" }] }]
         });
         let typed = HashMap::from([(hostile.to_owned(), vec![hostile.to_owned()])]);
-        let answer = json!({ "detail": hostile, "errors": [{ "pointer": "/answers", "message": hostile, "fix": hostile }] });
+        let answer =
+            json!({ "detail": hostile, "errors": [{ "pointer": "/answers", "message": hostile, "fix": hostile }] });
         let notice = Notice::Refused { answer: &answer, document: &json!({ "job": hostile }) };
-        for page in [jobs(std::slice::from_ref(&job)), form(&job, &typed, &notice), thanks(&job, &json!({ "code": hostile }))] {
+        for page in
+            [jobs(std::slice::from_ref(&job)), form(&job, &typed, &notice), thanks(&job, &json!({ "code": hostile }))]
+        {
             assert!(!page.contains("<script>"), "{page}");
         }
     }

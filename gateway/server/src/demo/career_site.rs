@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ::http::Request;
 use anyhow::{Context as _, Result};
 use axum::extract::{DefaultBodyLimit, Multipart, Path, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
@@ -99,8 +99,11 @@ async fn apply(State(site): State<Site>, Path(id): Path<String>, body: Multipart
     };
     let typed = Typed::read(body).await?;
     let document = document(&id, &job, &typed);
-    let files: Vec<(&str, &str, &str, &[u8])> =
-        typed.files.iter().map(|file| (file.field.as_str(), file.name.as_str(), file.media_type.as_str(), &file.bytes[..])).collect();
+    let files: Vec<(&str, &str, &str, &[u8])> = typed
+        .files
+        .iter()
+        .map(|file| (file.field.as_str(), file.name.as_str(), file.media_type.as_str(), &file.bytes[..]))
+        .collect();
     let (content_type, body) = http::multipart(&serde_json::to_vec(&document)?, &files);
     let request = Request::post("/v1/applications")
         .header("host", site.gateway.to_string())
@@ -188,7 +191,9 @@ fn document(id: &str, job: &Value, typed: &Typed) -> Value {
     }
     let given = typed.first("consent").is_some();
     let consents = ["application", "recruiting", "retention"];
-    document["consents"] = consents.map(|purpose| json!({ "purpose": purpose, "basis": "consent", "given": given, "channel": "web" })).into();
+    document["consents"] = consents
+        .map(|purpose| json!({ "purpose": purpose, "basis": "consent", "given": given, "channel": "web" }))
+        .into();
     document
 }
 

@@ -61,7 +61,10 @@ fn show(options: &Options, stage: &Stage, summary: &tally::Summary) -> Result<()
         return Ok(());
     }
     println!();
-    println!("{:>6}  submitted = {} accepted + {} refused, with reasons", summary.submitted, summary.accepted, summary.refused);
+    println!(
+        "{:>6}  submitted = {} accepted + {} refused, with reasons",
+        summary.submitted, summary.accepted, summary.refused
+    );
     println!("{:>6}  targets of the accepted ones (ATS and CRM)", summary.targets);
     for (count, what) in [
         (summary.delivered, "delivered"),

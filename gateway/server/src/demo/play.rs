@@ -3,10 +3,10 @@
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
+use ::http::Request;
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
@@ -65,11 +65,8 @@ pub(super) async fn play(stage: &mut Stage, options: &Options) -> Result<Summary
     say(&format!("{} people apply: the CRM is down at first, then the ATS is flooded", company.len()));
     let sent = send_all(stage, &company).await?;
     wait_for_quiescence(stage, &sent).await?;
-    let vendors = [
-        read(ATS, &stage.ats).await?,
-        read(OTHER_ATS, &stage.other_ats).await?,
-        read(CRM, &stage.crm).await?,
-    ];
+    let vendors =
+        [read(ATS, &stage.ats).await?, read(OTHER_ATS, &stage.other_ats).await?, read(CRM, &stage.crm).await?];
     Ok(tally::tally(&sent.into_iter().map(|(one, _)| one).collect::<Vec<_>>(), &vendors, RETRY_SCHEDULE.len()))
 }
 

@@ -101,7 +101,10 @@ impl Stage {
         let patience = ConstantBuilder::default().with_delay(Duration::from_millis(50)).with_max_times(400);
         let waited = asked.retry(patience).await;
         if let Some(status) = self.gateway.try_wait()? {
-            bail!("the gateway ended at start with {status}; its log is in {}", self.data.join("gateway.log").display());
+            bail!(
+                "the gateway ended at start with {status}; its log is in {}",
+                self.data.join("gateway.log").display()
+            );
         }
         waited
     }

@@ -74,7 +74,8 @@ enum Fate {
 /// Joins what was sent with what the vendors wrote down. `gave_up_after` is how many failed tries end a delivery.
 pub(super) fn tally(sent: &[Sent], vendors: &[VendorLedger], gave_up_after: usize) -> Summary {
     let mut summary = Summary { submitted: sent.len() as u64, ..Summary::default() };
-    let books: HashMap<&str, Book> = vendors.iter().map(|vendor| (vendor.account.as_str(), Book::read(vendor))).collect();
+    let books: HashMap<&str, Book> =
+        vendors.iter().map(|vendor| (vendor.account.as_str(), Book::read(vendor))).collect();
     for one in sent {
         if one.status != 202 {
             summary.refused += 1;
@@ -259,7 +260,8 @@ mod tests {
 
     #[test]
     fn two_records_of_one_application_are_a_duplicate() {
-        let twice = json!([{ "email": "a@example.org", "job_post_id": 7 }, { "email": "a@example.org", "job_post_id": 7 }]);
+        let twice =
+            json!([{ "email": "a@example.org", "job_post_id": 7 }, { "email": "a@example.org", "job_post_id": 7 }]);
         let summary = tally(&[sent(Kind::Ordinary, "a@example.org", 202)], &[ats(twice, json!([]))], 1);
         assert_eq!((summary.delivered, summary.duplicates_at_vendor), (1, 1));
     }
