@@ -87,7 +87,7 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
             if let Some(data) = data {
                 settings.fixed.data.dir = data;
             }
-            verbs::run(command, settings, config, json).await
+            verbs::run(command, settings, json).await
         }
     }
 }
