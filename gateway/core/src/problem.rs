@@ -3,7 +3,7 @@
 //! The outside of an error is here (RFC 9457). The inside, its cause, stays in the log of whoever raised it: nothing in
 //! this file can carry a cause, so nothing can leak one. Texts never repeat a value that the caller sent.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $title:literal;)*) => {
@@ -90,7 +90,7 @@ problems! {
 }
 
 /// One reason of an invalid document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {
     /// JSON pointer into the submitted document.
     pub pointer: String,

@@ -11,6 +11,12 @@ pub mod setup;
 pub mod trace;
 pub mod work;
 
+pub(crate) mod blobs;
+pub mod keys;
+pub(crate) mod migrate;
+pub(crate) mod seal;
+pub mod sqlite;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,0 +1,191 @@
+//! Accounts: settings in the open, credentials sealed with a key of the account's own.
+
+use std::collections::BTreeMap;
+
+use causeway_core::account::Account;
+use causeway_core::ids::{AccountId, TenantId};
+use causeway_core::pii::Secret;
+use rusqlite::{Connection, Row, params};
+use zeroize::Zeroizing;
+
+use super::SqliteStore;
+use super::errors::{Op, Stop, is_taken};
+use super::rows::{Columns, StoredId, as_stored, every, execute, first, micros, sql, to_json, value, variant_text};
+use crate::store::keys::{DataKey, Owner, TenantKeys};
+use crate::store::seal::Place;
+use crate::store::setup::{AccountRecord, NewAccount, Paused};
+use crate::store::{Result, StoreError};
+
+fn credentials_place(tenant: TenantId, row: &[u8]) -> Place<'_> {
+    Place { tenant, table: "accounts", row, column: "credentials" }
+}
+
+pub(super) async fn add(store: &SqliteStore, new: NewAccount) -> Result<AccountRecord> {
+    let NewAccount { account, credentials, actor, now } = new;
+    let (id, tenant) = (account.id, account.tenant);
+    let keys = store.tenant_keys(tenant)?;
+    let (data_key, wrapped) = keys.new_data_key(Owner::Account(id), &*store.entropy);
+    let sealed = seal_credentials(store, &data_key, &account, &credentials)?;
+    let record = AccountRecord { account, paused: None, created_at: as_stored(now), last_complete_sync: None };
+    let answer = record.clone();
+    store
+        .write(move |tx| {
+            let account = &record.account;
+            tx.conn
+                .prepare_cached(sql!("account_insert"))?
+                .execute(params![
+                    id.bytes(),
+                    tenant.bytes(),
+                    account.name,
+                    account.connector,
+                    variant_text(&account.role)?,
+                    to_json(&account.settings)?,
+                    account.allow_private,
+                    variant_text(&account.on_invalid)?,
+                    variant_text(&account.repeats)?,
+                    variant_text(&account.on_unknown)?,
+                    sealed,
+                    micros(now)
+                ])
+                .map_err(taken)?;
+            execute(tx.conn, sql!("wrapped_key_insert"), params![id.bytes(), "account", tenant.bytes(), wrapped])?;
+            tx.audit(tenant, now, &actor, "accounts.add", &id.to_string())?;
+            tx.changes_setup();
+            Ok(())
+        })
+        .await?;
+    Ok(answer)
+}
+
+/// Replaces settings, policies and, where given, credentials. Who owns the account, its connector, its role and whether
+/// it is paused are not changed here.
+pub(super) async fn update(
+    store: &SqliteStore,
+    record: AccountRecord,
+    credentials: Option<BTreeMap<String, Secret>>,
+) -> Result<()> {
+    let account = record.account;
+    let (id, tenant) = (account.id, account.tenant);
+    let keys = store.tenant_keys(tenant)?;
+    let now = store.clock.now();
+    // New credentials get a new key: the old ones are gone with the old key.
+    let fresh = credentials
+        .map(|credentials| {
+            let (data_key, wrapped) = keys.new_data_key(Owner::Account(id), &*store.entropy);
+            seal_credentials(store, &data_key, &account, &credentials).map(|sealed| (sealed, wrapped))
+        })
+        .transpose()?;
+    store
+        .write(move |tx| {
+            let changed = tx
+                .conn
+                .prepare_cached(sql!("account_update"))?
+                .execute(params![
+                    id.bytes(),
+                    tenant.bytes(),
+                    account.name,
+                    to_json(&account.settings)?,
+                    account.allow_private,
+                    variant_text(&account.on_invalid)?,
+                    variant_text(&account.repeats)?,
+                    variant_text(&account.on_unknown)?
+                ])
+                .map_err(taken)?;
+            if changed == 0 {
+                return Err(StoreError::NotFound("account").into());
+            }
+            if let Some((sealed, wrapped)) = fresh {
+                execute(tx.conn, sql!("account_credentials_put"), params![id.bytes(), sealed])?;
+                execute(tx.conn, sql!("wrapped_key_replace"), params![id.bytes(), "account", wrapped])?;
+                tx.audit(tenant, now, "system", "accounts.credentials", &id.to_string())?;
+            }
+            tx.audit(tenant, now, "system", "accounts.update", &id.to_string())?;
+            tx.changes_setup();
+            Ok(())
+        })
+        .await
+}
+
+fn taken(error: rusqlite::Error) -> Stop {
+    if is_taken(&error) { StoreError::Exists("account").into() } else { error.into() }
+}
+
+pub(super) async fn list(store: &SqliteStore, tenant: Option<TenantId>) -> Result<Vec<AccountRecord>> {
+    store.read(move |conn| of_tenant(conn, tenant)).await
+}
+
+/// Oldest first.
+pub(super) fn of_tenant(conn: &Connection, tenant: Option<TenantId>) -> Op<Vec<AccountRecord>> {
+    every(conn, sql!("accounts"), params![tenant.map(StoredId::bytes)], record)
+}
+
+pub(super) async fn one(store: &SqliteStore, id: AccountId) -> Result<AccountRecord> {
+    store.read(move |conn| read(conn, id)).await
+}
+
+pub(super) fn read(conn: &Connection, id: AccountId) -> Op<AccountRecord> {
+    first(conn, sql!("account"), params![id.bytes()], record)?.ok_or_else(|| StoreError::NotFound("account").into())
+}
+
+pub(super) async fn credentials(store: &SqliteStore, id: AccountId) -> Result<BTreeMap<String, Secret>> {
+    let read = move |conn: &Connection| {
+        let row = first(conn, sql!("account_credentials"), params![id.bytes()], |row| {
+            Ok((row.id::<TenantId>("tenant")?, row.col::<Vec<u8>>("credentials_sealed")?))
+        })?;
+        let (tenant, sealed) = row.ok_or(StoreError::NotFound("account"))?;
+        let wrapped: Option<Vec<u8>> = value(conn, sql!("wrapped_key"), params![id.bytes(), "account"])?;
+        Ok((tenant, sealed, wrapped.ok_or(StoreError::Corrupt("account key"))?))
+    };
+    let (tenant, sealed, wrapped) = store.read(read).await?;
+    let keys = store.tenant_keys(tenant)?;
+    open_credentials(&keys, tenant, id, &wrapped, &sealed).ok_or(StoreError::Corrupt("credentials"))
+}
+
+fn open_credentials(
+    keys: &TenantKeys,
+    tenant: TenantId,
+    id: AccountId,
+    wrapped: &[u8],
+    sealed: &[u8],
+) -> Option<BTreeMap<String, Secret>> {
+    let data_key = keys.open_data_key(Owner::Account(id), wrapped).ok()?;
+    let plain = data_key.open(&credentials_place(tenant, &id.bytes()), sealed).map(Zeroizing::new).ok()?;
+    let texts: BTreeMap<String, String> = serde_json::from_slice(&plain).ok()?;
+    Some(texts.into_iter().map(|(name, text)| (name, Secret::new(text))).collect())
+}
+
+fn seal_credentials(
+    store: &SqliteStore,
+    data_key: &DataKey,
+    account: &Account,
+    credentials: &BTreeMap<String, Secret>,
+) -> Result<Vec<u8>> {
+    let texts: BTreeMap<&str, &str> =
+        credentials.iter().map(|(name, secret)| (name.as_str(), secret.reveal())).collect();
+    let plain = Zeroizing::new(to_json(&texts)?);
+    let row = account.id.bytes();
+    Ok(data_key.seal(&credentials_place(account.tenant, &row), plain.as_bytes(), &*store.entropy))
+}
+
+/// Reads the columns of `account.sql`.
+pub(super) fn record(row: &Row<'_>) -> Op<AccountRecord> {
+    let reason = row.maybe_word("paused_reason")?;
+    let since = row.maybe_time("paused_since")?;
+    Ok(AccountRecord {
+        account: Account {
+            id: row.id("id")?,
+            tenant: row.id("tenant")?,
+            name: row.col("name")?,
+            connector: row.col("connector")?,
+            role: row.variant("role")?,
+            settings: row.json("settings")?,
+            allow_private: row.col("allow_private")?,
+            on_invalid: row.variant("on_invalid")?,
+            repeats: row.variant("repeats")?,
+            on_unknown: row.variant("on_unknown")?,
+        },
+        paused: reason.zip(since).map(|(reason, since)| Paused { reason, since }),
+        created_at: row.time("created_at")?,
+        last_complete_sync: row.maybe_time("last_complete_sync")?,
+    })
+}

@@ -1,0 +1,139 @@
+//! What a failed statement means: for the one request, for the batch it is in, or for the process.
+//!
+//! The one place where SQLite's codes are read. A full disk or a lock concerns the whole batch and passes; an error of
+//! the disk on a sync or a commit means that what is durable is no longer known, and nothing may be acknowledged again.
+
+use rusqlite::ffi;
+
+use crate::store::seal::DoesNotOpen;
+use crate::store::{Result, StoreError};
+
+/// Why a verb stopped.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// This request fails; the others of its batch go on.
+    Request(StoreError),
+    /// The batch is rolled back; every request in it fails with this.
+    Batch(StoreError),
+    /// The process has to end. SQLite's extended code.
+    Fatal(i32),
+}
+
+/// What verbs return inside the store.
+pub(crate) type Op<T> = Result<T, Stop>;
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl From<DoesNotOpen> for Stop {
+    fn from(_: DoesNotOpen) -> Self {
+        Self::Request(StoreError::Corrupt("value"))
+    }
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        classify(&error, Moment::Statement)
+    }
+}
+
+impl From<Stop> for StoreError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Request(error) | Stop::Batch(error) => error,
+            Stop::Fatal(code) => Self::Failed(format!("disk error {code}")),
+        }
+    }
+}
+
+/// When the error came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    Statement,
+    Commit,
+}
+
+/// The table. Texts name SQLite's code and never a value.
+pub(crate) fn classify(error: &rusqlite::Error, moment: Moment) -> Stop {
+    let rusqlite::Error::SqliteFailure(failure, _) = error else {
+        return Stop::Request(match error {
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..) => StoreError::Corrupt("row"),
+            other => StoreError::Failed(format!("query: {}", kind(other))),
+        });
+    };
+    let extended = failure.extended_code;
+    match extended & 0xff {
+        ffi::SQLITE_IOERR if moment == Moment::Commit || is_sync(extended) => Stop::Fatal(extended),
+        ffi::SQLITE_FULL => Stop::Batch(StoreError::Unavailable("the disk is full")),
+        ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => Stop::Batch(StoreError::Unavailable("the database is locked")),
+        ffi::SQLITE_READONLY | ffi::SQLITE_CANTOPEN => {
+            Stop::Batch(StoreError::Unavailable("the database cannot be written"))
+        }
+        ffi::SQLITE_NOMEM => Stop::Batch(StoreError::Unavailable("out of memory")),
+        ffi::SQLITE_IOERR => Stop::Batch(StoreError::Unavailable("the disk failed")),
+        ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => Stop::Batch(StoreError::Corrupt("database")),
+        _ if moment == Moment::Commit => Stop::Batch(StoreError::Failed(format!("commit: SQLite code {extended}"))),
+        _ => Stop::Request(StoreError::Failed(format!("SQLite code {extended}"))),
+    }
+}
+
+/// The unique or primary key constraint was broken.
+pub(crate) fn is_taken(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(failure, _)
+        if matches!(failure.extended_code, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY))
+}
+
+const fn is_sync(extended: i32) -> bool {
+    matches!(extended, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC | ffi::SQLITE_IOERR_CLOSE)
+}
+
+const fn kind(error: &rusqlite::Error) -> &'static str {
+    match error {
+        rusqlite::Error::QueryReturnedNoRows => "no rows",
+        rusqlite::Error::InvalidParameterCount(..) => "wrong number of parameters",
+        rusqlite::Error::InvalidColumnName(..) | rusqlite::Error::InvalidColumnIndex(..) => "no such column",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Moment, Stop, classify};
+    use crate::store::StoreError;
+    use rusqlite::ffi;
+
+    fn check(code: i32, moment: Moment) -> Stop {
+        classify(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None), moment)
+    }
+
+    #[test]
+    fn a_failed_sync_ends_the_process_whenever_it_comes() {
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC] {
+            for moment in [Moment::Statement, Moment::Commit] {
+                assert!(matches!(check(code, moment), Stop::Fatal(found) if found == code));
+            }
+        }
+        assert!(matches!(check(ffi::SQLITE_IOERR_WRITE, Moment::Commit), Stop::Fatal(_)));
+        assert!(matches!(check(ffi::SQLITE_IOERR_WRITE, Moment::Statement), Stop::Batch(_)));
+    }
+
+    #[test]
+    fn a_full_disk_or_a_lock_passes() {
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_BUSY, ffi::SQLITE_BUSY_SNAPSHOT, ffi::SQLITE_READONLY] {
+            for moment in [Moment::Statement, Moment::Commit] {
+                assert!(matches!(check(code, moment), Stop::Batch(StoreError::Unavailable(_))), "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_broken_constraint_concerns_one_request() {
+        assert!(matches!(check(ffi::SQLITE_CONSTRAINT_UNIQUE, Moment::Statement), Stop::Request(_)));
+    }
+}

@@ -1,0 +1,251 @@
+//! The embedded store: one SQLite file, one writer, sealed from the first row.
+//!
+//! This file lists the verbs and where each is; `open` brings a store up, `writer` makes things durable, `readers` reads.
+//! Verbs do their sealing and opening on the caller's side and keep the writer's part short. They never wait for a
+//! vendor, a queue or a blob while a transaction is open.
+
+mod accept;
+mod accounts;
+mod apply_sync;
+mod attempt;
+mod awaiting;
+mod cases;
+mod checkpoint;
+mod claim;
+mod due;
+mod errors;
+mod expire;
+mod load;
+mod open;
+mod operator;
+mod pause;
+mod postings;
+mod pragmas;
+mod readers;
+mod refuse;
+mod rows;
+mod settle;
+mod setup;
+mod submission;
+mod trace;
+mod tx;
+mod upkeep;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use causeway_core::clock::{Clock, Entropy};
+use causeway_core::connector;
+use causeway_core::delivery::State;
+use causeway_core::email::NormalEmail;
+use causeway_core::ids::{AccountId, DeliveryId, KeyId, SubmissionId, TenantId};
+use causeway_core::pii::Secret;
+use causeway_core::posting::Form;
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use self::errors::Op;
+use self::readers::Readers;
+use self::tx::Tx;
+use self::writer::Writer;
+use super::blobs::Blobs;
+use super::intake::{
+    Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
+};
+use super::keys::{Keyring, TenantKeys};
+use super::setup::{AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant};
+use super::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
+use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, WorkItem};
+use super::{Result, Store, StoreError};
+
+pub use self::open::{OpenError, OpenOptions};
+pub use self::pragmas::Unsafe;
+pub use self::writer::OnFatal;
+
+/// A data directory that is open, and locked for as long.
+pub struct SqliteStore {
+    // Dropped in this order: the writer commits what is waiting before the lock goes.
+    writer: Writer,
+    readers: Readers,
+    blobs: Blobs,
+    keys: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    on_fatal: OnFatal,
+    generation: Arc<AtomicU64>,
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens a data directory.
+    ///
+    /// # Errors
+    /// When it is in use, unsafe, newer than this program, or sealed with another root key.
+    pub fn open(options: OpenOptions) -> Result<Arc<Self>, OpenError> {
+        open::open(options)
+    }
+
+    /// Runs a verb in the next commit.
+    async fn write<T: Send + 'static>(&self, verb: impl FnOnce(&mut Tx<'_>) -> Op<T> + Send + 'static) -> Result<T> {
+        self.writer.run(verb).await
+    }
+
+    /// Runs a verb in a snapshot.
+    async fn read<T: Send + 'static>(&self, verb: impl FnOnce(&Connection) -> Op<T> + Send + 'static) -> Result<T> {
+        self.readers.read(verb).await
+    }
+
+    fn tenant_keys(&self, tenant: TenantId) -> Result<Arc<TenantKeys>> {
+        self.keys.tenant(tenant).ok_or(StoreError::NotFound("tenant"))
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create_tenant(&self, tenant: NewTenant) -> Result<Tenant> {
+        setup::create_tenant(self, tenant).await
+    }
+    async fn tenants(&self) -> Result<Vec<Tenant>> {
+        setup::tenants(self).await
+    }
+    async fn add_account(&self, account: NewAccount) -> Result<AccountRecord> {
+        accounts::add(self, account).await
+    }
+    async fn update_account(&self, account: AccountRecord, secrets: Option<BTreeMap<String, Secret>>) -> Result<()> {
+        accounts::update(self, account, secrets).await
+    }
+    async fn accounts(&self, tenant: Option<TenantId>) -> Result<Vec<AccountRecord>> {
+        accounts::list(self, tenant).await
+    }
+    async fn account(&self, id: AccountId) -> Result<AccountRecord> {
+        accounts::one(self, id).await
+    }
+    async fn credentials(&self, id: AccountId) -> Result<BTreeMap<String, Secret>> {
+        accounts::credentials(self, id).await
+    }
+    async fn pause_account(&self, id: AccountId, reason: Reason, actor: &str, now: Timestamp) -> Result<u64> {
+        pause::pause_account(self, id, reason, actor, now).await
+    }
+    async fn resume_account(&self, id: AccountId, actor: &str, now: Timestamp) -> Result<u64> {
+        pause::resume_account(self, id, actor, now).await
+    }
+    async fn create_key(&self, key: NewKey) -> Result<KeyRecord> {
+        setup::create_key(self, key).await
+    }
+    async fn keys(&self, tenant: TenantId) -> Result<Vec<KeyRecord>> {
+        setup::keys(self, tenant).await
+    }
+    async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<KeyRecord>> {
+        setup::key_by_hash(self, hash).await
+    }
+    async fn revoke_key(&self, tenant: TenantId, key: KeyId, actor: &str, now: Timestamp) -> Result<()> {
+        setup::revoke_key(self, tenant, key, actor, now).await
+    }
+
+    async fn apply_sync(&self, sync: Sync) -> Result<SyncReport> {
+        apply_sync::apply_sync(self, sync).await
+    }
+    async fn put_form(&self, account: AccountId, form: &Form, now: Timestamp) -> Result<()> {
+        postings::put_form(self, account, form, now).await
+    }
+    async fn postings(&self, account: AccountId) -> Result<Vec<PostingRecord>> {
+        postings::list(self, account).await
+    }
+    async fn posting_view(&self, tenant: TenantId, posting_id: &str) -> Result<PostingView> {
+        postings::posting_view(self, tenant, posting_id).await
+    }
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    async fn accept(&self, application: NewApplication) -> Result<Accepted> {
+        accept::accept(self, application).await
+    }
+    async fn record_refusal(&self, refusal: NewRefusal) -> Result<()> {
+        refuse::record_refusal(self, refusal).await
+    }
+    async fn count_edge(&self, counts: Vec<EdgeCount>) -> Result<()> {
+        refuse::count_edge(self, counts).await
+    }
+    async fn application(&self, tenant: TenantId, id: SubmissionId) -> Result<ApplicationView> {
+        submission::application(self, tenant, id).await
+    }
+    async fn awaiting(&self, limit: usize) -> Result<Vec<ReadyDelivery>> {
+        awaiting::awaiting(self, limit).await
+    }
+    async fn decide_held(&self, delivery: DeliveryId, decision: Decision, now: Timestamp) -> Result<()> {
+        awaiting::decide_held(self, delivery, decision, now).await
+    }
+
+    async fn due(&self, now: Timestamp) -> Result<(Vec<DueAccount>, Option<Timestamp>)> {
+        due::due(self, now).await
+    }
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>> {
+        claim::claim(self, request).await
+    }
+    async fn load(&self, claim: &Claim, with_files: bool) -> Result<(WorkItem, Vec<connector::File>)> {
+        load::load(self, claim, with_files).await
+    }
+    async fn begin_attempt(&self, claim: &Claim, step: &str, now: Timestamp) -> Result<Begun> {
+        attempt::begin_attempt(self, claim, step, now).await
+    }
+    async fn settle(&self, settlement: Settlement) -> Result<Settled> {
+        settle::settle(self, settlement).await
+    }
+    async fn release(&self, claim: &Claim, due_at: Timestamp) -> Result<()> {
+        expire::release(self, claim, due_at).await
+    }
+    async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)> {
+        expire::expire_leases(self, now).await
+    }
+
+    async fn lookup(&self, query: &LookupQuery) -> Result<Lookup> {
+        trace::lookup(self, query).await
+    }
+    async fn cases(&self, tenant: TenantId, limit: usize) -> Result<Vec<Case>> {
+        trace::cases(self, tenant, limit).await
+    }
+    async fn replay(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<()> {
+        operator::replay(self, tenant, delivery, actor, now).await
+    }
+    async fn cancel(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<()> {
+        operator::cancel(self, tenant, delivery, actor, now).await
+    }
+    async fn erasure_plan(&self, tenant: TenantId, email: &NormalEmail) -> Result<ErasurePlan> {
+        trace::erasure_plan(self, tenant, email).await
+    }
+    async fn erase(&self, tenant: TenantId, email: &NormalEmail, actor: &str, now: Timestamp) -> Result<Erasure> {
+        trace::erase(self, tenant, email, actor, now).await
+    }
+    async fn audit(&self, entry: AuditEntry) -> Result<()> {
+        operator::audit(self, entry).await
+    }
+    async fn verify_audit(&self, tenant: TenantId) -> Result<Option<u64>> {
+        trace::verify_audit(self, tenant).await
+    }
+
+    async fn retain(&self, retention: &Retention, now: Timestamp, limit: usize) -> Result<RetentionReport> {
+        trace::retain(self, retention, now, limit).await
+    }
+    async fn lease_job(&self, job: &str, owner: &str, now: Timestamp, lease: Duration) -> Result<Option<u64>> {
+        upkeep::lease_job(self, job, owner, now, lease).await
+    }
+    async fn sweep_blobs(&self, now: Timestamp) -> Result<u64> {
+        upkeep::sweep_blobs(self, now).await
+    }
+    async fn census(&self) -> Result<BTreeMap<State, u64>> {
+        upkeep::census(self).await
+    }
+    async fn close(&self) {
+        self.writer.close();
+    }
+}

@@ -1,0 +1,175 @@
+//! Opening a data directory: lock it, check the database is safe and ours, migrate it, end a dead process's leases.
+//!
+//! Nothing is written before the lock is held, and nothing but migrations before the root key has proved right. The lock
+//! lasts as long as the store, so whatever is leased when a store opens belonged to a process that is gone.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use causeway_core::clock::{Clock, Entropy};
+use rusqlite::{Connection, params};
+
+use super::checkpoint::Checkpointer;
+use super::errors::Op;
+use super::pragmas::{self, Unsafe, Use};
+use super::readers::Readers;
+use super::rows::{Columns, every, execute, sql, value};
+use super::writer::{Commit, OnFatal, Parts, Writer, commit};
+use super::{SqliteStore, expire};
+use crate::store::blobs::Blobs;
+use crate::store::keys::{Keyring, RootKey};
+use crate::store::migrate::{self, MigrateError};
+use crate::store::{Result, StoreError};
+
+/// The exit code after a failed sync.
+const EXIT_DISK: i32 = 74;
+
+/// What a store is opened with.
+pub struct OpenOptions {
+    /// The data directory. Made when it is missing.
+    pub path: PathBuf,
+    /// Wraps the tenants' keys.
+    pub root_key: RootKey,
+    /// For what has no time of its own.
+    pub clock: Arc<dyn Clock>,
+    /// For ids, keys and nonces.
+    pub entropy: Arc<dyn Entropy>,
+    /// Called when a sync failed; has to end the process within a second.
+    pub on_fatal: OnFatal,
+    /// Connections that read.
+    pub readers: usize,
+    pub(super) commit: Commit,
+}
+
+impl OpenOptions {
+    /// The settings of production.
+    pub fn new(path: impl Into<PathBuf>, root_key: RootKey, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        let on_fatal: OnFatal = Arc::new(|_| std::process::exit(EXIT_DISK));
+        Self { path: path.into(), root_key, clock, entropy, on_fatal, readers: 4, commit: Arc::new(commit) }
+    }
+}
+
+/// Why a store does not open. The data is untouched, except that migrations may have been applied.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process uses it.
+    #[error("the data directory {0} is in use by another process")]
+    Locked(PathBuf),
+    /// The database was made with another root key.
+    #[error("the root key is not the one this data was sealed with")]
+    WrongRootKey,
+    /// It could lose or corrupt data.
+    #[error(transparent)]
+    Unsafe(#[from] Unsafe),
+    /// See [`MigrateError`].
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// The file system refused.
+    #[error("the data directory {path} cannot be used")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The database refused.
+    #[error("the database cannot be opened")]
+    Store(#[source] StoreError),
+}
+
+pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> {
+    let lock = lock(&options.path)?;
+    let path = options.path.join("causeway.db");
+    create(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+    let conn = Connection::open(&path).map_err(Unsafe::from)?;
+    // The key is checked first: with a wrong one not even a migration may touch the data.
+    let check = options.root_key.check_value();
+    if known_check(&conn).map_err(Unsafe::from)?.is_some_and(|stored| stored != check) {
+        return Err(OpenError::WrongRootKey);
+    }
+    pragmas::apply(&conn, Use::Write)?;
+    let now = options.clock.now();
+    migrate::run(&conn, migrate::SQLITE, now)?;
+    let keys = Arc::new(Keyring::new(&options.root_key));
+    let begun = begin_epoch(&conn, &keys, &check, now);
+    let (unknown, due) = begun.map_err(|stop| OpenError::Store(stop.into()))?;
+    if unknown + due > 0 {
+        tracing::warn!(unknown, due, "leases of a process that is gone were ended");
+    }
+    sync_folder(&options.path).map_err(|source| OpenError::Io { path: options.path.clone(), source })?;
+
+    let blobs = options.path.join("blobs");
+    let blobs = Blobs::open(&blobs).map_err(|source| OpenError::Io { path: blobs, source })?;
+    let readers = Readers::open(&path, options.readers)?;
+    let checkpoint = Connection::open(&path).map_err(Unsafe::from)?;
+    pragmas::apply(&checkpoint, Use::Checkpoint)?;
+    let generation = Arc::new(AtomicU64::new(1));
+    let thread = |source| OpenError::Io { path: options.path.clone(), source };
+    let checkpointer = Checkpointer::start(checkpoint, Arc::clone(&options.on_fatal)).map_err(thread)?;
+    let writer = Writer::start(Parts {
+        conn,
+        keys: Arc::clone(&keys),
+        entropy: Arc::clone(&options.entropy),
+        generation: Arc::clone(&generation),
+        on_fatal: Arc::clone(&options.on_fatal),
+        checkpointer,
+        commit: options.commit,
+    })
+    .map_err(thread)?;
+    let OpenOptions { clock, entropy, on_fatal, .. } = options;
+    Ok(Arc::new(SqliteStore { writer, readers, blobs, keys, clock, entropy, on_fatal, generation, _lock: lock }))
+}
+
+/// The value the root key was recognised by before, if the database has one.
+fn known_check(conn: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
+    let exists: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))?;
+    if exists == 0 {
+        return Ok(None);
+    }
+    conn.query_row("SELECT max(value) FROM meta WHERE name = 'root_key_check'", [], |row| row.get(0))
+}
+
+/// One transaction: the key check value, the tenants' keys, the new epoch, the end of every lease.
+fn begin_epoch(conn: &Connection, keys: &Keyring, check: &[u8; 32], now: jiff::Timestamp) -> Op<(u64, u64)> {
+    let transaction = rusqlite::Transaction::new_unchecked(conn, rusqlite::TransactionBehavior::Immediate)?;
+    execute(conn, sql!("meta_init"), params!["root_key_check", check])?;
+    for (tenant, wrapped) in every(conn, sql!("tenant_keys"), [], |row| Ok((row.id("owner")?, row.col("wrapped")?)))? {
+        let wrapped: Vec<u8> = wrapped;
+        keys.install(tenant, &wrapped).map_err(|_| StoreError::Corrupt("tenant key"))?;
+    }
+    let epoch: i64 = value::<[u8; 8]>(conn, sql!("meta_get"), ["epoch"])?.map_or(0, i64::from_be_bytes);
+    execute(conn, sql!("meta_put"), params!["epoch", (epoch + 1).to_be_bytes()])?;
+    let expired = expire::every_lease(conn, now)?;
+    transaction.commit()?;
+    Ok(expired)
+}
+
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let io = |source| OpenError::Io { path: folder.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
+    let path = folder.join("lock");
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(folder.to_owned())),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// The database's file, for its owner only; SQLite gives its other files the same mode.
+fn create(path: &Path) -> io::Result<()> {
+    fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?.sync_all()
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()?;
+    match folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,106 @@
+//! Postings and forms as intake and support read them.
+
+use causeway_core::ids::{AccountId, TenantId};
+use causeway_core::posting::{Form, Posting};
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::errors::Op;
+use super::rows::{Columns, StoredId, every, execute, first, micros, sql, to_json, value};
+use super::{SqliteStore, accounts};
+use crate::store::intake::PostingView;
+use crate::store::keys::{Keyring, TenantKeys};
+use crate::store::seal::Place;
+use crate::store::setup::PostingRecord;
+use crate::store::{Result, StoreError};
+
+/// The account and the posting's id, so that a document opens in its own row only.
+pub(super) fn place_row(account: AccountId, posting_id: &str) -> Vec<u8> {
+    let mut row = account.bytes().to_vec();
+    row.extend_from_slice(posting_id.as_bytes());
+    row
+}
+
+pub(super) fn place(tenant: TenantId, row: &[u8]) -> Place<'_> {
+    Place { tenant, table: "postings", row, column: "document" }
+}
+
+pub(super) async fn put_form(store: &SqliteStore, account: AccountId, form: &Form, now: Timestamp) -> Result<()> {
+    let document = to_json(form)?;
+    let (posting_id, digest) = (form.posting_id.clone(), form.digest.clone());
+    store
+        .write(move |tx| {
+            let known = params![account.bytes(), posting_id, digest, micros(now)];
+            if execute(tx.conn, sql!("posting_form_put"), known)? == 0 {
+                return Err(StoreError::NotFound("posting").into());
+            }
+            let version = params![account.bytes(), posting_id, digest, document, micros(now)];
+            execute(tx.conn, sql!("form_insert"), version)?;
+            tx.changes_setup();
+            Ok(())
+        })
+        .await
+}
+
+pub(super) async fn list(store: &SqliteStore, account: AccountId) -> Result<Vec<PostingRecord>> {
+    let tenant = accounts::one(store, account).await?.account.tenant;
+    let keys = store.tenant_keys(tenant)?;
+    store
+        .read(move |conn| every(conn, sql!("postings_of_account"), params![account.bytes()], |row| record(row, &keys)))
+        .await
+}
+
+pub(super) async fn posting_view(store: &SqliteStore, tenant: TenantId, posting_id: &str) -> Result<PostingView> {
+    let keys = store.tenant_keys(tenant)?;
+    let posting_id = posting_id.to_owned();
+    store.read(move |conn| view(conn, &keys, tenant, &posting_id)).await
+}
+
+/// The tenant's accounts, the posting as the oldest of them lists it, its newest form.
+pub(super) fn view(conn: &Connection, keys: &TenantKeys, tenant: TenantId, posting_id: &str) -> Op<PostingView> {
+    let accounts = accounts::of_tenant(conn, Some(tenant))?;
+    let found = params![tenant.bytes(), posting_id];
+    let posting = first(conn, sql!("posting_of_tenant"), found, |row| record(row, keys))?;
+    let form = match &posting {
+        Some(PostingRecord { account, form: Some((digest, fetched_at)), .. }) => {
+            form(conn, *account, posting_id, digest)?.map(|form| (form, *fetched_at))
+        }
+        Some(_) | None => None,
+    };
+    Ok(PostingView { accounts, posting, form })
+}
+
+/// One version of a posting's form.
+pub(super) fn form(conn: &Connection, account: AccountId, posting_id: &str, digest: &str) -> Op<Option<Form>> {
+    let document: Option<String> = value(conn, sql!("form"), params![account.bytes(), posting_id, digest])?;
+    let parse = |text: String| serde_json::from_str(&text).map_err(|_| StoreError::Corrupt("form").into());
+    document.map(parse).transpose()
+}
+
+/// One posting of an account, live or closed. For lookups too.
+pub(crate) fn one(
+    conn: &Connection,
+    keyring: &Keyring,
+    account: AccountId,
+    posting_id: &str,
+) -> Op<Option<PostingRecord>> {
+    first(conn, sql!("posting"), params![account.bytes(), posting_id], |row| {
+        let keys = keyring.tenant(row.id("tenant")?).ok_or(StoreError::Corrupt("tenant"))?;
+        record(row, &keys)
+    })
+}
+
+fn record(row: &Row<'_>, keys: &TenantKeys) -> Op<PostingRecord> {
+    let (account, tenant): (AccountId, TenantId) = (row.id("account")?, row.id("tenant")?);
+    let posting_id: String = row.col("posting_id")?;
+    let sealed: Vec<u8> = row.col("document_sealed")?;
+    let plain = keys.records().open(&place(tenant, &place_row(account, &posting_id)), &sealed)?;
+    let posting: Posting = serde_json::from_slice(&plain).map_err(|_| StoreError::Corrupt("posting"))?;
+    let digest: Option<String> = row.col("form_digest")?;
+    Ok(PostingRecord {
+        account,
+        posting,
+        closed_at: row.maybe_time("closed_at")?,
+        form: digest.zip(row.maybe_time("form_fetched_at")?),
+    })
+}

@@ -1,0 +1,1 @@
+SELECT tenant, credentials_sealed FROM accounts WHERE id = ?1

@@ -1,0 +1,1 @@
+UPDATE accounts SET last_complete_sync = ?2 WHERE id = ?1

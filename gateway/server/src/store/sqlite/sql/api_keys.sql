@@ -1,0 +1,1 @@
+SELECT id, tenant, name, scopes, created_at, revoked_at FROM api_keys WHERE tenant = ?1 ORDER BY created_at, id

@@ -1,0 +1,1 @@
+SELECT position, mac FROM audit_heads WHERE tenant = ?1

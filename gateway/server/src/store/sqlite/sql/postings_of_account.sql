@@ -1,0 +1,1 @@
+SELECT account, tenant, posting_id, document_sealed, closed_at, form_digest, form_fetched_at FROM postings WHERE account = ?1 ORDER BY posting_id

@@ -1,0 +1,1 @@
+SELECT max(started_at) FROM syncs WHERE account = ?1

@@ -1,0 +1,1 @@
+SELECT owner, wrapped FROM wrapped_keys WHERE kind = 'tenant'

@@ -1,0 +1,308 @@
+//! The one thread that writes. Requests are pushed to a list; each commit takes the whole list that gathered meanwhile.
+//!
+//! Every request runs in a savepoint, so one that fails does not hurt its neighbours; one synced commit makes all of them
+//! durable, and only then is any of them answered. There is no linger: a batch is as large as the last commit was long.
+//! A sync that fails ends the process; nothing of that batch is ever answered.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use causeway_core::clock::Entropy;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::checkpoint::Checkpointer;
+use super::errors::{Moment, Op, Stop, classify};
+use super::tx::{Heads, Tx};
+use crate::store::keys::Keyring;
+use crate::store::{Result, StoreError};
+
+/// Requests that may wait for a commit. Beyond it callers are told to come back, so that memory stays bounded.
+const MOST_PENDING: usize = 8_192;
+
+/// Called when a sync failed: the process must end within a second. The argument is SQLite's extended code.
+pub type OnFatal = Arc<dyn Fn(i32) + Send + Sync>;
+
+/// Ends a transaction.
+pub(super) type Commit = Arc<dyn Fn(&Connection) -> rusqlite::Result<()> + Send + Sync>;
+
+/// A request as the writer sees it.
+trait Job: Send {
+    /// Runs inside a savepoint and keeps its result.
+    fn run(&mut self, tx: &mut Tx<'_>) -> Op<()>;
+    /// Answers with the kept result.
+    fn answer(self: Box<Self>);
+    /// Answers that nothing was done.
+    fn refuse(self: Box<Self>, error: StoreError);
+}
+
+struct Request<F, T> {
+    verb: Option<F>,
+    result: Option<Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<F, T> Job for Request<F, T>
+where
+    F: FnOnce(&mut Tx<'_>) -> Op<T> + Send,
+    T: Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> Op<()> {
+        let Some(verb) = self.verb.take() else { return Ok(()) };
+        match catch_unwind(AssertUnwindSafe(|| verb(tx))) {
+            Ok(Ok(value)) => {
+                self.result = Some(Ok(value));
+                Ok(())
+            }
+            Ok(Err(stop)) => Err(stop),
+            Err(_) => Err(Stop::Request(StoreError::Failed("a verb panicked".to_owned()))),
+        }
+    }
+
+    fn answer(mut self: Box<Self>) {
+        if let Some(result) = self.result.take() {
+            // Nobody listens when the caller went away; what was committed stays.
+            drop(self.reply.send(result));
+        }
+    }
+
+    fn refuse(self: Box<Self>, error: StoreError) {
+        drop(self.reply.send(Err(error)));
+    }
+}
+
+#[derive(Default)]
+struct Pending {
+    jobs: Vec<Box<dyn Job>>,
+    truncations: Vec<oneshot::Sender<Result<()>>>,
+    closed: Option<&'static str>,
+}
+
+struct Shared {
+    pending: Mutex<Pending>,
+    wake: Condvar,
+    /// A batch whose sync failed. Kept and never answered.
+    unanswered: Mutex<Vec<Box<dyn Job>>>,
+}
+
+impl Shared {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The handle to the thread.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread is given.
+pub(super) struct Parts {
+    pub(super) conn: Connection,
+    pub(super) keys: Arc<Keyring>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) generation: Arc<AtomicU64>,
+    pub(super) on_fatal: OnFatal,
+    pub(super) checkpointer: Checkpointer,
+    /// Ends the transaction; a parameter so that a test can make it fail as a disk would.
+    pub(super) commit: Commit,
+}
+
+/// The commit of every production writer.
+pub(super) fn commit(conn: &Connection) -> rusqlite::Result<()> {
+    conn.prepare_cached("COMMIT")?.execute([]).map(|_| ())
+}
+
+impl Writer {
+    pub(super) fn start(parts: Parts) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { pending: Mutex::default(), wake: Condvar::new(), unanswered: Mutex::default() });
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+            Thread { parts, shared: theirs, heads: Heads::default() }.run();
+        })?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs a verb in the next commit. `Ok` means synced.
+    pub(super) async fn run<T, F>(&self, verb: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Op<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut pending = self.shared.pending();
+            if let Some(why) = pending.closed {
+                return Err(StoreError::Unavailable(why));
+            }
+            if pending.jobs.len() >= MOST_PENDING {
+                return Err(StoreError::Unavailable("too many requests wait to be written"));
+            }
+            pending.jobs.push(Box::new(Request { verb: Some(verb), result: None, reply }));
+        }
+        self.shared.wake.notify_one();
+        answer.await.unwrap_or(Err(StoreError::Unavailable("the store has ended")))
+    }
+
+    /// Empties the write-ahead log into the database, so that what was deleted is in neither.
+    pub(super) async fn truncate_log(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut pending = self.shared.pending();
+            if let Some(why) = pending.closed {
+                return Err(StoreError::Unavailable(why));
+            }
+            pending.truncations.push(reply);
+        }
+        self.shared.wake.notify_one();
+        answer.await.unwrap_or(Err(StoreError::Unavailable("the store has ended")))
+    }
+
+    /// Takes no more, commits what is waiting, and ends.
+    pub(super) fn close(&self) {
+        self.shared.pending().closed = Some("the store is closing");
+        self.shared.wake.notify_all();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the store's writer panicked");
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// What became of a batch.
+enum Batch {
+    Answered,
+    Fatal,
+}
+
+struct Thread {
+    parts: Parts,
+    shared: Arc<Shared>,
+    heads: Heads,
+}
+
+impl Thread {
+    fn run(mut self) {
+        while let Some((jobs, truncations)) = self.next() {
+            if !jobs.is_empty() {
+                match self.batch(jobs) {
+                    Batch::Answered => self.parts.checkpointer.after_commit(&self.parts.conn),
+                    Batch::Fatal => return,
+                }
+            }
+            for reply in truncations {
+                drop(reply.send(self.parts.checkpointer.truncate(&self.parts.conn)));
+            }
+        }
+    }
+
+    /// Everything that waits, once something does; `None` when the store is closing and nothing is left.
+    fn next(&self) -> Option<(Vec<Box<dyn Job>>, Vec<oneshot::Sender<Result<()>>>)> {
+        let mut pending = self.shared.pending();
+        loop {
+            if !pending.jobs.is_empty() || !pending.truncations.is_empty() {
+                return Some((std::mem::take(&mut pending.jobs), std::mem::take(&mut pending.truncations)));
+            }
+            if pending.closed.is_some() {
+                return None;
+            }
+            pending = self.shared.wake.wait(pending).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn batch(&mut self, mut jobs: Vec<Box<dyn Job>>) -> Batch {
+        let mut setup_changed = false;
+        let outcome = self.attempt(&mut jobs, &mut setup_changed);
+        let stop = match outcome {
+            Ok(failed) => {
+                if setup_changed {
+                    self.parts.generation.fetch_add(1, Ordering::Release);
+                }
+                let mut failed = failed.into_iter().peekable();
+                for (at, job) in jobs.into_iter().enumerate() {
+                    match failed.next_if(|(failed_at, _)| *failed_at == at) {
+                        Some((_, error)) => job.refuse(error),
+                        None => job.answer(),
+                    }
+                }
+                return Batch::Answered;
+            }
+            Err(stop) => stop,
+        };
+        self.heads.forget();
+        if let Stop::Fatal(code) = stop {
+            return self.fatal(code, jobs);
+        }
+        // Where the engine has rolled back by itself there is nothing to roll back.
+        if !self.parts.conn.is_autocommit()
+            && let Err(error) = self.parts.conn.execute_batch("ROLLBACK")
+            && let Stop::Fatal(code) = classify(&error, Moment::Commit)
+        {
+            return self.fatal(code, jobs);
+        }
+        let error = StoreError::from(stop);
+        tracing::warn!(requests = jobs.len(), %error, "a batch of writes was rolled back");
+        for job in jobs {
+            job.refuse(copy(&error));
+        }
+        Batch::Answered
+    }
+
+    /// Runs and commits. `Ok` holds the requests that failed alone, by position.
+    fn attempt(&mut self, jobs: &mut [Box<dyn Job>], setup_changed: &mut bool) -> Op<Vec<(usize, StoreError)>> {
+        let Parts { conn, keys, entropy, commit, .. } = &self.parts;
+        conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let mut tx = Tx { conn, keys, entropy: &**entropy, heads: &mut self.heads, setup_changed };
+        let mut failed = Vec::new();
+        for (at, job) in jobs.iter_mut().enumerate() {
+            conn.prepare_cached("SAVEPOINT request")?.execute([])?;
+            tx.heads.begin_request();
+            match job.run(&mut tx) {
+                Ok(()) => {}
+                Err(Stop::Request(error)) => {
+                    tx.heads.roll_back_request();
+                    conn.prepare_cached("ROLLBACK TO request")?.execute([])?;
+                    failed.push((at, error));
+                }
+                Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(stop),
+            }
+            conn.prepare_cached("RELEASE request")?.execute([])?;
+        }
+        tx.write_heads()?;
+        commit(conn).map_err(|error| classify(&error, Moment::Commit))?;
+        Ok(failed)
+    }
+
+    fn fatal(&self, code: i32, jobs: Vec<Box<dyn Job>>) -> Batch {
+        self.shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).extend(jobs);
+        let rest = {
+            let mut pending = self.shared.pending();
+            pending.closed = Some("a sync failed");
+            std::mem::take(&mut pending.jobs)
+        };
+        tracing::error!(code, "a sync failed: nothing more is acknowledged, the process ends");
+        (self.parts.on_fatal)(code);
+        for job in rest {
+            job.refuse(StoreError::Unavailable("a sync failed"));
+        }
+        Batch::Fatal
+    }
+}
+
+/// The same error for another request of the batch.
+fn copy(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(why) => StoreError::Unavailable(why),
+        StoreError::Corrupt(what) => StoreError::Corrupt(what),
+        other => StoreError::Failed(other.to_string()),
+    }
+}
