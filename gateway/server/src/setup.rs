@@ -84,10 +84,11 @@ impl<'de> Deserialize<'de> for Hidden {
 }
 
 /// Settings that every account may have, whatever its connector: the vendor's limits and the retry schedule overridden.
-const COMMON: [(&str, &str); 4] = [
+const COMMON: [(&str, &str); 5] = [
     ("limit_calls", "calls allowed in the vendor's window"),
     ("limit_window_ms", "the length of that window, in milliseconds"),
     ("limit_concurrency", "calls in flight at once"),
+    ("visibility_lag_ms", "how long a new record may stay invisible at the vendor, in milliseconds"),
     ("retry_schedule", "waits after failed attempts, such as 5s,30s,2m"),
 ];
 

@@ -81,12 +81,6 @@ pub struct DemoArgs {
     /// Same seed, same applications and faults.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Filled in from the global options.
-    #[arg(skip)]
-    pub json: bool,
-    /// Filled in from the global options.
-    #[arg(skip)]
-    pub data: Option<PathBuf>,
 }
 
 /// `why`

@@ -26,7 +26,7 @@ use args::{Cli, Command};
 const NOTHING_FOUND: u8 = 3;
 
 /// How a command ended, if it did not fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum End {
     /// It was done or answered.
     Answered,
@@ -34,6 +34,8 @@ enum End {
     NothingFound,
     /// It was answered, and the answer is no: a failed check.
     No,
+    /// As said.
+    As(ExitCode),
 }
 
 /// Runs the command that this process was started with.
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
         Ok(End::Answered) => ExitCode::SUCCESS,
         Ok(End::NothingFound) => ExitCode::from(NOTHING_FOUND),
         Ok(End::No) => ExitCode::FAILURE,
+        Ok(End::As(code)) => code,
         Err(error) => {
             out::fault(json, &error);
             ExitCode::FAILURE
@@ -67,7 +70,7 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
             causeway_sandboxes::run(&args.name, options, serve::stop_signal()).await?;
             Ok(End::Answered)
         }
-        Command::Demo(args) => demo::run(args::DemoArgs { json, data, ..args }).await,
+        Command::Demo(args) => demo::run(args, json, data).await,
         Command::Doctor => doctor::run(config.as_deref(), data, json).await,
         Command::Serve
         | Command::Why(_)
@@ -84,7 +87,7 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
             if let Some(data) = data {
                 settings.fixed.data.dir = data;
             }
-            verbs::run(command, settings, config, json).await
+            verbs::run(command, settings, json).await
         }
     }
 }

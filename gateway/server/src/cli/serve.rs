@@ -1,17 +1,23 @@
-//! `causeway serve`: log lines, the gateway, and the signals that stop it.
-
-use std::path::PathBuf;
+//! `causeway serve`: log lines, the gateway, where it listens, and the signals that stop it.
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::End;
+use super::{End, out};
 use crate::config::Config;
 use crate::gateway::Gateway;
 
-pub(super) async fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
+pub(super) async fn run(config: Config, json: bool) -> anyhow::Result<End> {
     crate::telemetry::init(&config.fixed.log)?;
-    let gateway = Gateway::open(config, file).await?;
+    let data = config.fixed.data.dir.display().to_string();
+    let gateway = Gateway::open(config).await?;
+    let (public, management) = gateway.addresses()?;
+    if json {
+        let listening = serde_json::json!({ "listening": { "public": public, "management": management }, "data": data });
+        out::text(&listening.to_string())?;
+    } else {
+        out::text(&format!("Listening on http://{public} (public) and http://{management} (management); data in {data}."))?;
+    }
     gateway.run(stop_signal()).await?;
     Ok(End::Answered)
 }

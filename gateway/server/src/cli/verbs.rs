@@ -1,7 +1,5 @@
 //! One function per command: reads what the command line holds back, asks, shows.
 
-use std::path::PathBuf;
-
 use anyhow::Context;
 use causeway_core::clock::Clock;
 
@@ -14,10 +12,10 @@ use crate::config::Config;
 use crate::setup::AccountWish;
 use crate::support::LookupRequest;
 
-pub(super) async fn run(command: Command, config: Config, file: Option<PathBuf>, json: bool) -> anyhow::Result<End> {
+pub(super) async fn run(command: Command, config: Config, json: bool) -> anyhow::Result<End> {
     let desk = Desk { config, json };
     match command {
-        Command::Serve => serve::run(desk.config, file).await,
+        Command::Serve => serve::run(desk.config, json).await,
         Command::Why(args) => desk.why(args).await,
         Command::Replay(args) => {
             desk.show("replaying", Request::Replay { tenant: args.of.tenant, delivery: args.delivery }).await

@@ -3,10 +3,10 @@
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
+use ::http::Request;
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! Support's verbs over a store that holds what the test gave it: audit, words, refusals.
+
 use causeway_core::clock::{ManualClock, SeededEntropy};
 use causeway_core::ids::{CaseId, SubmissionId};
 use causeway_core::pii::Pii;
