@@ -13,10 +13,13 @@ pub(super) async fn run(config: Config, json: bool) -> anyhow::Result<End> {
     let gateway = Gateway::open(config).await?;
     let (public, management) = gateway.addresses()?;
     if json {
-        let listening = serde_json::json!({ "listening": { "public": public, "management": management }, "data": data });
+        let listening =
+            serde_json::json!({ "listening": { "public": public, "management": management }, "data": data });
         out::text(&listening.to_string())?;
     } else {
-        out::text(&format!("Listening on http://{public} (public) and http://{management} (management); data in {data}."))?;
+        out::text(&format!(
+            "Listening on http://{public} (public) and http://{management} (management); data in {data}."
+        ))?;
     }
     gateway.run(stop_signal()).await?;
     Ok(End::Answered)
