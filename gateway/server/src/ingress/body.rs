@@ -1,0 +1,184 @@
+//! Reads a submission's body into memory, within bounds, or says why not.
+//!
+//! Bodies are JSON (at most 1 MiB) or multipart (the document and at most 10 MiB of files). Only bytes are read here;
+//! what they mean is intake's business. Time limits and the outer size limit are layers above; they show up here as
+//! errors of the body. Large bodies first reserve their length from one budget for the whole process.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use bytes::{Bytes, BytesMut};
+use causeway_core::problem::{Code, Problem};
+use futures_util::StreamExt as _;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::multipart;
+use crate::intake::{FilePart, Refusal};
+use crate::units::ByteSize;
+
+/// The largest JSON document.
+pub const MAX_DOCUMENT: ByteSize = ByteSize::mib(1);
+/// The largest file.
+pub const MAX_FILE: ByteSize = ByteSize::mib(5);
+/// All files of a submission together.
+pub const MAX_FILES_TOTAL: ByteSize = ByteSize::mib(10);
+/// The most files of a submission.
+pub const MAX_FILES: usize = 10;
+/// Anything longer is not even begun: document, files and the multipart frame around them.
+pub(super) const MAX_BODY: ByteSize = ByteSize::kib(11 * 1024 + 256);
+/// Bodies up to this are read without a reservation, so that uploads never queue the ordinary case.
+const SMALL: ByteSize = ByteSize::kib(64);
+/// The budget's unit.
+const PERMIT: u64 = 1024;
+
+/// The memory that bodies over 64 KiB may take, for the whole process.
+#[derive(Debug, Clone)]
+pub(super) struct BodyBudget(Arc<Semaphore>);
+
+impl BodyBudget {
+    /// A budget of so many bytes, but never so small that the largest body could not be read at all.
+    pub(super) fn new(size: ByteSize) -> Self {
+        let permits = size.max(MAX_BODY).bytes().div_ceil(PERMIT);
+        Self(Arc::new(Semaphore::new(usize::try_from(permits).unwrap_or(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Waits for room for a body of this length; an unannounced length counts as the most it may be.
+    async fn reserve(
+        &self,
+        announced: Option<u64>,
+        at_most: ByteSize,
+    ) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+        let length = announced.unwrap_or(at_most.bytes()).min(at_most.bytes());
+        if length <= SMALL.bytes() {
+            return Ok(None);
+        }
+        let permits = u32::try_from(length.div_ceil(PERMIT)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.0).acquire_many_owned(permits).await;
+        permit.map(Some).map_err(|_closed| Problem::new(Code::Overloaded).retry_after(1).into())
+    }
+}
+
+/// A body that arrived whole.
+pub(super) struct Received {
+    pub(super) document: Bytes,
+    pub(super) files: Vec<FilePart>,
+    /// Held until the submission is stored or refused.
+    pub(super) reserved: Option<OwnedSemaphorePermit>,
+}
+
+/// A body that did not.
+pub(super) struct Unreceived {
+    pub(super) refusal: Refusal,
+    /// The document, if that much arrived: the refusal can be recorded where support will find it.
+    pub(super) document: Option<Bytes>,
+}
+
+impl<T: Into<Refusal>> From<T> for Unreceived {
+    fn from(refusal: T) -> Self {
+        Self { refusal: refusal.into(), document: None }
+    }
+}
+
+/// Reads the body as its content type says.
+pub(super) async fn receive(request: Request, budget: &BodyBudget) -> Result<Received, Unreceived> {
+    // From the header: the bodies of the layers above do not pass their length on. The server holds clients to it.
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    match kind(request.headers())? {
+        Kind::Json => {
+            let reserved = budget.reserve(announced, MAX_DOCUMENT).await?;
+            let document = read_document(request.into_body(), announced).await?;
+            Ok(Received { document, files: Vec::new(), reserved })
+        }
+        Kind::Multipart(boundary) => {
+            let reserved = budget.reserve(announced, MAX_BODY).await?;
+            let parts = multipart::read(request.into_body(), &boundary, announced).await?;
+            Ok(Received { document: parts.document, files: parts.files, reserved })
+        }
+    }
+}
+
+/// Says 415 to any encoding but identity, before a byte is read: nothing is ever decompressed here.
+pub(super) fn refuse_encoded(headers: &HeaderMap) -> Result<(), Refusal> {
+    let encoded =
+        headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if encoded { Err(Code::ContentEncodingUnsupported.into()) } else { Ok(()) }
+}
+
+enum Kind {
+    Json,
+    Multipart(String),
+}
+
+fn kind(headers: &HeaderMap) -> Result<Kind, Refusal> {
+    let unsupported = || Refusal::from(Code::ContentTypeUnsupported);
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(unsupported()) };
+    let value = value.to_str().map_err(|_| unsupported())?;
+    let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
+    let essence = essence.trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        let utf8 = parameter(parameters, "charset").is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
+        return if utf8 { Ok(Kind::Json) } else { Err(unsupported()) };
+    }
+    if !essence.eq_ignore_ascii_case("multipart/form-data") {
+        return Err(unsupported());
+    }
+    let boundary = parameter(parameters, "boundary").filter(|boundary| multipart::is_boundary(boundary));
+    boundary.map(|boundary| Kind::Multipart(boundary.to_owned())).ok_or_else(|| {
+        Problem::new(Code::MultipartInvalid).detail("The Content-Type has no usable boundary parameter.").into()
+    })
+}
+
+fn parameter<'a>(parameters: &'a str, name: &str) -> Option<&'a str> {
+    parameters.split(';').find_map(|parameter| {
+        let (key, value) = parameter.split_once('=')?;
+        let value = value.trim();
+        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+        key.trim().eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
+async fn read_document(body: Body, announced: Option<u64>) -> Result<Bytes, Refusal> {
+    let too_large = || Problem::new(Code::BodyTooLarge).detail("A JSON body may have 1 MiB.");
+    if announced.is_some_and(|length| length > MAX_DOCUMENT.bytes()) {
+        return Err(too_large().into());
+    }
+    let mut frames = body.into_data_stream();
+    let Some(first) = frames.next().await else { return Ok(Bytes::new()) };
+    let first = first.map_err(|error| broken(&error))?;
+    if first.len() > MAX_DOCUMENT.as_len() {
+        return Err(too_large().into());
+    }
+    // The ordinary document is one frame: no copy.
+    let Some(second) = frames.next().await else { return Ok(first) };
+    let mut whole = BytesMut::from(first);
+    let mut frame = Some(second);
+    while let Some(bytes) = frame {
+        let bytes = bytes.map_err(|error| broken(&error))?;
+        if whole.len() + bytes.len() > MAX_DOCUMENT.as_len() {
+            return Err(too_large().into());
+        }
+        whole.extend_from_slice(&bytes);
+        frame = frames.next().await;
+    }
+    Ok(whole.freeze())
+}
+
+/// Why a body ended early: a layer's limit, or the client.
+pub(super) fn broken(error: &(dyn Error + 'static)) -> Problem {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<tower_http::timeout::TimeoutError>() {
+            return Problem::new(Code::BodyTooSlow);
+        }
+        if error.is::<http_body_util::LengthLimitError>() {
+            return Problem::new(Code::BodyTooLarge).detail("A submission may have 1 MiB of JSON and 10 MiB of files.");
+        }
+        cause = error.source();
+    }
+    Problem::new(Code::BodyUnreadable).detail("The connection ended before the body did.")
+}

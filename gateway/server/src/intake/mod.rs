@@ -1,0 +1,437 @@
+//! Intake: one submission becomes an application with its deliveries, or a refusal. Reading path: `ingress` before this
+//! file, `schema` and `store` after it.
+//!
+//! Parse once, find the posting, choose the targets, ask each system's schema, decide, commit. No vendor is called and no
+//! queue is waited for: what is missing (a posting, a form) is rung for and the delivery held until it is there. Intake
+//! knows nothing of HTTP but the problems it answers with.
+//!
+//! Invariant: what was validated is what is stored, byte for byte; and a submission that held an e-mail and a job leaves
+//! a record whatever became of it.
+
+mod awaiting;
+pub mod code;
+mod edge;
+mod overlap;
+mod receipt;
+mod refusal;
+mod submission;
+mod targets;
+mod views;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use causeway_core::clock::{Clock, Entropy};
+use causeway_core::connector::Connector;
+use causeway_core::ids::{AccountId, DeliveryId, SubmissionId, TenantId};
+use causeway_core::problem::{Code, FieldError, Problem};
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use edge::EdgeCounters;
+pub use refusal::{Refusal, unavailable};
+pub use submission::{FilePart, Sender, Submission};
+
+use crate::queue::Bell;
+use crate::quota::{Rate, TenantQuota};
+use crate::schema::{Schemas, Verdict};
+use crate::store::intake::{Accepted, ApplicationView, NewApplication, NewDelivery, NewRefusal, PostingView};
+use crate::store::setup::AccountRecord;
+use crate::store::{Store, StoreError};
+use submission::Envelope;
+use targets::{Connectors, Start};
+use views::{Seen, Views};
+
+/// How often a short code may turn out to be taken. With 35 random bits once is rare.
+const CODES_TRIED: usize = 8;
+
+/// Section `[intake]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The store answers within this, or the caller is told to ask again.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub store_deadline: Duration,
+    /// A complete sync at most this old may say that a job does not exist.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub sync_fresh: Duration,
+    /// A form older than this is used, and fetched anew.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub form_fresh: Duration,
+    /// Record refused submissions, encrypted, so that support finds them.
+    pub record_refusals: bool,
+    /// How many refusals one tenant may have recorded; more are counted only.
+    pub refusals: Rate,
+    /// How many applications one tenant may send for jobs that are not known yet.
+    pub unknown_postings: Rate,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            store_deadline: Duration::from_secs(20),
+            sync_fresh: Duration::from_secs(60),
+            form_fresh: Duration::from_secs(3600),
+            record_refusals: true,
+            refusals: Rate { per_second: 5.0, burst: 1_000 },
+            unknown_postings: Rate { per_second: 1.0, burst: 1_000 },
+        }
+    }
+}
+
+/// Asks for what intake misses. Asking is cheap, may be coalesced, and never waits.
+pub trait SyncBell: Send + Sync {
+    /// The account's postings should be read now.
+    fn sync(&self, account: AccountId);
+    /// The posting's questions should be fetched now.
+    fn form(&self, account: AccountId, posting_id: &str);
+}
+
+/// What intake is made of.
+pub struct IntakeParts {
+    /// Where everything ends up.
+    pub store: Arc<dyn Store>,
+    /// Every compiled schema.
+    pub schemas: Arc<Schemas>,
+    /// Every connector.
+    pub connectors: Vec<Arc<dyn Connector>>,
+    /// Wakes dispatch.
+    pub bell: Arc<dyn Bell>,
+    /// Wakes the syncs.
+    pub sync: Arc<dyn SyncBell>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Settings.
+    pub config: Config,
+}
+
+/// See the module.
+pub struct Intake {
+    store: Arc<dyn Store>,
+    schemas: Arc<Schemas>,
+    connectors: Connectors,
+    bell: Arc<dyn Bell>,
+    sync: Arc<dyn SyncBell>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    config: Config,
+    views: Views,
+    overlap: overlap::Overlap,
+    refusals: TenantQuota,
+    unknown: TenantQuota,
+}
+
+/// A submission that may be accepted, and where it goes.
+struct Decided {
+    view: Arc<PostingView>,
+    targets: Vec<(AccountId, Start)>,
+    verdict: Verdict,
+}
+
+impl Decided {
+    /// Each target's account with where its delivery begins.
+    fn targets(&self) -> impl Iterator<Item = (&AccountRecord, &Start)> {
+        self.targets.iter().filter_map(|(id, start)| {
+            self.view.accounts.iter().find(|record| record.account.id == *id).map(|record| (record, start))
+        })
+    }
+}
+
+impl Intake {
+    /// An intake over these parts.
+    pub fn new(parts: IntakeParts) -> Self {
+        Self {
+            views: Views::new(Arc::clone(&parts.store)),
+            connectors: targets::connectors(parts.connectors),
+            refusals: TenantQuota::new(parts.config.refusals),
+            unknown: TenantQuota::new(parts.config.unknown_postings),
+            overlap: overlap::Overlap::default(),
+            store: parts.store,
+            schemas: parts.schemas,
+            bell: parts.bell,
+            sync: parts.sync,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            config: parts.config,
+        }
+    }
+
+    /// Takes a submission in. The receipt's bytes are stored and given back unchanged for a repeated request.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with every reason at once. After one, nothing of the submission is accepted.
+    pub async fn submit(&self, sender: Sender, submission: Submission) -> Result<Bytes, Refusal> {
+        let received_at = self.clock.now();
+        let document = self
+            .schemas
+            .parse(&submission.document)
+            .map_err(|error| Refusal::from(Problem::new(Code::BodyUnreadable).detail(error.to_string())))?;
+        let envelope = Envelope::of(&document);
+        let taken = match self.decide(sender.tenant, &submission, &document, &envelope, received_at).await {
+            Ok(decided) => {
+                let taken = self.accept(sender, &submission, &document, &envelope, &decided, received_at).await;
+                if taken.is_ok() {
+                    self.ring_for_missing(&decided, envelope.job.unwrap_or_default());
+                }
+                taken
+            }
+            Err(refusal) => {
+                let before = self.accepted_before(sender.tenant, &submission, &document).await;
+                before.and_then(|receipt| receipt.ok_or(refusal))
+            }
+        };
+        match taken {
+            Ok(receipt) => Ok(receipt),
+            Err(refusal) => Err(self.record(sender, &submission, &envelope, refusal, received_at).await),
+        }
+    }
+
+    /// Records a submission whose body did not arrive whole, if its document did.
+    pub async fn refused_early(&self, sender: Sender, submission: &Submission, refusal: Refusal) -> Refusal {
+        let Ok(document) = self.schemas.parse(&submission.document) else { return refusal };
+        self.record(sender, submission, &Envelope::of(&document), refusal, self.clock.now()).await
+    }
+
+    /// The state of each target of an application.
+    ///
+    /// # Errors
+    /// `not_found` for another tenant's id, exactly as for one that does not exist.
+    pub async fn application(&self, tenant: TenantId, id: SubmissionId) -> Result<ApplicationView, Refusal> {
+        self.store.application(tenant, id).await.map_err(|error| unavailable("application", &error))
+    }
+
+    async fn decide(
+        &self,
+        tenant: TenantId,
+        submission: &Submission,
+        document: &Value,
+        envelope: &Envelope<'_>,
+        now: Timestamp,
+    ) -> Result<Decided, Refusal> {
+        let (Some(job), Some(_email)) = (envelope.job, &envelope.email) else {
+            return Err(invalid(self.incomplete(document, submission, envelope)));
+        };
+        let Seen { view, fresh } =
+            self.views.get(tenant, job).await.map_err(|error| unavailable("posting_view", &error))?;
+        self.may_apply(tenant, &view, now)?;
+        if fresh {
+            self.ring_if_stale(&view, now);
+        }
+        let chosen = targets::of(&view, document);
+        let accounts: Vec<&AccountRecord> =
+            view.accounts.iter().filter(|record| chosen.contains(&record.account.id)).collect();
+        let mut verdict = self.schemas.check(document, &targets::to_check(&accounts, &self.connectors, &view));
+        verdict.canonical.extend(submission.file_errors(document));
+        let start = |record: &&AccountRecord| targets::start(record, &self.connectors, &view, &verdict);
+        let start_of = |id| accounts.iter().find(|record| record.account.id == id).map(|record| (id, start(record)));
+        let targets: Vec<(AccountId, Start)> = chosen.into_iter().filter_map(start_of).collect();
+        if !verdict.canonical.is_empty() || targets.iter().any(|(_, start)| *start == Start::Rejected) {
+            return Err(invalid(verdict.all_errors()));
+        }
+        Ok(Decided { view, targets, verdict })
+    }
+
+    /// Everything that can be said about a document that names no job or nobody to write to.
+    fn incomplete(&self, document: &Value, submission: &Submission, envelope: &Envelope<'_>) -> Vec<FieldError> {
+        let mut errors = self.schemas.check(document, &[]).all_errors();
+        errors.extend(submission.file_errors(document));
+        if errors.is_empty() && envelope.email.is_none() {
+            errors.push(FieldError {
+                pointer: "/person/emails/0/address".to_owned(),
+                code: Reason::ValueInvalid.as_str().to_owned(),
+                message: "This is not an e-mail address that mail can be sent to.".to_owned(),
+                required_by: vec!["canonical".to_owned()],
+                fix: "Check the part after the @.".to_owned(),
+            });
+        }
+        errors
+    }
+
+    /// Does the job take applications, as far as anybody knows?
+    fn may_apply(&self, tenant: TenantId, view: &PostingView, now: Timestamp) -> Result<(), Refusal> {
+        match &view.posting {
+            Some(posting) if posting.closed_at.is_some() => Err(Code::PostingClosed.into()),
+            Some(_) => Ok(()),
+            None if targets::surely_absent(view, before(now, self.config.sync_fresh)) => {
+                Err(Code::PostingUnknown.into())
+            }
+            None => self.unknown.take(tenant).map_err(|wait| {
+                Problem::new(Code::QuotaExceeded)
+                    .detail("Too many applications for jobs that are not known yet.")
+                    .retry_after(wait.as_secs() + 1)
+                    .into()
+            }),
+        }
+    }
+
+    /// One transaction. The code is unique within the tenant; a taken one is made anew.
+    async fn accept(
+        &self,
+        sender: Sender,
+        submission: &Submission,
+        document: &Value,
+        envelope: &Envelope<'_>,
+        decided: &Decided,
+        received_at: Timestamp,
+    ) -> Result<Bytes, Refusal> {
+        let (Some(job), Some(email)) = (envelope.job, &envelope.email) else { return Err(Code::Internal.into()) };
+        let running = submission.idempotency_key.as_deref().map(|key| self.overlap.enter(sender.tenant, key));
+        let id = SubmissionId::new(received_at, self.entropy.as_ref());
+        let fingerprint = submission.fingerprint(document);
+        for _ in 0..CODES_TRIED {
+            let code = code::generate(self.entropy.as_ref());
+            let receipt = receipt::write(id, &code, &submission.document, received_at, decided);
+            let application = NewApplication {
+                id,
+                tenant: sender.tenant,
+                key: sender.key,
+                received_at,
+                posting_id: job.to_owned(),
+                posting_account: decided.view.posting.as_ref().map(|posting| posting.account),
+                form_digest: decided.view.form.as_ref().map(|(form, _)| form.digest.clone()),
+                email: email.clone(),
+                document: submission.document.clone(),
+                attachments: submission.attachments(),
+                deliveries: self.deliveries(decided, received_at),
+                idempotency_key: submission.idempotency_key.clone(),
+                fingerprint: fingerprint.clone(),
+                code,
+                receipt: receipt.clone(),
+                trace_id: submission.trace_id.clone(),
+                test: envelope.test,
+            };
+            let Ok(accepted) = tokio::time::timeout(self.config.store_deadline, self.store.accept(application)).await
+            else {
+                let code = match running {
+                    Some(running) if running.is_second => Code::IdempotencyInProgress,
+                    Some(_) | None => Code::DeadlineExceeded,
+                };
+                return Err(Problem::new(code).retry_after(2).into());
+            };
+            match accepted.map_err(|error| not_accepted(&error))? {
+                Accepted::New { ring, .. } => {
+                    ring.into_iter().for_each(|account| self.bell.ring(account));
+                    return Ok(receipt);
+                }
+                Accepted::Before { receipt } => return Ok(receipt),
+                Accepted::KeyReused => return Err(Code::IdempotencyKeyReused.into()),
+                Accepted::CodeTaken => {}
+            }
+        }
+        tracing::error!("every short code tried was taken");
+        Err(Code::Internal.into())
+    }
+
+    fn deliveries(&self, decided: &Decided, now: Timestamp) -> Vec<NewDelivery> {
+        let delivery = |(record, start): (&AccountRecord, &Start)| NewDelivery {
+            id: DeliveryId::new(now, self.entropy.as_ref()),
+            account: record.account.id,
+            held: match start {
+                Start::Held(cause, reason, fields) => Some((*cause, *reason, fields.clone())),
+                Start::Queued | Start::Rejected => None,
+            },
+            repeats: record.account.repeats,
+        };
+        decided.targets().map(delivery).collect()
+    }
+
+    /// A retry of what was accepted gets its receipt, even if the job was closed or the form changed since.
+    async fn accepted_before(
+        &self,
+        tenant: TenantId,
+        submission: &Submission,
+        document: &Value,
+    ) -> Result<Option<Bytes>, Refusal> {
+        let Some(key) = submission.idempotency_key.as_deref() else { return Ok(None) };
+        match self.store.accepted_before(tenant, key, submission.fingerprint(document)).await {
+            Ok(Some(Accepted::Before { receipt })) => Ok(Some(receipt)),
+            Ok(Some(Accepted::KeyReused)) => Err(Code::IdempotencyKeyReused.into()),
+            Ok(Some(Accepted::New { .. } | Accepted::CodeTaken) | None) => Ok(None),
+            Err(error) => Err(unavailable("accepted_before", &error)),
+        }
+    }
+
+    /// Keeps a refused submission where support will find it. Failing to is logged and counted, never answered.
+    async fn record(
+        &self,
+        sender: Sender,
+        submission: &Submission,
+        envelope: &Envelope<'_>,
+        mut refusal: Refusal,
+        received_at: Timestamp,
+    ) -> Refusal {
+        refusal.job = envelope.job.map(Box::from);
+        let (Some(job), Some(email)) = (envelope.job, &envelope.email) else { return refusal };
+        let ours = refusal.problem.status >= 500;
+        if ours || !self.config.record_refusals || self.refusals.take(sender.tenant).is_err() {
+            return refusal;
+        }
+        let record = NewRefusal {
+            id: SubmissionId::new(received_at, self.entropy.as_ref()),
+            tenant: sender.tenant,
+            key: sender.key,
+            received_at,
+            posting_id: job.to_owned(),
+            email: email.clone(),
+            document: submission.document.clone(),
+            code: refusal.problem.code.to_owned(),
+            errors: refusal.problem.errors.clone(),
+            trace_id: submission.trace_id.clone(),
+        };
+        match tokio::time::timeout(self.config.store_deadline, self.store.record_refusal(record)).await {
+            Ok(Ok(())) => refusal.recorded = true,
+            Ok(Err(error)) => tracing::warn!(trace_id = submission.trace_id, %error, "a refusal was not recorded"),
+            Err(_elapsed) => tracing::warn!(trace_id = submission.trace_id, "recording a refusal took too long"),
+        }
+        refusal
+    }
+
+    /// After the commit: whoever can bring what a held delivery waits for.
+    fn ring_for_missing(&self, decided: &Decided, job: &str) {
+        match &decided.view.posting {
+            None => targets::ats_accounts(&decided.view).for_each(|record| self.sync.sync(record.account.id)),
+            Some(posting) if decided.view.form.is_none() && self.publishes_forms(&decided.view, posting.account) => {
+                self.sync.form(posting.account, job);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Once per view read, not once per application.
+    fn ring_if_stale(&self, view: &PostingView, now: Timestamp) {
+        if let (Some(posting), Some((form, fetched_at))) = (&view.posting, &view.form)
+            && *fetched_at < before(now, self.config.form_fresh)
+        {
+            self.sync.form(posting.account, &form.posting_id);
+        }
+    }
+
+    fn publishes_forms(&self, view: &PostingView, account: AccountId) -> bool {
+        let record = view.accounts.iter().find(|record| record.account.id == account);
+        record.and_then(|record| self.connectors.get(record.account.connector.as_str())).is_some_and(|c| c.has_forms)
+    }
+}
+
+fn invalid(errors: Vec<FieldError>) -> Refusal {
+    Problem::new(Code::ApplicationInvalid).errors(errors).into()
+}
+
+/// A failed accept is never "not found": the accounts were read a moment ago, so a missing one is a passing state.
+fn not_accepted(error: &StoreError) -> Refusal {
+    let refusal = unavailable("accept", error);
+    if refusal.is(Code::NotFound) { Problem::new(Code::StoreUnavailable).retry_after(1).into() } else { refusal }
+}
+
+fn before(now: Timestamp, by: Duration) -> Timestamp {
+    now.checked_sub(by).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;

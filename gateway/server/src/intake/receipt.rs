@@ -1,0 +1,56 @@
+//! The answer to an accepted submission, written once: stored with the application and replayed byte for byte.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
+use causeway_core::account::Role;
+use causeway_core::delivery::State;
+use causeway_core::ids::SubmissionId;
+use causeway_core::problem::FieldError;
+use causeway_core::reason::Reason;
+use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Decided, targets};
+
+#[derive(Serialize)]
+struct Receipt<'a> {
+    id: SubmissionId,
+    receipt: String,
+    code: &'a str,
+    targets: Vec<Target<'a>>,
+}
+
+#[derive(Serialize)]
+struct Target<'a> {
+    account: &'a str,
+    role: Role,
+    state: State,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+/// The receipt's bytes.
+pub(super) fn write(id: SubmissionId, code: &str, document: &[u8], received_at: Timestamp, decided: &Decided) -> Bytes {
+    let mut targets = Vec::with_capacity(decided.targets.len());
+    for (record, start) in decided.targets() {
+        let (state, reason) = targets::shown(record, start);
+        let (account, role) = (record.account.name.as_str(), record.account.role);
+        targets.push(Target { account, role, state, reason, errors: decided.verdict.of(record.account.id) });
+    }
+    let receipt = Receipt { id, receipt: token(id, document, received_at), code, targets };
+    // Plain data with text keys always has a JSON form.
+    serde_json::to_vec(&receipt).map(Bytes::from).unwrap_or_default()
+}
+
+/// Binds the receipt to the bytes that were accepted: SHA-256 over id, time and document.
+fn token(id: SubmissionId, document: &[u8], received_at: Timestamp) -> String {
+    let mut hash = Context::new(&SHA256);
+    hash.update(b"causeway receipt v1");
+    hash.update(id.as_uuid().as_bytes());
+    hash.update(&received_at.as_millisecond().to_be_bytes());
+    hash.update(document);
+    format!("rcp_{}", HEXLOWER.encode(hash.finish().as_ref()))
+}

@@ -1,0 +1,112 @@
+//! What a site sent, before anything is decided about it.
+
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use causeway_core::email::NormalEmail;
+use causeway_core::ids::{KeyId, TenantId};
+use causeway_core::pii::Pii;
+use causeway_core::problem::FieldError;
+use serde_json::Value;
+
+use crate::schema::{self, PartMark, files};
+use crate::store::intake::NewAttachment;
+
+/// Whose submission it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The key it came with.
+    pub key: KeyId,
+}
+
+/// A body that arrived whole.
+#[derive(Debug)]
+pub struct Submission {
+    /// The JSON document as sent.
+    pub document: Bytes,
+    /// The files that came with it.
+    pub files: Vec<FilePart>,
+    /// The caller's key for this request, checked for form.
+    pub idempotency_key: Option<String>,
+    /// Ties the answer, the log and the stored rows together.
+    pub trace_id: String,
+}
+
+/// One file.
+pub struct FilePart {
+    /// The part's name: an attachment's id.
+    pub id: String,
+    /// The name the client's file had.
+    pub name: Option<Pii<String>>,
+    /// What the part says it is, lower case, without parameters.
+    pub media_type: Option<String>,
+    /// SHA-256 of the content.
+    pub sha256: [u8; 32],
+    /// The content.
+    pub bytes: Bytes,
+}
+
+impl std::fmt::Debug for FilePart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FilePart({} bytes)", self.bytes.len())
+    }
+}
+
+impl FilePart {
+    /// A file as it came; hashed here, once.
+    pub fn new(id: String, name: Option<Pii<String>>, media_type: Option<String>, bytes: Bytes) -> Self {
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(digest::digest(&digest::SHA256, &bytes).as_ref());
+        Self { id, name, media_type, sha256, bytes }
+    }
+}
+
+impl Submission {
+    /// What two requests share exactly when they say the same.
+    pub(super) fn fingerprint(&self, document: &Value) -> Vec<u8> {
+        let mark = |file| {
+            let file: &FilePart = file;
+            PartMark { name: &file.id, media_type: file.media_type.as_deref(), sha256: file.sha256 }
+        };
+        let marks: Vec<PartMark<'_>> = self.files.iter().map(mark).collect();
+        schema::fingerprint(document, &marks)
+    }
+
+    /// The files as the store keeps them.
+    pub(super) fn attachments(&self) -> Vec<NewAttachment> {
+        let attachment =
+            |file: &FilePart| NewAttachment { id: file.id.clone(), sha256: file.sha256, bytes: file.bytes.clone() };
+        self.files.iter().map(attachment).collect()
+    }
+
+    /// What is wrong with the files, or between them and what the document announces.
+    pub(super) fn file_errors(&self, document: &Value) -> Vec<FieldError> {
+        let part = |file| {
+            let file: &FilePart = file;
+            let media_type = file.media_type.as_deref();
+            files::Part { name: &file.id, media_type, bytes: &file.bytes, sha256: file.sha256 }
+        };
+        let parts: Vec<files::Part<'_>> = self.files.iter().map(part).collect();
+        files::check(document, &parts)
+    }
+}
+
+/// What has to be known before anything can be decided, or recorded.
+pub(super) struct Envelope<'a> {
+    pub(super) job: Option<&'a str>,
+    pub(super) email: Option<NormalEmail>,
+    pub(super) test: bool,
+}
+
+/// As the canonical schema has it.
+const MAX_JOB: usize = 200;
+
+impl<'a> Envelope<'a> {
+    /// Reads it off a document that nobody has validated yet.
+    pub(super) fn of(document: &'a Value) -> Self {
+        let job = document["job"].as_str().filter(|job| !job.trim().is_empty() && job.chars().count() <= MAX_JOB);
+        let email = document["person"]["emails"][0]["address"].as_str().and_then(NormalEmail::parse);
+        Self { job, email, test: document["meta"]["test"].as_bool() == Some(true) }
+    }
+}

@@ -1,0 +1,73 @@
+//! What intake knows about postings, remembered while the store's generation stands still.
+//!
+//! A posting nobody knows is not remembered: whether it is really absent depends on how fresh the last sync is.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use causeway_core::ids::TenantId;
+
+use crate::store::intake::PostingView;
+use crate::store::{Result, Store};
+
+/// A view takes some kilobytes; beyond this many the cache starts anew.
+const MAX_VIEWS: usize = 5_000;
+
+/// See the module.
+pub(super) struct Views {
+    store: Arc<dyn Store>,
+    kept: RwLock<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    generation: u64,
+    count: usize,
+    by_tenant: HashMap<TenantId, HashMap<String, Arc<PostingView>>>,
+}
+
+/// A view and whether it was read just now.
+pub(super) struct Seen {
+    pub(super) view: Arc<PostingView>,
+    pub(super) fresh: bool,
+}
+
+impl Views {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, kept: RwLock::default() }
+    }
+
+    pub(super) async fn get(&self, tenant: TenantId, posting_id: &str) -> Result<Seen> {
+        // Read before the view is: a change in between makes the kept view stale, never a stale view kept as new.
+        let generation = self.store.generation();
+        if let Some(view) = self.remembered(generation, tenant, posting_id) {
+            return Ok(Seen { view, fresh: false });
+        }
+        let view = Arc::new(self.store.posting_view(tenant, posting_id).await?);
+        if view.posting.is_some() {
+            self.keep(generation, tenant, posting_id, Arc::clone(&view));
+        }
+        Ok(Seen { view, fresh: true })
+    }
+
+    fn remembered(&self, generation: u64, tenant: TenantId, posting_id: &str) -> Option<Arc<PostingView>> {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        if kept.generation != generation {
+            return None;
+        }
+        kept.by_tenant.get(&tenant)?.get(posting_id).cloned()
+    }
+
+    fn keep(&self, generation: u64, tenant: TenantId, posting_id: &str, view: Arc<PostingView>) {
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.generation > generation {
+            return;
+        }
+        if kept.generation < generation || kept.count >= MAX_VIEWS {
+            *kept = Kept { generation, ..Kept::default() };
+        }
+        if kept.by_tenant.entry(tenant).or_default().insert(posting_id.to_owned(), view).is_none() {
+            kept.count += 1;
+        }
+    }
+}
