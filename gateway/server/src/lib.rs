@@ -7,7 +7,14 @@ pub mod intake;
 pub mod schema;
 pub mod store;
 
+pub mod dispatch;
 pub mod queue;
+
+pub mod egress;
+pub mod retry;
+
+pub mod feeds;
+pub mod schedule;
 
 pub mod admin;
 pub mod setup;
