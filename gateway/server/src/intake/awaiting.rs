@@ -37,7 +37,7 @@ impl Intake {
         Ok(decided)
     }
 
-    /// What becomes of a delivery that waited for its posting or form. Pure: the schedule commits it.
+    /// What becomes of it. Pure.
     pub fn decision(&self, ready: &ReadyDelivery) -> Decision {
         let refuse = |reason| Decision::Refuse { reason, fields: Vec::new() };
         let Some(posting) = &ready.view.posting else { return refuse(Reason::PostingUnknown) };
