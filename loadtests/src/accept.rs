@@ -232,9 +232,10 @@ pub(crate) fn ceiling(body: &[u8], length: Duration) -> Result<f64> {
     while started.elapsed() < length {
         let transaction = connection.unchecked_transaction()?;
         {
-            let mut insert_body = transaction.prepare_cached("INSERT INTO body (id, tenant, content) VALUES (?1, ?2, ?3)")?;
-            let mut insert_delivery =
-                transaction.prepare_cached("INSERT INTO delivery (id, body, account, due_at) VALUES (?1, ?2, ?3, ?4)")?;
+            let mut insert_body =
+                transaction.prepare_cached("INSERT INTO body (id, tenant, content) VALUES (?1, ?2, ?3)")?;
+            let mut insert_delivery = transaction
+                .prepare_cached("INSERT INTO delivery (id, body, account, due_at) VALUES (?1, ?2, ?3, ?4)")?;
             for _ in 0..APPLICATIONS_PER_COMMIT {
                 id += 1;
                 let key = i64::try_from(id)?;
@@ -268,7 +269,12 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 pub(crate) fn percentile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index"
+    )]
     let index = ((values.len() as f64 * share) as usize).min(values.len().saturating_sub(1));
     values.get(index).copied().unwrap_or(f64::NAN)
 }

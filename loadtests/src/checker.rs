@@ -97,7 +97,8 @@ pub(crate) fn check(sent: &[Sent], created: &[Created], lookups: &HashMap<String
             verdict.targets += 1;
             verdict.ambiguous += target.ambiguous;
             verdict.flagged += u64::from(target.possible_duplicate);
-            let records = at_vendor.get(&(target.vendor, one.email.as_str(), one.job.as_str())).map_or(&[][..], Vec::as_slice);
+            let records =
+                at_vendor.get(&(target.vendor, one.email.as_str(), one.job.as_str())).map_or(&[][..], Vec::as_slice);
             judge_target(&mut verdict, target, records);
         }
     }

@@ -58,7 +58,10 @@ impl Client {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        #[expect(clippy::disallowed_methods, reason = "the connection's task ends with the connection, which this client owns")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the connection's task ends with the connection, which this client owns"
+        )]
         tokio::spawn(async move {
             // Whoever sent a request on it sees the error; a connection closed while idle is no news.
             drop(connection.await);

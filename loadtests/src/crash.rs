@@ -54,7 +54,8 @@ pub(crate) async fn run(plan: &Plan) -> Result<Report> {
     let began = Instant::now();
     let stage = Stage::set_with(plan.seed, &[("visibility_lag_ms", &plan.claimed_lag.as_millis().to_string())]).await?;
     script_the_vendors(&stage, plan).await?;
-    let postings = postings::open(&stage.ats).await?.into_iter().filter(|one| !one.needs_more_files).collect::<Vec<_>>();
+    let postings =
+        postings::open(&stage.ats).await?.into_iter().filter(|one| !one.needs_more_files).collect::<Vec<_>>();
     let options = GatewayOptions {
         program: plan.program.clone(),
         settings: [
@@ -103,7 +104,13 @@ async fn script_the_vendors(stage: &Stage, plan: &Plan) -> Result<()> {
     }
     let lost = |operation: &str, share: f64| json!({ "operation": operation, "probability": share, "do": "drop_after_commit" });
     stage.ats.faults(json!([lost("submit", plan.lost_answers), { "operation": "submit", "probability": 0.01, "do": "status", "status": 503 }])).await?;
-    stage.crm.faults(json!([lost("contact_create", plan.lost_answers / 4.0), lost("record_upsert", plan.lost_answers / 4.0)])).await
+    stage
+        .crm
+        .faults(json!([
+            lost("contact_create", plan.lost_answers / 4.0),
+            lost("record_upsert", plan.lost_answers / 4.0)
+        ]))
+        .await
 }
 
 /// Sends every submission until its answer is definite: a caller with no answer sends again with the same key.
@@ -143,7 +150,7 @@ async fn send_until_definite(
 ) -> Result<Sent> {
     let draw = documents::mix(plan.seed, number ^ 0x5eed);
     let posting = &postings[usize::try_from(draw % postings.len() as u64)?];
-    let with_resume = posting.needs_resume || draw % 4 == 0;
+    let with_resume = posting.needs_resume || draw.is_multiple_of(4);
     let size = if with_resume { RESUME_BYTES } else { 0 };
     let one = documents::applicant("crash", plan.seed, number, &posting.id, &posting.answers, size);
     let mut sent = Sent {
@@ -221,7 +228,8 @@ async fn quiesce(stage: &Stage, sent: &[Sent], management: std::net::SocketAddr)
         for one in open {
             let id = one.accepted.as_deref().context("filtered above")?;
             let query = json!({ "email": one.email, "job": one.job });
-            let (status, answer) = client.json("POST", "/v1/support/lookup", Some(&stage.tenancy.key), Some(&query)).await?;
+            let (status, answer) =
+                client.json("POST", "/v1/support/lookup", Some(&stage.tenancy.key), Some(&query)).await?;
             ensure!(status == 200, "lookup: {status} {answer}");
             let targets = seen(&answer, id);
             let settled = targets.iter().all(|target| {
@@ -245,15 +253,20 @@ async fn quiesce(stage: &Stage, sent: &[Sent], management: std::net::SocketAddr)
 fn seen(answer: &Value, id: &str) -> Vec<Seen> {
     let submissions = answer["submissions"].as_array().into_iter().flatten();
     let Some(submission) = submissions.into_iter().find(|submission| submission["id"] == id) else { return Vec::new() };
-    submission["deliveries"].as_array().into_iter().flatten().map(|delivery| Seen {
-        vendor: if delivery["account"] == "greenhouse" { Vendor::Ats } else { Vendor::Crm },
-        state: delivery["state"].as_str().unwrap_or_default().to_owned(),
-        has_reason: delivery["reason"].is_object() || delivery["reason"].is_string(),
-        possible_duplicate: delivery["possible_duplicate"] == true,
-        ambiguous: delivery["attempts"]
-            .as_array()
-            .map_or(0, |attempts| attempts.iter().filter(|attempt| attempt["class"] == "unknown").count() as u64),
-    }).collect()
+    submission["deliveries"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|delivery| Seen {
+            vendor: if delivery["account"] == "greenhouse" { Vendor::Ats } else { Vendor::Crm },
+            state: delivery["state"].as_str().unwrap_or_default().to_owned(),
+            has_reason: delivery["reason"].is_object() || delivery["reason"].is_string(),
+            possible_duplicate: delivery["possible_duplicate"] == true,
+            ambiguous: delivery["attempts"]
+                .as_array()
+                .map_or(0, |attempts| attempts.iter().filter(|attempt| attempt["class"] == "unknown").count() as u64),
+        })
+        .collect()
 }
 
 /// What the vendors say they created, and how many answers they dropped after committing.
@@ -261,7 +274,9 @@ async fn vendor_ledgers(stage: &Stage) -> Result<(Vec<Created>, u64)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut created = Vec::new();
     let mut dropped = 0;
-    for entry in stage.ats.ledger().await?.iter().filter(|entry| entry["operation"] == "submit" && entry["committed"] == true) {
+    for entry in
+        stage.ats.ledger().await?.iter().filter(|entry| entry["operation"] == "submit" && entry["committed"] == true)
+    {
         let answer_lost = entry["answered"] == false;
         dropped += u64::from(answer_lost);
         let record = &entry["record"];
@@ -308,7 +323,8 @@ async fn vendor_ledgers(stage: &Stage) -> Result<(Vec<Created>, u64)> {
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
-    causeway::store::seal::sha256_hex(bytes)
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    data_encoding::HEXLOWER.encode(digest.as_ref())
 }
 
 fn violations(report: &Report, plan: &Plan) -> Vec<String> {

@@ -3,9 +3,21 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-const GIVEN: &[&str] = &["Ada", "Bela", "Chioma", "Dana", "Emre", "Frida", "Goran", "Hana", "Iker", "Jun", "Kwame", "Lucía"];
-const FAMILY: &[&str] =
-    &["Abebe", "Brandt", "Castellón", "Dvořák", "Eriksen", "Fontaine", "Grünewald", "Haddad", "Ivanova", "Jensen", "Kobayashi"];
+const GIVEN: &[&str] =
+    &["Ada", "Bela", "Chioma", "Dana", "Emre", "Frida", "Goran", "Hana", "Iker", "Jun", "Kwame", "Lucía"];
+const FAMILY: &[&str] = &[
+    "Abebe",
+    "Brandt",
+    "Castellón",
+    "Dvořák",
+    "Eriksen",
+    "Fontaine",
+    "Grünewald",
+    "Haddad",
+    "Ivanova",
+    "Jensen",
+    "Kobayashi",
+];
 
 /// A person who applies once.
 #[derive(Clone)]
@@ -38,7 +50,14 @@ pub(crate) fn resume(seed: u64, number: u64, size: usize) -> Bytes {
 }
 
 /// The document of applicant `number` for a job, with answers to the questions given as `(question, answer member)`.
-pub(crate) fn applicant(run: &str, seed: u64, number: u64, job: &str, answers: &[Value], resume_bytes: usize) -> Applicant {
+pub(crate) fn applicant(
+    run: &str,
+    seed: u64,
+    number: u64,
+    job: &str,
+    answers: &[Value],
+    resume_bytes: usize,
+) -> Applicant {
     let draw = mix(seed, number);
     let pick = |list: &[&str], shift: u32| {
         let index = usize::try_from((draw >> shift) % list.len() as u64).unwrap_or(0);
@@ -54,6 +73,7 @@ pub(crate) fn applicant(run: &str, seed: u64, number: u64, job: &str, answers: &
             "emails": [{ "address": email, "type": "personal" }],
             "phones": [{ "raw": format!("+49 30 {:07}", draw % 10_000_000), "type": "mobile" }],
             "address": { "lines": ["Beispielweg 1"], "city": "Berlin", "postal_code": "10115", "country": "DE" },
+            "location": { "text": "Berlin", "lat": 52.52, "lng": 13.405 },
             "links": [{ "type": "linkedin", "url": format!("https://example.org/in/{number}") }],
             "languages": [{ "tag": "de", "level": "C1" }, { "tag": "en", "level": "C2" }]
         },
@@ -65,7 +85,10 @@ pub(crate) fn applicant(run: &str, seed: u64, number: u64, job: &str, answers: &
             "skills": ["rust", "sql", "patience"]
         },
         "answers": answers,
-        "consents": [{ "purpose": "recruiting", "basis": "consent", "text_id": "privacy-3", "given": true, "at": "2026-11-20T09:00:00Z", "channel": "web" }],
+        "consents": (["application", "recruiting", "retention"].map(|purpose| json!({
+            "purpose": purpose, "basis": "consent", "text_id": "privacy-3", "given": true,
+            "at": "2026-11-20T09:00:00Z", "channel": "web"
+        }))),
         "source": { "board": "career-site", "utm": { "source": "newsletter", "medium": "email" }, "landing_url": "https://example.org/jobs" },
         "client": { "ip": "203.0.113.7", "user_agent": "loadtests", "locale": "de-DE" },
         "meta": { "site": "example.org", "submitted_at": "2026-11-20T10:00:00+01:00" }

@@ -38,7 +38,8 @@ pub(crate) async fn run(rows: u64) -> Result<Report> {
         let number = documents::mix(41, lookup) % rows;
         let query = json!({ "email": fill::email(number), "job": stage.job });
         let asked = Instant::now();
-        let (status, answer) = client.json("POST", "/v1/support/lookup", Some(&stage.tenancy.key), Some(&query)).await?;
+        let (status, answer) =
+            client.json("POST", "/v1/support/lookup", Some(&stage.tenancy.key), Some(&query)).await?;
         latencies.push(asked.elapsed().as_secs_f64() * 1000.0);
         ensure!(status == 200 && answer["found"] == true, "lookup {lookup}: {status} {answer}");
     }

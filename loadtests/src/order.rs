@@ -36,11 +36,20 @@ const PARALLEL_EACH: u64 = 25;
 pub(crate) async fn run(program: &str) -> Result<Report> {
     let stage = Stage::set(3).await?;
     let trace = stage.tenancy.data.join("strace.txt");
-    let wrapper = ["strace", "-f", "-y", "-s", "48", "-e", "trace=read,recvfrom,write,pwrite64,writev,sendto,sendmsg,fsync,fdatasync", "-o"]
-        .map(str::to_owned)
-        .into_iter()
-        .chain([trace.display().to_string()])
-        .collect();
+    let wrapper = [
+        "strace",
+        "-f",
+        "-y",
+        "-s",
+        "48",
+        "-e",
+        "trace=read,recvfrom,write,pwrite64,writev,sendto,sendmsg,fsync,fdatasync",
+        "-o",
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain([trace.display().to_string()])
+    .collect();
     let options = GatewayOptions {
         program: rig::beside_me(program)?,
         settings: vec![("CAUSEWAY_DISPATCH_ENABLED".to_owned(), "false".to_owned())],
@@ -78,7 +87,9 @@ pub(crate) async fn run(program: &str) -> Result<Report> {
         report.violations.push(format!("void: {} of {} answers were seen", report.answers_seen, report.accepted));
     }
     if report.unsynced_answers > 0 {
-        report.violations.push(format!("{} answers left before what they acknowledge was synced", report.unsynced_answers));
+        report
+            .violations
+            .push(format!("{} answers left before what they acknowledge was synced", report.unsynced_answers));
     }
     Ok(report)
 }
@@ -158,7 +169,8 @@ fn is_answer(call: &str) -> bool {
 }
 
 fn is_write(call: &str) -> bool {
-    (call.starts_with("pwrite64(") || call.starts_with("write(")) && (call.contains("-wal>") || call.contains("/blobs/"))
+    (call.starts_with("pwrite64(") || call.starts_with("write("))
+        && (call.contains("-wal>") || call.contains("/blobs/"))
 }
 
 fn is_sync(call: &str) -> bool {
@@ -167,7 +179,9 @@ fn is_sync(call: &str) -> bool {
 
 /// `recvfrom(12<TCP:[…]>, "POST …` names the connection by its descriptor.
 fn descriptor(call: &str) -> String {
-    call.split_once('(').and_then(|(_, rest)| rest.split_once('<')).map_or_else(String::new, |(number, _)| number.to_owned())
+    call.split_once('(')
+        .and_then(|(_, rest)| rest.split_once('<'))
+        .map_or_else(String::new, |(number, _)| number.to_owned())
 }
 
 fn request_read(start: &str, data: &str, open: &mut HashMap<String, Request>) {
@@ -215,7 +229,8 @@ mod tests {
     const LOG_SYNC: &str = r#"12 fdatasync(5</data/causeway.db-wal>) = 0"#;
     const BLOB: &str = r#"13 write(7</data/blobs/aa#1>, "\0\0"..., 4096) = 4096"#;
     const BLOB_SYNC: &str = r#"13 fsync(7</data/blobs/aa#1>) = 0"#;
-    const ANSWER: &str = r#"11 writev(9<TCP:[127.0.0.1:8080->127.0.0.1:5000]>, [{iov_base="HTTP/1.1 202 Accepted\r\n"...}], 2) = 700"#;
+    const ANSWER: &str =
+        r#"11 writev(9<TCP:[127.0.0.1:8080->127.0.0.1:5000]>, [{iov_base="HTTP/1.1 202 Accepted\r\n"...}], 2) = 700"#;
 
     fn check(lines: &[&str], unsynced: u64) {
         let mut report = Report::default();

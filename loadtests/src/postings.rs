@@ -48,9 +48,9 @@ fn answered(id: String, form: &Value) -> Open {
             posting.needs_resume = true;
         } else if fields.iter().all(|field| field["type"] == "input_file") {
             posting.needs_more_files = true;
-        } else if let Some(field) = fields.iter().find(|field| {
-            field["name"].as_str().is_some_and(|name| name.starts_with("question_"))
-        }) {
+        } else if let Some(field) =
+            fields.iter().find(|field| field["name"].as_str().is_some_and(|name| name.starts_with("question_")))
+        {
             posting.answers.push(answer(field));
         }
     }

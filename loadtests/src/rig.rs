@@ -151,8 +151,7 @@ pub(crate) fn causeway(data: &Path, arguments: &[&str]) -> Result<Value> {
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );
-    serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("causeway {} printed no JSON", arguments.join(" ")))
+    serde_json::from_slice(&output.stdout).with_context(|| format!("causeway {} printed no JSON", arguments.join(" ")))
 }
 
 /// Tenant, accounts at both sandboxes, key, postings: the README's path. `extra` are further account settings.

@@ -68,9 +68,13 @@ sections! {
     struct Limits {
         concurrency: usize,
         deadline: Span,
+        body_deadline: Span,
+        connections: usize,
+        connections_per_address: usize,
         quota_per_second: u32,
         quota_burst: u32,
         attachment_memory: Size,
+        record_refusals: bool,
     }
     /// `[dispatch]`
     struct Dispatch { enabled: bool, concurrency: usize, lease: Span, attempt_timeout: Span, }
@@ -150,8 +154,12 @@ impl Config {
             (fixed.limits.quota_per_second == 0 || fixed.limits.quota_burst == 0)
                 .then(|| Mistake::value("limits.quota_per_second", "the quota and its burst must be at least 1")),
             at_least("limits.deadline", fixed.limits.deadline, Duration::from_secs(1), "must be at least \"1s\""),
-            (fixed.dispatch.lease.0 < fixed.dispatch.attempt_timeout.0 * 2)
-                .then(|| Mistake::value("dispatch.lease", "must be at least twice dispatch.attempt_timeout")),
+            (fixed.limits.body_deadline >= fixed.limits.deadline)
+                .then(|| Mistake::value("limits.body_deadline", "must be shorter than limits.deadline")),
+            (fixed.dispatch.lease.0 < fixed.dispatch.attempt_timeout.0 * 4)
+                .then(|| Mistake::value("dispatch.lease", "must be at least four times dispatch.attempt_timeout")),
+            (fixed.limits.connections == 0 || fixed.limits.connections_per_address == 0)
+                .then(|| Mistake::value("limits.connections", "must be at least 1, in all and per address")),
             reloadable
                 .retry
                 .schedule

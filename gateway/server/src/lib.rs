@@ -9,9 +9,20 @@ pub mod store;
 
 pub mod queue;
 
+pub mod dispatch;
+pub mod egress;
+pub mod retry;
+
+pub mod feeds;
+pub mod schedule;
+
 pub mod admin;
 pub mod setup;
 pub mod support;
+
+pub mod cli;
+pub mod demo;
+pub mod gateway;
 
 pub mod clock;
 pub mod config;

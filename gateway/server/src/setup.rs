@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use crate::config::Span;
+
 /// A wish that cannot be granted as it is, in words for the person who has it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
@@ -81,6 +83,39 @@ impl<'de> Deserialize<'de> for Hidden {
     }
 }
 
+/// Settings that every account may have, whatever its connector: the vendor's limits and the retry schedule overridden.
+const COMMON: [(&str, &str); 5] = [
+    ("limit_calls", "calls allowed in the vendor's window"),
+    ("limit_window_ms", "the length of that window, in milliseconds"),
+    ("limit_concurrency", "calls in flight at once"),
+    ("visibility_lag_ms", "how long a new record may stay invisible at the vendor, in milliseconds"),
+    ("retry_schedule", "waits after failed attempts, such as 5s,30s,2m"),
+];
+
+/// The setting as it is stored, if it is a common one.
+fn common(name: &str, value: &str) -> Option<Result<(String, Value), String>> {
+    COMMON.iter().find(|(known, _)| *known == name)?;
+    if name == "retry_schedule" {
+        let waits: Result<Vec<Value>, _> = value
+            .split(',')
+            .map(|wait| {
+                wait.parse::<Span>().map(|span| Value::from(u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX)))
+            })
+            .collect();
+        return Some(
+            waits
+                .map(|waits| ("retry_schedule_ms".to_owned(), Value::Array(waits)))
+                .map_err(|error| format!("{name}: {error}")),
+        );
+    }
+    let number = value.parse::<u64>().ok().filter(|number| *number > 0);
+    Some(
+        number
+            .map(|number| (name.to_owned(), number.into()))
+            .ok_or_else(|| format!("{name} must be a whole number above 0")),
+    )
+}
+
 /// The stable text of a role.
 pub const fn role_text(role: Role) -> &'static str {
     match role {
@@ -126,7 +161,12 @@ pub fn account(
     if !lines.is_empty() {
         return Err(SetupError::Account(lines));
     }
-    let settings = wish.settings.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+    let settings = wish.settings.into_iter().map(|(name, value)| match common(&name, &value) {
+        Some(Ok(stored)) => stored,
+        // Complained about above.
+        Some(Err(_)) | None => (name, Value::String(value)),
+    });
+    let settings = settings.collect();
     let secrets = wish.secrets.into_iter().map(|(name, secret)| (name, secret.0)).collect();
     let account = Account {
         id,
@@ -145,14 +185,27 @@ pub fn account(
 
 /// Everything the Descriptor has against the wish.
 fn complaints(wish: &AccountWish, described: &Descriptor) -> Vec<String> {
-    let given: BTreeSet<&str> =
-        wish.secrets.iter().filter(|(_, secret)| !secret.0.reveal().is_empty()).map(|(name, _)| name.as_str()).collect();
+    let given: BTreeSet<&str> = wish
+        .secrets
+        .iter()
+        .filter(|(_, secret)| !secret.0.reveal().is_empty())
+        .map(|(name, _)| name.as_str())
+        .collect();
     let mut lines = missing("--secret", described.credentials, &given);
     lines.extend(unknown("secret", described.credentials, wish.secrets.keys()));
     let given: BTreeSet<&str> =
         wish.settings.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.as_str()).collect();
     lines.extend(missing("--set", described.settings, &given));
-    lines.extend(unknown("setting", described.settings, wish.settings.keys()));
+    let own = wish.settings.iter().filter(|(name, value)| match common(name, value) {
+        Some(Err(line)) => {
+            lines.push(line);
+            false
+        }
+        Some(Ok(_)) => false,
+        None => true,
+    });
+    let own: Vec<&String> = own.map(|(name, _)| name).collect();
+    lines.extend(unknown("setting", described.settings, own.into_iter()));
     for field in described.settings.iter().filter(|field| field.is_url) {
         let value = wish.settings.get(field.name);
         lines.extend(value.and_then(|value| bad_url(field.name, value, wish.allow_private)));
@@ -200,7 +253,9 @@ pub fn needs(connector: &dyn Connector) -> Vec<String> {
         format!("{option} {}=… ({need}): {}", field.name, field.help)
     };
     let secrets = described.credentials.iter().map(|field| line("--secret", field));
-    secrets.chain(described.settings.iter().map(|field| line("--set", field))).collect()
+    let settings = described.settings.iter().map(|field| line("--set", field));
+    let common = COMMON.iter().map(|(name, help)| format!("--set {name}=… (optional): {help}"));
+    secrets.chain(settings).chain(common).collect()
 }
 
 #[cfg(test)]
@@ -208,8 +263,13 @@ mod tests {
     use super::*;
 
     const FIELD: Field = Field { name: "token", help: "Settings > Keys", required: true, default: None, is_url: false };
-    const BASE: Field =
-        Field { name: "base_url", help: "The API", required: true, default: Some("https://api.example.org"), is_url: true };
+    const BASE: Field = Field {
+        name: "base_url",
+        help: "The API",
+        required: true,
+        default: Some("https://api.example.org"),
+        is_url: true,
+    };
 
     fn wish(settings: &[(&str, &str)], secrets: &[(&str, &str)], allow_private: bool) -> AccountWish {
         let pairs = |given: &[(&str, &str)]| given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -237,7 +297,11 @@ mod tests {
             auth: &[],
             find: causeway_core::connector::FindSupport::None,
             visibility_lag: std::time::Duration::ZERO,
-            limits: causeway_core::connector::Limits { window: std::time::Duration::from_secs(1), calls: 1, concurrency: 1 },
+            limits: causeway_core::connector::Limits {
+                window: std::time::Duration::from_secs(1),
+                calls: 1,
+                concurrency: 1,
+            },
             read_pace: |_| None,
             takes_files: false,
             docs: &[],
@@ -257,6 +321,9 @@ mod tests {
         check(&wish(&[], &[], false), &["missing: --secret token=… (Settings > Keys)"]);
         check(&wish(&[], &[("token", "")], false), &["missing: --secret token"]);
         check(&wish(&[], &[("token", "t"), ("tokn", "t")], false), &["no secret \"tokn\"; there are: token"]);
+        check(&wish(&[("limit_calls", "5"), ("retry_schedule", "1s,2s")], &[("token", "t")], false), &[]);
+        check(&wish(&[("limit_calls", "0")], &[("token", "t")], false), &["limit_calls must be a whole number"]);
+        check(&wish(&[("retry_schedule", "soon")], &[("token", "t")], false), &["retry_schedule: write a duration"]);
         check(&wish(&[("base", "x")], &[("token", "t")], false), &["no setting \"base\"; there are: base_url"]);
         for (url, private, told) in [
             ("http://127.0.0.1:9101", true, None),

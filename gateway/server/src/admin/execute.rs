@@ -5,7 +5,7 @@ use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::pii::Pii;
 
 use super::{Fault, FaultKind, Request, Response, Services, TenantName};
-use crate::ingress::ApiKey;
+use crate::ingress::auth::ApiKey;
 use crate::setup::{self, AccountWish, Hidden, SetupError};
 use crate::store::StoreError;
 use crate::store::setup::{AccountRecord, NewAccount, NewKey, NewTenant, PostingRecord, Scope, Tenant};
@@ -178,7 +178,8 @@ impl Services {
             (Some(name), _) => {
                 let id: Option<TenantId> = name.parse().ok();
                 let found = tenants.iter().find(|tenant| tenant.name == name || Some(tenant.id) == id);
-                let missing = || Fault::new(FaultKind::NotFound, format!("there is no tenant {name:?}; there are: {}", names()));
+                let missing =
+                    || Fault::new(FaultKind::NotFound, format!("there is no tenant {name:?}; there are: {}", names()));
                 found.cloned().ok_or_else(missing)
             }
         }
@@ -201,7 +202,10 @@ impl Services {
                 let known = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
                 Err(Fault::new(FaultKind::NotFound, format!("there is no account {name:?}; there are: {known}")))
             }
-            _ => Err(Fault::new(FaultKind::Usage, format!("several tenants have an account {name:?}: say which with --tenant"))),
+            _ => Err(Fault::new(
+                FaultKind::Usage,
+                format!("several tenants have an account {name:?}: say which with --tenant"),
+            )),
         }
     }
 }

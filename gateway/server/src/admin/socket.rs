@@ -106,8 +106,8 @@ impl Control {
 async fn converse(stream: UnixStream, services: &Services) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
-    let read = (&mut stream).take(REQUEST_BYTES_MAX).read_until(b'\n', &mut line);
-    tokio::time::timeout(SILENCE_MAX, read).await??;
+    let mut bounded = (&mut stream).take(REQUEST_BYTES_MAX);
+    tokio::time::timeout(SILENCE_MAX, bounded.read_until(b'\n', &mut line)).await??;
     let answer = match serde_json::from_slice::<Request>(&line) {
         Ok(request) => match execute(services, request).await {
             Ok(response) => Answer::Ok(response),

@@ -96,7 +96,7 @@ pub(super) fn merge(
     let (mut places, mut mistakes) = (Places::default(), Vec::new());
     if let Some((name, text)) = file {
         let parsed = DeTable::parse(text).map_err(|error| syntax(name, text, &error))?;
-        overlay(&Source { name, text }, parsed.get_ref(), &mut table, &mut places, &mut mistakes);
+        overlay(&Source { name, text }, "", parsed.get_ref(), &mut table, &mut places, &mut mistakes);
     }
     overlay_environment(environment, &mut table, &mut places, &mut mistakes);
     if !mistakes.is_empty() {
@@ -144,43 +144,51 @@ fn syntax(name: &str, text: &str, error: &toml::de::Error) -> Mistakes {
     Mistakes(vec![Mistake { place: Some(format!("{name}, line {line}")), key: String::new(), remedy }])
 }
 
-/// Lays a file's sections over the defaults.
+/// Lays a file's keys over the defaults, section by section. `above` is the section's dotted name, empty at the top.
 fn overlay(
     source: &Source<'_>,
+    above: &str,
     file: &DeTable<'_>,
     table: &mut Table,
     places: &mut Places,
     mistakes: &mut Vec<Mistake>,
 ) {
-    for (section, body) in file {
-        let section_name: &str = section.get_ref();
-        let place = source.place(&section.span());
-        let Some(Value::Table(known)) = table.get_mut(section_name) else {
-            mistakes.push(unknown(place, section_name, table.keys()));
+    let dot = |key: &str| if above.is_empty() { key.to_owned() } else { format!("{above}.{key}") };
+    for (key, value) in file {
+        let dotted = dot(key.get_ref());
+        let place = source.place(&key.span());
+        let Some(slot) = table.get_mut(key.get_ref().as_ref()) else {
+            let siblings: Vec<String> = table.keys().map(|sibling| dot(sibling)).collect();
+            mistakes.push(unknown(place, &dotted, &siblings));
             continue;
         };
-        let DeValue::Table(body) = body.get_ref() else {
-            let remedy = format!("is a section: write [{section_name}] on a line of its own");
-            mistakes.push(Mistake { place: Some(place), key: section_name.to_owned(), remedy });
-            continue;
-        };
-        for (key, value) in body {
-            let dotted = format!("{section_name}.{}", key.get_ref());
-            let place = source.place(&key.span());
-            let Some(slot) = known.get_mut(key.get_ref().as_ref()) else {
-                let siblings: Vec<String> = known.keys().map(|sibling| format!("{section_name}.{sibling}")).collect();
-                mistakes.push(unknown(place, &dotted, siblings.iter()));
-                continue;
-            };
-            match plain(value) {
+        match (value.get_ref(), slot) {
+            (DeValue::Table(inner), Value::Table(known)) => {
+                overlay(source, &dotted, inner, known, places, mistakes);
+            }
+            (_, Value::Table(_)) => {
+                let remedy = format!("is a section: write [{dotted}] on a line of its own");
+                mistakes.push(Mistake { place: Some(place.clone()), key: dotted.clone(), remedy });
+            }
+            (_, slot) => match plain(value).map(|value| widened(value, slot)) {
                 Some(value) if value.same_type(slot) => *slot = value,
                 _ => {
                     let remedy = format!("must be {}, such as {slot}", kind(slot));
                     mistakes.push(Mistake { place: Some(place.clone()), key: dotted.clone(), remedy });
                 }
-            }
-            places.0.insert(dotted, place);
+            },
         }
+        places.0.insert(dotted, place);
+    }
+}
+
+/// A whole number where a number is wanted.
+fn widened(value: Value, like: &Value) -> Value {
+    match (value, like) {
+        (Value::Integer(number), Value::Float(_)) => {
+            i32::try_from(number).map_or(Value::Integer(number), |n| Value::Float(n.into()))
+        }
+        (value, _) => value,
     }
 }
 
@@ -191,7 +199,8 @@ fn plain(value: &Spanned<DeValue<'_>>) -> Option<Value> {
         DeValue::Integer(number) => Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok()?),
         DeValue::Boolean(flag) => Value::Boolean(*flag),
         DeValue::Array(items) => Value::Array(items.iter().map(plain).collect::<Option<_>>()?),
-        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => return None,
+        DeValue::Float(number) => Value::Float(number.as_str().replace('_', "").parse().ok()?),
+        DeValue::Datetime(_) | DeValue::Table(_) => return None,
     })
 }
 
@@ -207,8 +216,8 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-fn unknown<'a>(place: String, key: &str, known: impl Iterator<Item = &'a String>) -> Mistake {
-    let mut known: Vec<&str> = known.map(String::as_str).collect();
+fn unknown(place: String, key: &str, known: &[String]) -> Mistake {
+    let mut known: Vec<&str> = known.iter().map(String::as_str).collect();
     known.sort_by_key(|candidate| distance(key, candidate));
     let remedy = match known.first() {
         Some(near) if distance(key, near) <= 3 => format!("is not a key; did you mean {near}?"),
@@ -272,12 +281,19 @@ fn overlay_environment(
 
 /// The key that a variable sets.
 fn slot<'a>(table: &'a mut Table, variable: &str) -> Option<(String, &'a mut Value)> {
-    table.iter_mut().find_map(|(section, body)| {
-        let body = body.as_table_mut()?;
-        body.iter_mut().find_map(|(key, value)| {
-            let name = format!("{PREFIX}{section}_{key}").to_uppercase();
-            (name == variable).then(|| (format!("{section}.{key}"), value))
-        })
+    slot_below("", table, variable)
+}
+
+fn slot_below<'a>(above: &str, table: &'a mut Table, variable: &str) -> Option<(String, &'a mut Value)> {
+    table.iter_mut().find_map(|(key, value)| {
+        let dotted = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
+        match value {
+            Value::Table(inner) => slot_below(&dotted, inner, variable),
+            value => {
+                let name = format!("{PREFIX}{}", dotted.replace('.', "_").to_uppercase());
+                (name == variable).then_some((dotted, value))
+            }
+        }
     })
 }
 
@@ -287,9 +303,10 @@ fn from_text(text: &str, like: &Value) -> Option<Value> {
         Value::String(_) => Some(Value::String(text.to_owned())),
         Value::Integer(_) => text.parse().ok().map(Value::Integer),
         Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+        Value::Float(_) => text.parse().ok().map(Value::Float),
         Value::Array(_) => {
             Some(Value::Array(text.split(',').map(|item| Value::String(item.trim().to_owned())).collect()))
         }
-        Value::Float(_) | Value::Datetime(_) | Value::Table(_) => None,
+        Value::Datetime(_) | Value::Table(_) => None,
     }
 }

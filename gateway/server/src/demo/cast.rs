@@ -183,7 +183,7 @@ pub(super) fn applicant(dice: &mut Dice, kind: Kind, number: usize, stages: &[St
             "name": { "given": given, "family": family, "as_typed": format!("{given} {family}") },
             "emails": [{ "address": email, "type": "personal" }],
             "phones": [{ "raw": format!("{} {:06}", people.dial, dice.roll() % 1_000_000), "type": "mobile", "country": people.country }],
-            "location": { "text": people.city },
+            "location": { "text": people.city, "lat": 51.5, "lng": 7.0 },
             "languages": [{ "tag": people.locale, "level": "C2" }]
         },
         "history": {
@@ -191,7 +191,10 @@ pub(super) fn applicant(dice: &mut Dice, kind: Kind, number: usize, stages: &[St
         },
         "attachments": attachments,
         "answers": answers,
-        "consents": [{ "purpose": "recruiting", "basis": "consent", "text_id": "privacy-7", "given": true, "at": "2026-11-20T08:30:00Z", "channel": "web" }],
+        "consents": (["application", "recruiting", "retention"].map(|purpose| json!({
+            "purpose": purpose, "basis": "consent", "text_id": "privacy-7", "given": true,
+            "at": "2026-11-20T08:30:00Z", "channel": "web"
+        }))),
         "source": { "board": "career-site" },
         "client": { "locale": people.locale },
         "meta": { "site": "careers.example.org", "submitted_at": "2026-11-20T09:30:00+01:00" }

@@ -4,16 +4,16 @@
 //! the command line, plays some hundred applications, and counts what became of them from the vendors' ledgers. It knows
 //! nothing the outside does not know, and it is the one part of the server that names vendors.
 
+mod call;
+mod career_pages;
 mod career_site;
 mod cast;
-mod http;
 mod play;
 mod sandboxes;
 mod stage;
 mod tally;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -33,24 +33,24 @@ pub struct Options {
     pub seed: u64,
 }
 
-/// Runs the demonstration.
+/// Runs the demonstration. True when nothing was lost and nothing was doubled.
 ///
 /// # Errors
 /// When something could not be started, or the world outside did not answer.
-pub async fn run(options: Options) -> Result<ExitCode> {
+pub async fn run(options: Options) -> Result<bool> {
     let mut stage = Stage::set(&options).await?;
     let summary = play::play(&mut stage, &options).await?;
     let clean = summary.lost == 0 && summary.duplicates_at_vendor == 0;
     show(&options, &stage, &summary)?;
     if options.once {
         stage.strike().await?;
-        return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        return Ok(clean);
     }
     let site = career_site::serve(&stage).await?;
     invite(&stage, &summary, site)?;
     tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
     stage.strike().await?;
-    Ok(ExitCode::SUCCESS)
+    Ok(true)
 }
 
 #[expect(clippy::print_stdout, reason = "the demonstration speaks on standard output")]
@@ -60,7 +60,10 @@ fn show(options: &Options, stage: &Stage, summary: &tally::Summary) -> Result<()
         return Ok(());
     }
     println!();
-    println!("{:>6}  submitted = {} accepted + {} refused, with reasons", summary.submitted, summary.accepted, summary.refused);
+    println!(
+        "{:>6}  submitted = {} accepted + {} refused, with reasons",
+        summary.submitted, summary.accepted, summary.refused
+    );
     println!("{:>6}  targets of the accepted ones (ATS and CRM)", summary.targets);
     for (count, what) in [
         (summary.delivered, "delivered"),

@@ -3,16 +3,16 @@
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
+use ::http::Request;
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
 use super::Options;
+use super::call;
 use super::cast::{self, Applicant, Dice, Kind};
-use super::http;
 use super::sandboxes::Sandbox;
 use super::stage::{ATS, CRM, OTHER_ATS, RETRY_SCHEDULE, Stage};
 use super::tally::{self, Sent, Summary, VendorLedger};
@@ -65,11 +65,8 @@ pub(super) async fn play(stage: &mut Stage, options: &Options) -> Result<Summary
     say(&format!("{} people apply: the CRM is down at first, then the ATS is flooded", company.len()));
     let sent = send_all(stage, &company).await?;
     wait_for_quiescence(stage, &sent).await?;
-    let vendors = [
-        read(ATS, &stage.ats).await?,
-        read(OTHER_ATS, &stage.other_ats).await?,
-        read(CRM, &stage.crm).await?,
-    ];
+    let vendors =
+        [read(ATS, &stage.ats).await?, read(OTHER_ATS, &stage.other_ats).await?, read(CRM, &stage.crm).await?];
     Ok(tally::tally(&sent.into_iter().map(|(one, _)| one).collect::<Vec<_>>(), &vendors, RETRY_SCHEDULE.len()))
 }
 
@@ -170,7 +167,7 @@ async fn send(stage: &Stage, one: &Applicant) -> Result<(Sent, Option<String>)> 
     } else {
         let files: Vec<_> =
             one.files.iter().map(|file| (file.id, file.name.as_str(), file.media_type, &file.bytes[..])).collect();
-        http::multipart(&document, &files)
+        call::multipart(&document, &files)
     };
     let request = Request::post("/v1/applications")
         .header("host", stage.public().to_string())
@@ -178,7 +175,7 @@ async fn send(stage: &Stage, one: &Applicant) -> Result<(Sent, Option<String>)> 
         .header("idempotency-key", format!("demo-{}", one.email))
         .header("content-type", content_type)
         .body(Full::new(body))?;
-    let (status, body) = http::send(stage.public(), request).await?;
+    let (status, body) = call::send(stage.public(), request).await?;
     let answer: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     if status >= 500 {
         bail!("the gateway answered {status} {}", answer["code"]);
@@ -207,7 +204,7 @@ async fn wait_for_quiescence(stage: &Stage, sent: &[(Sent, Option<String>)]) -> 
         let mut still_open = Vec::new();
         for id in open {
             let (status, view) =
-                http::json(stage.public(), "GET", &format!("/v1/applications/{id}"), &headers, None).await?;
+                call::json(stage.public(), "GET", &format!("/v1/applications/{id}"), &headers, None).await?;
             let targets = view["targets"].as_array().map_or(&[][..], Vec::as_slice);
             let on_its_way = |target: &Value| {
                 matches!(target["state"].as_str(), Some("queued" | "in_flight" | "verifying" | "waiting") | None)

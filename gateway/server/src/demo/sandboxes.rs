@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use super::http;
+use super::call;
 
 /// A running sandbox. Ended when dropped.
 pub(super) struct Sandbox {
@@ -41,7 +41,7 @@ impl Sandbox {
 
     /// A call to the sandbox's own controls, or to its public API.
     pub(super) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let (status, answer) = http::json(self.address, method, path, &[], body).await?;
+        let (status, answer) = call::json(self.address, method, path, &[], body).await?;
         ensure!((200..300).contains(&status), "{method} {path}: {status}");
         Ok(answer)
     }

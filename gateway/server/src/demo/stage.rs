@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use super::Options;
-use super::http;
+use super::call;
 use super::sandboxes::Sandbox;
 use crate::admin::{self, Request, Response};
 use crate::setup::{AccountWish, Hidden};
@@ -94,14 +94,17 @@ impl Stage {
     async fn ready(&mut self) -> Result<()> {
         let management = self.management;
         let asked = || async move {
-            let (status, _) = http::json(management, "GET", "/readyz", &[], None).await?;
+            let (status, _) = call::json(management, "GET", "/readyz", &[], None).await?;
             ensure!(status == 200, "not ready yet");
             Ok(())
         };
         let patience = ConstantBuilder::default().with_delay(Duration::from_millis(50)).with_max_times(400);
         let waited = asked.retry(patience).await;
         if let Some(status) = self.gateway.try_wait()? {
-            bail!("the gateway ended at start with {status}; its log is in {}", self.data.join("gateway.log").display());
+            bail!(
+                "the gateway ended at start with {status}; its log is in {}",
+                self.data.join("gateway.log").display()
+            );
         }
         waited
     }

@@ -74,7 +74,8 @@ enum Fate {
 /// Joins what was sent with what the vendors wrote down. `gave_up_after` is how many failed tries end a delivery.
 pub(super) fn tally(sent: &[Sent], vendors: &[VendorLedger], gave_up_after: usize) -> Summary {
     let mut summary = Summary { submitted: sent.len() as u64, ..Summary::default() };
-    let books: HashMap<&str, Book> = vendors.iter().map(|vendor| (vendor.account.as_str(), Book::read(vendor))).collect();
+    let books: HashMap<&str, Book> =
+        vendors.iter().map(|vendor| (vendor.account.as_str(), Book::read(vendor))).collect();
     for one in sent {
         if one.status != 202 {
             summary.refused += 1;
@@ -164,7 +165,9 @@ impl Book {
         }
         for entry in vendor.entries.iter().filter(|entry| entry["operation"] == "submit") {
             let status = entry["status"].as_u64().unwrap_or(0);
-            book.refused_credentials |= status == 401 && entry["fault"].is_null();
+            let job = plain(&entry["path"]).rsplit('/').next().unwrap_or_default().to_owned();
+            // A closed job is answered like a wrong credential; only the public board tells them apart.
+            book.refused_credentials |= status == 401 && entry["fault"].is_null() && !book.closed.contains(&job);
             book.answers.entry(plain(&entry["record"]["email"])).or_default().push(status);
         }
         book
@@ -227,7 +230,7 @@ mod tests {
         }
     }
 
-    fn ats(applications: Value, entries: Value) -> VendorLedger {
+    fn ats(applications: &Value, entries: &Value) -> VendorLedger {
         VendorLedger {
             account: "ats".to_owned(),
             entries: entries.as_array().cloned().unwrap_or_default(),
@@ -238,8 +241,8 @@ mod tests {
     #[test]
     fn every_target_is_counted_once_and_the_sums_agree() {
         let ledger = ats(
-            json!([{ "email": "a@example.org", "job_post_id": 7 }]),
-            json!([
+            &json!([{ "email": "a@example.org", "job_post_id": 7 }]),
+            &json!([
                 { "operation": "submit", "status": 503, "record": { "email": "b@example.org" } },
                 { "operation": "submit", "status": 503, "record": { "email": "b@example.org" } }
             ]),
@@ -259,8 +262,9 @@ mod tests {
 
     #[test]
     fn two_records_of_one_application_are_a_duplicate() {
-        let twice = json!([{ "email": "a@example.org", "job_post_id": 7 }, { "email": "a@example.org", "job_post_id": 7 }]);
-        let summary = tally(&[sent(Kind::Ordinary, "a@example.org", 202)], &[ats(twice, json!([]))], 1);
+        let twice =
+            json!([{ "email": "a@example.org", "job_post_id": 7 }, { "email": "a@example.org", "job_post_id": 7 }]);
+        let summary = tally(&[sent(Kind::Ordinary, "a@example.org", 202)], &[ats(&twice, &json!([]))], 1);
         assert_eq!((summary.delivered, summary.duplicates_at_vendor), (1, 1));
     }
 }

@@ -197,7 +197,9 @@ mod tests {
         assert!(first.text.reveal().contains(&first.id.as_uuid().simple().to_string()));
         assert_eq!(first.hash, hash(first.text.reveal().as_bytes()));
         assert_ne!(first.hash, second.hash);
-        for bad in ["", "ck_", "ck_1_2", "cp_00000000000000000000000000000000_aaaa", &first.text.reveal().to_uppercase()] {
+        for bad in
+            ["", "ck_", "ck_1_2", "cp_00000000000000000000000000000000_aaaa", &first.text.reveal().to_uppercase()]
+        {
             assert!(!well_formed(bad), "{bad}");
         }
     }

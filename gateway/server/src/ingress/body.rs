@@ -47,7 +47,11 @@ impl BodyBudget {
     }
 
     /// Waits for room for a body of this length; an unannounced length counts as the most it may be.
-    async fn reserve(&self, announced: Option<u64>, at_most: ByteSize) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+    async fn reserve(
+        &self,
+        announced: Option<u64>,
+        at_most: ByteSize,
+    ) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
         let length = announced.unwrap_or(at_most.bytes()).min(at_most.bytes());
         if length <= SMALL.bytes() {
             return Ok(None);
@@ -90,8 +94,9 @@ pub(super) async fn receive(request: Request, budget: &BodyBudget) -> Result<Rec
         }
         Kind::Multipart(boundary) => {
             let body = request.into_body();
-            let reserved = budget.reserve(body.size_hint().exact(), MAX_BODY).await?;
-            let parts = multipart::read(body, &boundary).await?;
+            let announced = body.size_hint().exact();
+            let reserved = budget.reserve(announced, MAX_BODY).await?;
+            let parts = multipart::read(body, &boundary, announced).await?;
             Ok(Received { document: parts.document, files: parts.files, reserved })
         }
     }
@@ -99,7 +104,8 @@ pub(super) async fn receive(request: Request, budget: &BodyBudget) -> Result<Rec
 
 /// Says 415 to any encoding but identity, before a byte is read: nothing is ever decompressed here.
 pub(super) fn refuse_encoded(headers: &HeaderMap) -> Result<(), Refusal> {
-    let encoded = headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let encoded =
+        headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
     if encoded { Err(Code::ContentEncodingUnsupported.into()) } else { Ok(()) }
 }
 

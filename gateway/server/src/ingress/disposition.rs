@@ -92,7 +92,11 @@ fn decode_extended(value: &str) -> Result<String, Refused> {
     while let Some(byte) = rest.next() {
         bytes.push(if byte == b'%' {
             let digits = [rest.next().ok_or(MALFORMED)?, rest.next().ok_or(MALFORMED)?];
-            data_encoding::HEXLOWER_PERMISSIVE.decode(&digits).ok().and_then(|byte| byte.first().copied()).ok_or(MALFORMED)?
+            data_encoding::HEXLOWER_PERMISSIVE
+                .decode(&digits)
+                .ok()
+                .and_then(|byte| byte.first().copied())
+                .ok_or(MALFORMED)?
         } else {
             byte
         });

@@ -14,14 +14,8 @@ use tokio::time::Instant;
 use super::access_log::CLIENT_LEFT;
 
 /// Every route template; the last stands for the rest.
-const ROUTES: [&str; 6] = [
-    "/v1/applications",
-    "/v1/applications/{id}",
-    "/v1/hooks/{account}",
-    "/problems/{code}",
-    "/v1/support",
-    "other",
-];
+const ROUTES: [&str; 6] =
+    ["/v1/applications", "/v1/applications/{id}", "/v1/hooks/{account}", "/problems/{code}", "/v1/support", "other"];
 /// Every status worth a series; the last stands for the rest.
 const STATUSES: [u16; 18] =
     [200, 202, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, CLIENT_LEFT, 500, 502, 503, 0];
@@ -93,7 +87,10 @@ impl Metrics {
             for (status, count) in STATUSES.iter().zip(&route.by_status) {
                 let count = count.load(Relaxed);
                 if count > 0 {
-                    put(out, format_args!("causeway_http_requests_total{{route=\"{name}\",status=\"{status}\"}} {count}"));
+                    put(
+                        out,
+                        format_args!("causeway_http_requests_total{{route=\"{name}\",status=\"{status}\"}} {count}"),
+                    );
                 }
             }
         }

@@ -4,8 +4,8 @@ use causeway_core::account::Role;
 use causeway_core::delivery::HeldCause;
 use causeway_core::reason::Reason;
 
-use super::targets::{self, Start};
 use super::Intake;
+use super::targets::{self, Start};
 use crate::store::intake::{Decision, ReadyDelivery};
 use crate::store::{Result, StoreError};
 
@@ -19,8 +19,7 @@ impl Intake {
         let mut decided = 0;
         for delivery in ready {
             let decision = self.decision(&delivery);
-            let (goes, awaits) =
-                (matches!(decision, Decision::Go { .. }), matches!(decision, Decision::AwaitForm));
+            let (goes, awaits) = (matches!(decision, Decision::Go { .. }), matches!(decision, Decision::AwaitForm));
             match self.store.decide_held(delivery.delivery, decision, self.clock.now()).await {
                 Ok(()) => decided += 1,
                 // Somebody else decided, or cancelled, or erased it meanwhile.
@@ -48,9 +47,7 @@ impl Intake {
         // An unknown posting was held for the oldest ATS account; now it is known whose it is.
         let record = match ours.map(|record| record.account.role) {
             Some(Role::Crm) => ours,
-            Some(Role::Ats) | None => {
-                ready.view.accounts.iter().find(|record| record.account.id == posting.account)
-            }
+            Some(Role::Ats) | None => ready.view.accounts.iter().find(|record| record.account.id == posting.account),
         };
         let (Some(record), Ok(document)) = (record, self.schemas.parse(&ready.document)) else {
             return refuse(Reason::AccountMisconfigured);

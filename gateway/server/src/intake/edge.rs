@@ -80,7 +80,8 @@ fn row(counter: &Counter, count: u64) -> EdgeCount {
 }
 
 fn is_job_id(job: &str) -> bool {
-    (1..=MAX_JOB).contains(&job.len()) && job.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte))
+    (1..=MAX_JOB).contains(&job.len())
+        && job.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte))
 }
 
 #[cfg(test)]

@@ -129,8 +129,17 @@ pub struct Intake {
 /// A submission that may be accepted, and where it goes.
 struct Decided {
     view: Arc<PostingView>,
-    targets: Vec<(AccountRecord, Start)>,
+    targets: Vec<(AccountId, Start)>,
     verdict: Verdict,
+}
+
+impl Decided {
+    /// Each target's account with where its delivery begins.
+    fn targets(&self) -> impl Iterator<Item = (&AccountRecord, &Start)> {
+        self.targets.iter().filter_map(|(id, start)| {
+            self.view.accounts.iter().find(|record| record.account.id == *id).map(|record| (record, start))
+        })
+    }
 }
 
 impl Intake {
@@ -158,9 +167,10 @@ impl Intake {
     /// A [`Refusal`] with every reason at once. After one, nothing of the submission is accepted.
     pub async fn submit(&self, sender: Sender, submission: Submission) -> Result<Bytes, Refusal> {
         let received_at = self.clock.now();
-        let document = self.schemas.parse(&submission.document).map_err(|error| {
-            Refusal::from(Problem::new(Code::BodyUnreadable).detail(error.to_string()))
-        })?;
+        let document = self
+            .schemas
+            .parse(&submission.document)
+            .map_err(|error| Refusal::from(Problem::new(Code::BodyUnreadable).detail(error.to_string())))?;
         let envelope = Envelope::of(&document);
         let decided = match self.decide(sender.tenant, &submission, &document, &envelope, received_at).await {
             Ok(decided) => decided,
@@ -208,13 +218,14 @@ impl Intake {
         if fresh {
             self.ring_if_stale(&view, now);
         }
-        let accounts = targets::of(&view, document);
+        let chosen = targets::of(&view, document);
+        let accounts: Vec<&AccountRecord> =
+            view.accounts.iter().filter(|record| chosen.contains(&record.account.id)).collect();
         let mut verdict = self.schemas.check(document, &targets::to_check(&accounts, &self.connectors, &view));
         verdict.canonical.extend(submission.file_errors(document));
-        let targets: Vec<(AccountRecord, Start)> = accounts
-            .into_iter()
-            .map(|record| (record.clone(), targets::start(record, &self.connectors, &view, &verdict)))
-            .collect();
+        let start = |record: &&AccountRecord| targets::start(record, &self.connectors, &view, &verdict);
+        let start_of = |id| accounts.iter().find(|record| record.account.id == id).map(|record| (id, start(record)));
+        let targets: Vec<(AccountId, Start)> = chosen.into_iter().filter_map(start_of).collect();
         if !verdict.canonical.is_empty() || targets.iter().any(|(_, start)| *start == Start::Rejected) {
             return Err(invalid(verdict.all_errors()));
         }
@@ -313,7 +324,7 @@ impl Intake {
     }
 
     fn deliveries(&self, decided: &Decided, now: Timestamp) -> Vec<NewDelivery> {
-        let delivery = |(record, start): &(AccountRecord, Start)| NewDelivery {
+        let delivery = |(record, start): (&AccountRecord, &Start)| NewDelivery {
             id: DeliveryId::new(now, self.entropy.as_ref()),
             account: record.account.id,
             held: match start {
@@ -322,7 +333,7 @@ impl Intake {
             },
             repeats: record.account.repeats,
         };
-        decided.targets.iter().map(delivery).collect()
+        decided.targets().map(delivery).collect()
     }
 
     /// A retry of what was accepted gets its receipt, even if the job was closed or the form changed since.
@@ -416,5 +427,7 @@ fn before(now: Timestamp, by: Duration) -> Timestamp {
     now.checked_sub(by).unwrap_or(Timestamp::MIN)
 }
 
+#[cfg(test)]
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;

@@ -33,20 +33,13 @@ struct Target<'a> {
 }
 
 /// The receipt's bytes.
-pub(super) fn write(
-    id: SubmissionId,
-    code: &str,
-    document: &[u8],
-    received_at: Timestamp,
-    decided: &Decided,
-) -> Bytes {
-    let target = |(record, start)| {
-        let record: &crate::store::setup::AccountRecord = record;
+pub(super) fn write(id: SubmissionId, code: &str, document: &[u8], received_at: Timestamp, decided: &Decided) -> Bytes {
+    let mut targets = Vec::with_capacity(decided.targets.len());
+    for (record, start) in decided.targets() {
         let (state, reason) = targets::shown(record, start);
-        let errors = decided.verdict.of(record.account.id);
-        Target { account: &record.account.name, role: record.account.role, state, reason, errors }
-    };
-    let targets = decided.targets.iter().map(|(record, start)| target((record, start))).collect();
+        let (account, role) = (record.account.name.as_str(), record.account.role);
+        targets.push(Target { account, role, state, reason, errors: decided.verdict.of(record.account.id) });
+    }
     let receipt = Receipt { id, receipt: token(id, document, received_at), code, targets };
     // Plain data with text keys always has a JSON form.
     serde_json::to_vec(&receipt).map(Bytes::from).unwrap_or_default()

@@ -8,7 +8,7 @@ use causeway_core::pii::Pii;
 use causeway_core::problem::FieldError;
 use serde_json::Value;
 
-use crate::schema::{self, PartMark};
+use crate::schema::{self, PartMark, files};
 use crate::store::intake::NewAttachment;
 
 /// Whose submission it is.
@@ -81,8 +81,14 @@ impl Submission {
     }
 
     /// What is wrong with the files, or between them and what the document announces.
-    pub(super) fn file_errors(&self, _document: &Value) -> Vec<FieldError> {
-        Vec::new()
+    pub(super) fn file_errors(&self, document: &Value) -> Vec<FieldError> {
+        let part = |file| {
+            let file: &FilePart = file;
+            let media_type = file.media_type.as_deref();
+            files::Part { name: &file.id, media_type, bytes: &file.bytes, sha256: file.sha256 }
+        };
+        let parts: Vec<files::Part<'_>> = self.files.iter().map(part).collect();
+        files::check(document, &parts)
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use causeway_core::account::{OnInvalid, Role};
 use causeway_core::connector::Connector;
 use causeway_core::delivery::{HeldCause, State};
+use causeway_core::ids::AccountId;
 use causeway_core::outcome::FieldReason;
 use causeway_core::posting::Form;
 use causeway_core::problem::FieldError;
@@ -43,7 +44,7 @@ pub(super) fn connectors(all: Vec<Arc<dyn Connector>>) -> Connectors {
 }
 
 /// The accounts an application goes to, the ATS first.
-pub(super) fn of<'a>(view: &'a PostingView, document: &Value) -> Vec<&'a AccountRecord> {
+pub(super) fn of(view: &PostingView, document: &Value) -> Vec<AccountId> {
     let ats = match &view.posting {
         Some(posting) => view.accounts.iter().find(|record| record.account.id == posting.account),
         // Nobody has the posting yet: the oldest ATS account asks for it.
@@ -56,7 +57,7 @@ pub(super) fn of<'a>(view: &'a PostingView, document: &Value) -> Vec<&'a Account
         .filter(|record| may_have(document, record.account.setting("consent_purpose").unwrap_or(DEFAULT_PURPOSE)))
         .collect();
     crms.sort_by_key(|record| (record.created_at, record.account.id));
-    ats.into_iter().chain(crms).collect()
+    ats.into_iter().chain(crms).map(|record| record.account.id).collect()
 }
 
 /// The tenant's ATS accounts.
@@ -161,21 +162,21 @@ mod tests {
     use super::may_have;
     use serde_json::{Value, json};
 
-    fn check(consents: Value, expected: bool) {
+    fn check(consents: &Value, expected: bool) {
         assert_eq!(may_have(&json!({ "consents": consents }), "recruiting"), expected, "{consents}");
     }
 
     #[test]
     fn a_crm_gets_nothing_without_a_lawful_basis_for_its_own_purpose() {
-        check(json!([{ "purpose": "recruiting", "given": true }]), true);
-        check(json!([{ "purpose": "recruiting", "basis": "legitimate_interest", "given": true }]), true);
-        check(json!([{ "purpose": "recruiting", "given": false }]), false);
-        check(json!([{ "purpose": "recruiting", "basis": "legitimate_interest", "given": false }]), false);
-        check(json!([{ "purpose": "recruiting", "given": true }, { "purpose": "recruiting", "given": false }]), false);
-        check(json!([{ "purpose": "talent_pool", "given": true }]), false);
-        check(json!([{ "purpose": "recruiting" }]), false);
-        check(json!([]), false);
-        check(json!("yes"), false);
-        check(Value::Null, false);
+        check(&json!([{ "purpose": "recruiting", "given": true }]), true);
+        check(&json!([{ "purpose": "recruiting", "basis": "legitimate_interest", "given": true }]), true);
+        check(&json!([{ "purpose": "recruiting", "given": false }]), false);
+        check(&json!([{ "purpose": "recruiting", "basis": "legitimate_interest", "given": false }]), false);
+        check(&json!([{ "purpose": "recruiting", "given": true }, { "purpose": "recruiting", "given": false }]), false);
+        check(&json!([{ "purpose": "talent_pool", "given": true }]), false);
+        check(&json!([{ "purpose": "recruiting" }]), false);
+        check(&json!([]), false);
+        check(&json!("yes"), false);
+        check(&Value::Null, false);
     }
 }

@@ -23,3 +23,6 @@ pub use compile::SchemaError;
 pub use fingerprint::{PartMark, fingerprint, form_digest, sha256_hex};
 pub use strict::{BodyError, Fault};
 pub use validator::{CANONICAL_NAME, Schemas, Target, Verdict};
+
+#[cfg(test)]
+mod tests;

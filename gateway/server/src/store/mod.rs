@@ -121,6 +121,16 @@ pub trait Store: Send + std::marker::Sync {
 
     /// One synced transaction: submission, deliveries, idempotency, audit row; attachments synced before it.
     async fn accept(&self, application: NewApplication) -> Result<Accepted>;
+    /// What a request with this idempotency key came to, if it was accepted before: `Before` or `KeyReused`. Asked when
+    /// the same document would be refused now (its job was closed since), so that a retry still gets its receipt.
+    async fn accepted_before(
+        &self,
+        _tenant: TenantId,
+        _idempotency_key: &str,
+        _fingerprint: Vec<u8>,
+    ) -> Result<Option<Accepted>> {
+        Ok(None)
+    }
     /// Records a refused submission; a byte-identical one within an hour is counted instead.
     async fn record_refusal(&self, refusal: NewRefusal) -> Result<()>;
     /// Adds to the counters of requests refused at the edge.

@@ -1,3 +1,5 @@
+//! The answer from recorded facts: each fact deleted in turn, every reason and state against the applicant's text.
+
 use std::time::Duration;
 
 use causeway_core::clock::SeededEntropy;

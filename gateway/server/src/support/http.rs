@@ -1,59 +1,42 @@
 //! `/v1/support/*` on the management listener: reads the question, asks support, writes the answer.
 //!
-//! The address is only ever in a body, so every route is a POST. A key with the scope `support` says whose data it is;
-//! there is no other way to name a tenant here. Answers are not to be cached.
+//! The address is only ever in a body, so every route is a POST. Ingress has let in nobody but a key with the scope
+//! `support`, and the key says whose data it is: there is no other way to name a tenant here.
 
-use std::sync::Arc;
-
-use aws_lc_rs::digest;
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::body::Bytes;
+use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use causeway_core::ids::{DeliveryId, KeyId, TenantId};
+use causeway_core::ids::DeliveryId;
 use causeway_core::problem::{Code, Problem};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::query::LookupRequest;
+use super::view::CaseView;
 use super::{Actor, Support, SupportError};
-use crate::store::setup::Scope;
-use crate::store::{Store, StoreError};
+use crate::ingress::auth::Caller;
+use crate::intake::{Refusal, unavailable};
 
 /// A question is small.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// Cases shown unless asked otherwise.
+/// Cases shown unless asked otherwise, and at most.
 const CASES: usize = 100;
+const CASES_MAX: usize = 1_000;
 
-#[derive(Clone)]
-struct Desk {
-    support: Support,
-    store: Arc<dyn Store>,
-}
-
-/// The routes, to be mounted on the management listener.
-pub fn routes(support: Support, store: Arc<dyn Store>) -> Router {
+/// The routes, to stand under `/v1/support`.
+pub fn routes(support: Support) -> Router {
     Router::new()
-        .route("/v1/support/lookup", post(lookup))
-        .route("/v1/support/replay", post(replay))
-        .route("/v1/support/cancel", post(cancel))
-        .route("/v1/support/cases", post(cases))
-        .with_state(Desk { support, store })
+        .route("/lookup", post(lookup))
+        .route("/replay", post(replay))
+        .route("/cancel", post(cancel))
+        .route("/cases", post(cases))
+        .with_state(support)
 }
 
-/// Who asks, and for whom.
-struct Caller {
-    tenant: TenantId,
-    key: KeyId,
-}
-
-impl Caller {
-    const fn actor(&self) -> Actor {
-        Actor::Key(self.key)
-    }
-}
+type Answer = Result<Response, Refusal>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,118 +56,129 @@ struct Done {
     done: &'static str,
 }
 
-async fn lookup(State(desk): State<Desk>, request: Request) -> Response {
-    answer(async {
-        let (caller, question) = desk.read::<LookupRequest>(request).await?;
-        let query = question
-            .check(caller.tenant)
-            .map_err(|error| Problem::new(Code::QueryInvalid).detail(error.to_string()))?;
-        Ok(desk.support.lookup(caller.actor(), &query).await?)
+async fn lookup(State(support): State<Support>, Extension(caller): Extension<Caller>, request: Request) -> Answer {
+    let question: LookupRequest = read(request).await?;
+    let query = question
+        .check(caller.tenant())
+        .map_err(|error| Problem::new(Code::QueryInvalid).detail(format!("The query cannot be asked: {error}.")))?;
+    json(&support.lookup(Actor::Key(caller.key()), &query).await?)
+}
+
+async fn replay(State(support): State<Support>, Extension(caller): Extension<Caller>, request: Request) -> Answer {
+    let OneDelivery { delivery } = read(request).await?;
+    support.replay(Actor::Key(caller.key()), caller.tenant(), delivery).await?;
+    json(&Done { delivery, done: "replayed" })
+}
+
+async fn cancel(State(support): State<Support>, Extension(caller): Extension<Caller>, request: Request) -> Answer {
+    let OneDelivery { delivery } = read(request).await?;
+    support.cancel(Actor::Key(caller.key()), caller.tenant(), delivery).await?;
+    json(&Done { delivery, done: "cancelled" })
+}
+
+async fn cases(State(support): State<Support>, Extension(caller): Extension<Caller>, request: Request) -> Answer {
+    let SomeCases { limit } = read(request).await?;
+    let limit = limit.unwrap_or(CASES).clamp(1, CASES_MAX);
+    let cases = support.cases(Actor::Key(caller.key()), caller.tenant(), limit).await?;
+    json(&cases.iter().map(CaseView::from).collect::<Vec<_>>())
+}
+
+/// The question in the body. An unreadable one is told its place, never its content.
+async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+    let bytes: Bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX)
+        .await
+        .map_err(|_too_large_or_gone| Refusal::from(Code::BodyTooLarge))?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let place = format!("It is not readable at line {}, column {}.", error.line(), error.column());
+        Problem::new(Code::QueryInvalid).detail(place).into()
     })
-    .await
 }
 
-async fn replay(State(desk): State<Desk>, request: Request) -> Response {
-    answer(async {
-        let (caller, OneDelivery { delivery }) = desk.read(request).await?;
-        desk.support.replay(caller.actor(), caller.tenant, delivery).await?;
-        Ok(Done { delivery, done: "replayed" })
-    })
-    .await
+fn json(answer: &impl Serialize) -> Answer {
+    let body = serde_json::to_vec(answer).map_err(|error| {
+        tracing::error!(%error, "an answer could not be written");
+        Refusal::from(Code::Internal)
+    })?;
+    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(([kind, (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], body).into_response())
 }
 
-async fn cancel(State(desk): State<Desk>, request: Request) -> Response {
-    answer(async {
-        let (caller, OneDelivery { delivery }) = desk.read(request).await?;
-        desk.support.cancel(caller.actor(), caller.tenant, delivery).await?;
-        Ok(Done { delivery, done: "cancelled" })
-    })
-    .await
-}
-
-async fn cases(State(desk): State<Desk>, request: Request) -> Response {
-    answer(async {
-        let (caller, SomeCases { limit }) = desk.read(request).await?;
-        let limit = limit.unwrap_or(CASES).clamp(1, 1_000);
-        let cases = desk.support.cases(caller.actor(), caller.tenant, limit).await?;
-        Ok(cases.iter().map(super::view::CaseView::from).collect::<Vec<_>>())
-    })
-    .await
-}
-
-impl Desk {
-    /// Who asks, then what: a caller without a key learns nothing about how a question is read.
-    async fn read<T: DeserializeOwned>(&self, request: Request) -> Result<(Caller, T), Problem> {
-        let (parts, body) = request.into_parts();
-        let caller = self.caller(&parts.headers).await?;
-        let bytes = bytes(body).await?;
-        let question = serde_json::from_slice(&bytes).map_err(|error| {
-            let place = format!("not readable at line {}, column {}", error.line(), error.column());
-            Problem::new(Code::QueryInvalid).detail(place)
-        })?;
-        Ok((caller, question))
-    }
-
-    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let key = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .ok_or_else(|| Problem::new(Code::KeyInvalid))?;
-        // A browser page has no business with a secret key.
-        if headers.contains_key(header::ORIGIN) {
-            return Err(Problem::new(Code::SecretKeyInBrowser));
-        }
-        let mut hash = [0u8; 32];
-        hash.copy_from_slice(digest::digest(&digest::SHA256, key.trim().as_bytes()).as_ref());
-        let record = self.store.key_by_hash(hash).await.map_err(|error| store_problem(&error))?;
-        let record = record.ok_or_else(|| Problem::new(Code::KeyInvalid))?;
-        if !record.scopes.contains(&Scope::Support) {
-            return Err(Problem::new(Code::ScopeMissing));
-        }
-        Ok(Caller { tenant: record.tenant, key: record.id })
-    }
-}
-
-async fn bytes(body: Body) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|_too_large_or_gone| Problem::new(Code::BodyTooLarge))
-}
-
-impl From<SupportError> for Problem {
+impl From<SupportError> for Refusal {
     fn from(error: SupportError) -> Self {
         match error {
-            SupportError::MakesNoSense(why) => Self::new(Code::ActionRefused).detail(why),
-            SupportError::Store(error) => store_problem(&error),
+            SupportError::MakesNoSense(why) => {
+                Problem::new(Code::ActionRefused).detail(format!("It cannot be done: {why}.")).into()
+            }
+            SupportError::Store(error) => unavailable("support", &error),
         }
     }
 }
 
-fn store_problem(error: &StoreError) -> Problem {
-    match error {
-        StoreError::Unavailable(_) => Problem::new(Code::StoreUnavailable).retry_after(5),
-        StoreError::NotFound(_) => Problem::new(Code::NotFound),
-        StoreError::Exists(_) | StoreError::Fenced | StoreError::IllegalMove { .. } => {
-            Problem::new(Code::ActionRefused)
-        }
-        StoreError::Corrupt(_) | StoreError::Failed(_) => {
-            tracing::error!(error = %error, "support could not read the store");
-            Problem::new(Code::Internal)
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
 
-async fn answer<T: Serialize>(work: impl Future<Output = Result<T, Problem>>) -> Response {
-    let (status, kind, body) = match work.await {
-        Ok(answer) => (StatusCode::OK, "application/json", serde_json::to_vec(&answer)),
-        Err(problem) => {
-            let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, "application/problem+json", serde_json::to_vec(&problem))
-        }
-    };
-    let Ok(body) = body else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (status, headers, body).into_response()
+    use axum::body::Body;
+    use causeway_core::clock::{ManualClock, SeededEntropy};
+    use causeway_core::delivery::State as Stands;
+    use causeway_core::ids::{KeyId, TenantId};
+    use http::StatusCode;
+    use jiff::Timestamp;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::store::setup::{KeyRecord, Scope};
+    use crate::support::test_store::TestStore;
+
+    async fn post_to(path: &str, body: &str) -> (StatusCode, String) {
+        let entropy = SeededEntropy::new(1);
+        let now = Timestamp::UNIX_EPOCH;
+        let store = Arc::new(TestStore { state: Some(Stands::Delivered), ..TestStore::default() });
+        let support = Support::new(store, Arc::new(ManualClock::at(now)), Arc::new(|_| {}));
+        let key = KeyRecord {
+            id: KeyId::new(now, &entropy),
+            tenant: TenantId::new(now, &entropy),
+            name: String::new(),
+            scopes: vec![Scope::Support],
+            created_at: now,
+            revoked_at: None,
+        };
+        let request = http::Request::post(path).body(Body::from(body.to_owned())).unwrap();
+        let answer = routes(support).layer(Extension(Caller::new(key))).oneshot(request).await.unwrap();
+        let refusal = answer.extensions().get::<Refusal>().map(|refusal| refusal.problem.code.to_owned());
+        let status = answer.status();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, refusal.unwrap_or_else(|| String::from_utf8(body.to_vec()).unwrap()))
+    }
+
+    #[tokio::test]
+    async fn each_question_has_its_answer() {
+        let check = async |path: &str, body: &str, status: u16, told: &str| {
+            let (got, text) = post_to(path, body).await;
+            assert!(got == status && text.contains(told), "{path} {body}: {got} {text}");
+        };
+        let delivery = DeliveryId::new(Timestamp::UNIX_EPOCH, &SeededEntropy::new(2));
+        check("/lookup", r#"{"email":"ada@example.org","job":"4001"}"#, 200, r#""found":false"#).await;
+        check("/lookup", r#"{"email":"ada"}"#, 400, "query_invalid").await;
+        check("/lookup", r#"{}"#, 400, "query_invalid").await;
+        check("/lookup", r#"{"e-mail":"ada@example.org"}"#, 400, "query_invalid").await;
+        check("/lookup", "{", 400, "query_invalid").await;
+        check("/lookup", &format!("{{\"code\":\"{}\"}}", "x".repeat(20_000)), 413, "body_too_large").await;
+        check("/cases", "{}", 200, "[]").await;
+        check("/replay", &format!(r#"{{"delivery":"{delivery}"}}"#), 409, "action_refused").await;
+        check("/cancel", &format!(r#"{{"delivery":"{delivery}"}}"#), 409, "action_refused").await;
+        check("/replay", r#"{"delivery":"all"}"#, 400, "query_invalid").await;
+        assert_eq!(routes_of_other_methods().await, StatusCode::METHOD_NOT_ALLOWED);
+    }
+
+    /// An address in a URL would end in logs: nothing is answered to a GET.
+    async fn routes_of_other_methods() -> StatusCode {
+        let support = Support::new(
+            Arc::new(TestStore::default()),
+            Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)),
+            Arc::new(|_| {}),
+        );
+        let request = http::Request::get("/lookup?email=x").body(Body::empty()).unwrap();
+        routes(support).oneshot(request).await.unwrap().status()
+    }
 }

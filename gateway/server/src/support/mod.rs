@@ -252,3 +252,8 @@ const fn not_cancellable(from: State) -> &'static str {
         State::Queued | State::Waiting | State::Held => "it cannot be called off now",
     }
 }
+
+#[cfg(test)]
+pub(crate) mod test_store;
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+//! What is taken, what is refused and where, and agreement with `serde_json` on all the rest.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -12,6 +12,9 @@ const MAX_CHOICES: usize = 12;
 /// How long a listed choice may be.
 const MAX_CHOICE: usize = 60;
 
+/// The pattern by which schemas say "not only white space".
+const NOT_BLANK: &str = r"\S";
+
 /// Reason, what is expected, how to fix it.
 pub(super) struct Text {
     pub(super) reason: Reason,
@@ -33,6 +36,9 @@ pub(super) fn of(kind: &Kind, is_null: bool, description: Option<&str>) -> Text 
         Kind::Enum { options } => choice(options),
         Kind::Constant { expected_value } => choice(&Value::Array(vec![expected_value.as_ref().clone()])),
         Kind::Format { format } => format_words(format),
+        Kind::Pattern { pattern } if pattern == NOT_BLANK => {
+            text(Reason::AnswerMissing, "Must not be blank.", "Fill it in, or leave it out.")
+        }
         Kind::Pattern { .. } | Kind::RegexEngineFailure { .. } | Kind::BacktrackLimitExceeded { .. } => {
             let message = match description {
                 Some(description) => format!("Does not have the expected form. {description}"),

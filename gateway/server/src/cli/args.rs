@@ -1,0 +1,360 @@
+//! The command line's grammar. It says what can be asked, not what happens.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use causeway_core::account::{OnInvalid, OnUnknown, Repeats, Role};
+use causeway_core::ids::{DeliveryId, KeyId};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::store::setup::Scope;
+
+/// The integration gateway between a career site, its recruiting CRM and its applicant tracking systems.
+#[derive(Debug, Parser)]
+#[command(name = "causeway", version, propagate_version = true)]
+pub struct Cli {
+    /// The configuration file; what it leaves out has a default.
+    #[arg(long, global = true, value_name = "FILE", env = "CAUSEWAY_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The data directory, instead of the configured one.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Answer with JSON, for machines.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway.
+    Serve,
+    /// Show the gateway working: sandboxes, a career site and some hundred applications, on this machine alone.
+    Demo(DemoArgs),
+    /// Explain what became of a person's applications.
+    Why(WhyArgs),
+    /// Send a delivery again, with the same references.
+    Replay(OneDelivery),
+    /// Call a delivery off.
+    Cancel(OneDelivery),
+    /// List what a person should look at.
+    Cases(CasesArgs),
+    /// Customer companies.
+    #[command(subcommand)]
+    Tenants(Tenants),
+    /// A tenant's credentials and settings at a connector.
+    #[command(subcommand)]
+    Accounts(Accounts),
+    /// API keys, and the root key.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Jobs as read from the applicant tracking systems.
+    #[command(subcommand)]
+    Jobs(Jobs),
+    /// Erase a person: destroy the keys of everything recorded about them.
+    Erase(EraseArgs),
+    /// Run a vendor's sandbox.
+    Sandbox(SandboxArgs),
+    /// Bring the store up to this version.
+    Migrate,
+    /// Check configuration, keys, disk, store and accounts; changes nothing.
+    Doctor,
+}
+
+/// Which tenant.
+#[derive(Debug, Clone, Args)]
+pub struct OfTenant {
+    /// The tenant's name or id; may be left out while there is only one.
+    #[arg(long, value_name = "TENANT")]
+    pub tenant: Option<String>,
+}
+
+/// `demo`
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Run to quiescence, print the ledger's figures and stop.
+    #[arg(long)]
+    pub once: bool,
+    /// Same seed, same applications and faults.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `why`
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    #[command(flatten)]
+    pub of: OfTenant,
+    /// The applicant's address; `-` reads it from standard input, so that it stays out of the shell's history.
+    #[arg(long, value_name = "EMAIL|-")]
+    pub email: Option<String>,
+    /// Find plus-tagged variants of the address too.
+    #[arg(long, requires = "email")]
+    pub base: bool,
+    /// Any id of the job, or its requisition code.
+    #[arg(long)]
+    pub job: Option<String>,
+    /// The receipt's code, in any spelling.
+    #[arg(long)]
+    pub code: Option<String>,
+    /// The account's name.
+    #[arg(long)]
+    pub account: Option<String>,
+    /// Received since: a moment (2026-11-20T09:00:00Z), a day (2026-11-20) or a time ago (3d).
+    #[arg(long)]
+    pub since: Option<String>,
+    /// Received until; as --since.
+    #[arg(long)]
+    pub until: Option<String>,
+    /// At most so many submissions, newest first.
+    #[arg(long, default_value_t = 20)]
+    pub limit: usize,
+}
+
+/// `replay`, `cancel`
+#[derive(Debug, Args)]
+pub struct OneDelivery {
+    #[command(flatten)]
+    pub of: OfTenant,
+    /// The delivery's id, as `why` shows it.
+    pub delivery: DeliveryId,
+}
+
+/// `cases`
+#[derive(Debug, Args)]
+pub struct CasesArgs {
+    #[command(flatten)]
+    pub of: OfTenant,
+    /// At most so many, newest first.
+    #[arg(long, default_value_t = 100)]
+    pub limit: usize,
+}
+
+/// `tenants`
+#[derive(Debug, Subcommand)]
+pub enum Tenants {
+    /// Make a tenant.
+    Create {
+        /// Lower-case letters, digits and hyphens.
+        name: String,
+    },
+    /// List the tenants.
+    List,
+}
+
+/// `accounts`
+#[derive(Debug, Subcommand)]
+pub enum Accounts {
+    /// Add an account; without its secrets it tells what is needed and where to find it.
+    Add(Box<AddAccount>),
+    /// List the accounts.
+    List(OfTenant),
+    /// Show an account.
+    Show(OneAccount),
+    /// Ask the vendor what the account's credentials may do; nothing is changed there.
+    Check(OneAccount),
+    /// Stop the account's deliveries; they are held.
+    Pause(OneAccount),
+    /// Let the account's deliveries go on.
+    Resume(OneAccount),
+}
+
+/// `accounts add`
+#[derive(Debug, Args)]
+pub struct AddAccount {
+    /// The connector's name.
+    pub connector: String,
+    /// What the account is for.
+    #[arg(long)]
+    pub role: RoleArg,
+    #[command(flatten)]
+    pub of: OfTenant,
+    /// What to call it; the connector's name if left out.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// A setting.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub settings: Vec<String>,
+    /// A secret, read from standard input (one line each, in order).
+    #[arg(long = "secret", value_name = "NAME=-")]
+    pub secrets: Vec<String>,
+    /// A secret, read from a file.
+    #[arg(long = "secret-file", value_name = "NAME=PATH")]
+    pub secret_files: Vec<String>,
+    /// Let its hosts be loopback or private addresses, and plain http. For sandboxes.
+    #[arg(long)]
+    pub allow_private: bool,
+    /// What to do with an application that its rules do not accept.
+    #[arg(long, default_value = "reject")]
+    pub on_invalid: OnInvalidArg,
+    /// What to do when the same person applies to the same job again.
+    #[arg(long, default_value = "deliver")]
+    pub repeats: RepeatsArg,
+    /// What to do when nobody can tell whether the vendor took it.
+    #[arg(long, default_value = "hold")]
+    pub on_unknown: OnUnknownArg,
+}
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $arg:ident for $type:ident { $($variant:ident,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy, ValueEnum)]
+            #[expect(missing_docs, reason = "as the original")]
+            pub enum $arg { $($variant,)* }
+
+            impl From<$arg> for $type {
+                fn from(arg: $arg) -> Self {
+                    match arg { $($arg::$variant => Self::$variant,)* }
+                }
+            }
+        )*
+    };
+}
+
+choices! {
+    /// As [`Role`].
+    RoleArg for Role { Ats, Crm, }
+    /// As [`OnInvalid`].
+    OnInvalidArg for OnInvalid { Reject, Hold, }
+    /// As [`Repeats`].
+    RepeatsArg for Repeats { Deliver, Hold, Refuse, }
+    /// As [`OnUnknown`].
+    OnUnknownArg for OnUnknown { Hold, Resend, }
+    /// As [`Scope`].
+    ScopeArg for Scope { Submit, Feed, Read, Support, }
+}
+
+/// One account.
+#[derive(Debug, Args)]
+pub struct OneAccount {
+    #[command(flatten)]
+    pub of: OfTenant,
+    /// The account's name or id.
+    pub account: String,
+}
+
+/// `keys`
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make an API key; it is shown once.
+    Create {
+        #[command(flatten)]
+        of: OfTenant,
+        /// What it may do; several are separated by commas.
+        #[arg(long = "scope", required = true, value_delimiter = ',')]
+        scopes: Vec<ScopeArg>,
+        /// A name for people.
+        #[arg(long, default_value = "default")]
+        name: String,
+    },
+    /// List a tenant's API keys.
+    List(OfTenant),
+    /// Revoke an API key at once.
+    Revoke {
+        #[command(flatten)]
+        of: OfTenant,
+        /// The key's id.
+        key: KeyId,
+    },
+    /// Make the root key that wraps all others. Keep a copy elsewhere.
+    InitRoot,
+}
+
+/// `jobs`
+#[derive(Debug, Subcommand)]
+pub enum Jobs {
+    /// Read the account's jobs from its vendor now.
+    Sync(OneAccount),
+    /// List synced jobs.
+    List {
+        #[command(flatten)]
+        of: OfTenant,
+        /// Of this account only.
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// Show a job, by any of its ids.
+    Show {
+        #[command(flatten)]
+        of: OfTenant,
+        /// Any id of the job, or its requisition code.
+        job: String,
+    },
+}
+
+/// `erase`
+#[derive(Debug, Args)]
+pub struct EraseArgs {
+    #[command(flatten)]
+    pub of: OfTenant,
+    /// The person's address; `-` reads it from standard input.
+    #[arg(long, value_name = "EMAIL|-")]
+    pub email: String,
+    /// Erase. Without it only the plan is shown.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `sandbox`
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// The connector's name.
+    pub name: String,
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Same seed, same data.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::Cli;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_lines_parse() {
+        for line in [
+            "causeway serve --config causeway.toml",
+            "causeway demo --once --json --data /tmp/x --seed 7",
+            "causeway why --email - --job 4001 --json",
+            "causeway why --data DIR --email ada@example.org --job 4001 --json",
+            "causeway why --code K7QX-2M",
+            "causeway why --account greenhouse --since 3d --until 1d",
+            "causeway replay del_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+            "causeway cases",
+            "causeway tenants create acme",
+            "causeway accounts add greenhouse --role ats --tenant acme --set board=acme --secret api_key=-",
+            "causeway accounts add hubspot --role crm --secret-file token=/run/secrets/t --allow-private",
+            "causeway accounts check greenhouse",
+            "causeway keys create --scope submit,read",
+            "causeway keys create --scope support --name desk",
+            "causeway keys init-root",
+            "causeway jobs sync greenhouse",
+            "causeway sandbox greenhouse --listen 127.0.0.1:9101",
+            "causeway migrate",
+            "causeway doctor --json",
+            "causeway erase --email - --yes",
+        ] {
+            if let Err(error) = Cli::try_parse_from(line.split(' ')) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_person_s_address_has_no_place_but_its_option() {
+        assert!(Cli::try_parse_from(["causeway", "why", "ada@example.org"]).is_err());
+    }
+}

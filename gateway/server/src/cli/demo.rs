@@ -1,0 +1,10 @@
+//! `causeway demo`: hands its arguments over.
+
+use super::End;
+use super::args::DemoArgs;
+
+pub(super) async fn run(args: DemoArgs) -> anyhow::Result<End> {
+    let DemoArgs { once, seed, json, data } = args;
+    let clean = crate::demo::run(crate::demo::Options { once, json, data, seed }).await?;
+    Ok(if clean { End::Answered } else { End::No })
+}

@@ -1,0 +1,93 @@
+//! The command line. It asks; `admin`, `support` and `setup` answer, in the running gateway or in this process.
+//!
+//! It decides nothing about applications. Answers go to standard output as tables, or as one JSON value with `--json`;
+//! everything else goes to standard error. Exit codes: 0 answered, 3 nothing found, 1 error (2: not a command line).
+
+pub mod args;
+mod ask;
+pub mod demo;
+mod doctor;
+mod input;
+mod out;
+mod progress;
+mod serve;
+mod table;
+mod verbs;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::config::Config;
+use args::{Cli, Command};
+
+/// Nothing was found.
+const NOTHING_FOUND: u8 = 3;
+
+/// How a command ended, if it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    /// It was done or answered.
+    Answered,
+    /// There is nothing of the kind.
+    NothingFound,
+    /// It was answered, and the answer is no: a failed check.
+    No,
+    /// As said.
+    As(ExitCode),
+}
+
+/// Runs the command that this process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to work with");
+    let ended = runtime.and_then(|runtime| {
+        let ended = runtime.block_on(run(cli));
+        // Threads still reading standard input or a slow disk do not keep the process.
+        runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+        ended
+    });
+    match ended {
+        Ok(End::Answered) => ExitCode::SUCCESS,
+        Ok(End::NothingFound) => ExitCode::from(NOTHING_FOUND),
+        Ok(End::No) => ExitCode::FAILURE,
+        Ok(End::As(code)) => code,
+        Err(error) => {
+            out::fault(json, &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<End> {
+    let Cli { config, data, json, command } = cli;
+    // Three commands do without a configuration that can be used.
+    match command {
+        Command::Sandbox(args) => {
+            let options = causeway_sandboxes::Options { listen: args.listen, seed: args.seed };
+            causeway_sandboxes::run(&args.name, options, serve::stop_signal()).await?;
+            Ok(End::Answered)
+        }
+        Command::Demo(args) => demo::run(args, json, data).await,
+        Command::Doctor => doctor::run(config.as_deref(), data, json).await,
+        Command::Serve
+        | Command::Why(_)
+        | Command::Replay(_)
+        | Command::Cancel(_)
+        | Command::Cases(_)
+        | Command::Tenants(_)
+        | Command::Accounts(_)
+        | Command::Keys(_)
+        | Command::Jobs(_)
+        | Command::Erase(_)
+        | Command::Migrate => {
+            let mut settings = Config::load(config.as_deref())?;
+            if let Some(data) = data {
+                settings.fixed.data.dir = data;
+            }
+            verbs::run(command, settings, json).await
+        }
+    }
+}

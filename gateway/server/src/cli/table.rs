@@ -1,0 +1,226 @@
+//! Answers for people: tables and paragraphs. Pure.
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{ContentArrangement, Table};
+use jiff::Timestamp;
+
+use crate::admin::{CheckVerdict, Plan, Response};
+use crate::setup::role_text;
+use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord};
+use crate::support::Report;
+use crate::support::view::{Answer, CaseView, DeliveryView};
+
+/// The answer, for people.
+pub(super) fn of(response: &Response) -> String {
+    match response {
+        Response::Pong => "The gateway runs.".to_owned(),
+        Response::Tenant(tenant) => format!("Tenant {} is {}.", tenant.name, tenant.id),
+        Response::Tenants(tenants) => rows(
+            &["tenant", "id", "since"],
+            tenants.iter().map(|t| vec![t.name.clone(), t.id.to_string(), at(t.created_at)]),
+        ),
+        Response::Account(record) => account(record),
+        Response::Accounts(records) => accounts(records),
+        Response::Checked(checked) => rows(
+            &["permission", "answer", "meaning"],
+            checked.iter().map(|one| vec![one.name.clone(), verdict(one.verdict).to_owned(), one.text.clone()]),
+        ),
+        Response::Changed { account, deliveries } => format!("Account {account}: {deliveries} deliveries changed."),
+        Response::KeyMade { key, text } => {
+            format!("{}\n\nThis is the key {} ({}). It is shown only now.", text.0.reveal(), key.id, scopes(key))
+        }
+        Response::Keys(keys) => self::keys(keys),
+        Response::Synced(report) => format!(
+            "{} jobs listed: {} opened, {} changed, {} closed.",
+            report.listed, report.opened, report.changed, report.closed
+        ),
+        Response::Jobs(postings) => jobs(postings),
+        Response::Report(report) => self::report(report),
+        Response::Done { id, done } => format!("{id}: {done}."),
+        Response::Cases(cases) => self::cases(cases),
+        Response::Plan(plan) => self::plan("Erasing reaches", plan),
+        Response::Erased { erased_at, reached } => {
+            format!("Erased on {}.\n{}", at(*erased_at), self::plan("It reached", reached))
+        }
+    }
+}
+
+fn rows(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(head.to_vec());
+    rows.for_each(|row| {
+        table.add_row(row);
+    });
+    if table.row_count() == 0 { "There are none.".to_owned() } else { table.to_string() }
+}
+
+fn at(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn maybe(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| value.to_string())
+}
+
+const fn verdict(verdict: CheckVerdict) -> &'static str {
+    match verdict {
+        CheckVerdict::Yes => "yes",
+        CheckVerdict::No => "NO",
+        CheckVerdict::NotTestable => "cannot be tried",
+    }
+}
+
+fn accounts(records: &[AccountRecord]) -> String {
+    rows(
+        &["account", "connector", "role", "state", "last complete sync", "id"],
+        records.iter().map(|record| {
+            vec![
+                record.account.name.clone(),
+                record.account.connector.clone(),
+                role_text(record.account.role).to_owned(),
+                record.paused.as_ref().map_or("running".to_owned(), |paused| format!("paused: {}", paused.reason)),
+                maybe(record.last_complete_sync.map(at)),
+                record.account.id.to_string(),
+            ]
+        }),
+    )
+}
+
+fn account(record: &AccountRecord) -> String {
+    let account = &record.account;
+    let mut lines = vec![
+        format!(
+            "Account {} ({}) at {}, role {}.",
+            account.name,
+            account.id,
+            account.connector,
+            role_text(account.role)
+        ),
+        match &record.paused {
+            Some(paused) => format!("Paused since {}: {}.", at(paused.since), paused.reason),
+            None => "Running.".to_owned(),
+        },
+    ];
+    lines.extend(account.settings.iter().map(|(name, value)| format!("  {name} = {value}")));
+    if account.allow_private {
+        lines.push("It may reach loopback and private addresses.".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn scopes(key: &KeyRecord) -> String {
+    key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn keys(keys: &[KeyRecord]) -> String {
+    rows(
+        &["key", "name", "scopes", "since", "revoked"],
+        keys.iter().map(|key| {
+            vec![key.id.to_string(), key.name.clone(), scopes(key), at(key.created_at), maybe(key.revoked_at.map(at))]
+        }),
+    )
+}
+
+fn jobs(postings: &[PostingRecord]) -> String {
+    rows(
+        &["posting", "title", "requisition", "vendor job", "state", "form read"],
+        postings.iter().map(|record| {
+            let posting = &record.posting;
+            vec![
+                posting.posting_id.clone(),
+                posting.title.clone(),
+                maybe(posting.requisition_code.as_ref()),
+                maybe(posting.vendor_job_id.as_ref()),
+                record.closed_at.map_or("open".to_owned(), |closed| format!("closed {}", at(closed))),
+                maybe(record.form.as_ref().map(|(_, fetched)| at(*fetched))),
+            ]
+        }),
+    )
+}
+
+fn cases(cases: &[CaseView]) -> String {
+    rows(
+        &["opened", "what", "who acts", "deliveries", "delivery"],
+        cases.iter().map(|case| {
+            vec![
+                at(case.opened_at),
+                format!("{} ({})", case.text, case.reason),
+                case.who_acts.as_str().to_owned(),
+                case.deliveries.to_string(),
+                maybe(case.delivery),
+            ]
+        }),
+    )
+}
+
+fn plan(head: &str, plan: &Plan) -> String {
+    let mut lines = vec![format!(
+        "{head} {} submissions, {} deliveries under way and {} attachments.",
+        plan.submissions.len(),
+        plan.live_deliveries,
+        plan.blobs
+    )];
+    if !plan.vendor_copies.is_empty() {
+        lines.push("Copies that only the vendor can erase:".to_owned());
+        lines.extend(
+            plan.vendor_copies.iter().map(|(account, record)| format!("  {account}: {}", maybe(record.as_ref()))),
+        );
+    }
+    lines.join("\n")
+}
+
+fn report(report: &Report) -> String {
+    let mut parts: Vec<String> = report.submissions.iter().map(answer).collect();
+    parts.extend(report.text.clone());
+    if report.truncated {
+        parts.push("There are more; narrow the question or raise --limit.".to_owned());
+    }
+    parts.join("\n\n")
+}
+
+fn answer(answer: &Answer) -> String {
+    let title = answer.job.title.as_deref().unwrap_or("unknown job");
+    let code = answer.code.as_ref().map_or(String::new(), |code| format!(", code {code}"));
+    let mut parts = vec![format!("{} for {title} ({}){code}", answer.id, answer.job.posting_id)];
+    if let Some(why) = &answer.reason {
+        let place = why.pointer.as_ref().map_or(String::new(), |pointer| format!(" at {pointer}"));
+        parts.push(format!("{}{place}: {}", why.code, why.text));
+    }
+    parts.push(format!("Who acts: {}", answer.who_acts.as_str()));
+    parts.push(rows(
+        &["when (UTC)", "what", "where", "details"],
+        answer
+            .timeline
+            .iter()
+            .map(|line| vec![at(line.at), line.what.clone(), maybe(line.account.as_ref()), line.text.clone()]),
+    ));
+    if !answer.deliveries.is_empty() {
+        parts.push(rows(
+            &["account", "state", "sent", "vendor said yes", "seen at vendor", "next try", "delivery"],
+            answer.deliveries.iter().map(delivery),
+        ));
+    }
+    parts.push(format!("For the customer:\n  {}", answer.for_customer));
+    parts.push(format!("For the applicant:\n  {}", answer.for_applicant));
+    parts.join("\n")
+}
+
+fn delivery(delivery: &DeliveryView) -> Vec<String> {
+    let seen = match (&delivery.proofs.seen_at, &delivery.proofs.not_verifiable) {
+        (Some(seen), _) => at(*seen),
+        (None, Some(why)) => format!("not verifiable: {why}"),
+        (None, None) => "–".to_owned(),
+    };
+    vec![
+        delivery.account.clone(),
+        delivery.state.to_string(),
+        maybe(delivery.proofs.sent_at.map(at)),
+        maybe(delivery.proofs.vendor_said_yes_at.map(at)),
+        seen,
+        maybe(delivery.next_attempt_at.map(at)),
+        delivery.id.to_string(),
+    ]
+}

@@ -1,0 +1,179 @@
+//! One function per command: reads what the command line holds back, asks, shows.
+
+use anyhow::Context;
+use causeway_core::clock::Clock;
+
+use super::args::{Accounts, AddAccount, Command, EraseArgs, Jobs, Keys, Tenants, WhyArgs};
+use super::ask::ask;
+use super::{End, input, out, serve, table};
+use crate::admin::{CheckVerdict, Request, Response};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::setup::AccountWish;
+use crate::support::LookupRequest;
+
+pub(super) async fn run(command: Command, config: Config, json: bool) -> anyhow::Result<End> {
+    let desk = Desk { config, json };
+    match command {
+        Command::Serve => serve::run(desk.config, json).await,
+        Command::Why(args) => desk.why(args).await,
+        Command::Replay(args) => {
+            desk.show("replaying", Request::Replay { tenant: args.of.tenant, delivery: args.delivery }).await
+        }
+        Command::Cancel(args) => {
+            desk.show("cancelling", Request::Cancel { tenant: args.of.tenant, delivery: args.delivery }).await
+        }
+        Command::Cases(args) => {
+            desk.show("reading cases", Request::Cases { tenant: args.of.tenant, limit: args.limit }).await
+        }
+        Command::Tenants(Tenants::Create { name }) => {
+            desk.show("making the tenant", Request::TenantCreate { name }).await
+        }
+        Command::Tenants(Tenants::List) => desk.show("reading tenants", Request::Tenants).await,
+        Command::Accounts(accounts) => desk.accounts(accounts).await,
+        Command::Keys(keys) => desk.keys(keys).await,
+        Command::Jobs(jobs) => desk.jobs(jobs).await,
+        Command::Erase(args) => desk.erase(args).await,
+        Command::Migrate => desk.migrate().await,
+        Command::Demo(_) | Command::Sandbox(_) | Command::Doctor => unreachable!("run without a configuration"),
+    }
+}
+
+struct Desk {
+    config: Config,
+    json: bool,
+}
+
+impl Desk {
+    async fn show(&self, what: &str, request: Request) -> anyhow::Result<End> {
+        let response = ask(&self.config, what, request).await?;
+        let end = match &response {
+            Response::Report(report) if !report.found => End::NothingFound,
+            Response::Checked(checked) if checked.iter().any(|one| one.verdict == CheckVerdict::No) => End::No,
+            _an_answer => End::Answered,
+        };
+        if self.json {
+            out::json(&response.value())?;
+        } else {
+            out::text(&table::of(&response))?;
+        }
+        Ok(end)
+    }
+
+    async fn why(&self, args: WhyArgs) -> anyhow::Result<End> {
+        let now = SystemClock.now();
+        let moment = |text: Option<String>| text.map(|text| input::moment(&text, now)).transpose();
+        let question = LookupRequest {
+            email: args.email.as_deref().map(input::email).transpose()?,
+            base_email: args.base,
+            job: args.job,
+            code: args.code,
+            account: args.account,
+            since: moment(args.since)?,
+            until: moment(args.until)?,
+            limit: Some(args.limit),
+        };
+        self.show("looking it up", Request::Why { tenant: args.of.tenant, question }).await
+    }
+
+    async fn accounts(&self, accounts: Accounts) -> anyhow::Result<End> {
+        let (what, request) = match accounts {
+            Accounts::Add(args) => return self.add_account(*args).await,
+            Accounts::List(of) => ("reading accounts", Request::Accounts { tenant: of.tenant }),
+            Accounts::Show(one) => {
+                ("reading the account", Request::AccountShow { tenant: one.of.tenant, account: one.account })
+            }
+            Accounts::Check(one) => {
+                ("asking the vendor", Request::AccountCheck { tenant: one.of.tenant, account: one.account })
+            }
+            Accounts::Pause(one) => ("pausing", Request::AccountPause { tenant: one.of.tenant, account: one.account }),
+            Accounts::Resume(one) => {
+                ("resuming", Request::AccountResume { tenant: one.of.tenant, account: one.account })
+            }
+        };
+        self.show(what, request).await
+    }
+
+    async fn add_account(&self, args: AddAccount) -> anyhow::Result<End> {
+        if args.settings.is_empty() && args.secrets.is_empty() && args.secret_files.is_empty() {
+            // Before anything is typed: what it takes.
+            if let Some(connector) = causeway_connectors::by_name(&args.connector) {
+                out::remark(&format!("{} takes:", connector.describe().title));
+                crate::setup::needs(&*connector).iter().for_each(|line| out::remark(&format!("  {line}")));
+            }
+        }
+        let wish = AccountWish {
+            connector: args.connector,
+            role: args.role.into(),
+            name: args.name,
+            settings: input::pairs(&args.settings)?,
+            secrets: input::secrets(&args.secrets, &args.secret_files)?,
+            allow_private: args.allow_private,
+            on_invalid: args.on_invalid.into(),
+            repeats: args.repeats.into(),
+            on_unknown: args.on_unknown.into(),
+        };
+        self.show("adding the account", Request::AccountAdd { tenant: args.of.tenant, wish }).await
+    }
+
+    async fn keys(&self, keys: Keys) -> anyhow::Result<End> {
+        match keys {
+            Keys::Create { of, scopes, name } => {
+                let scopes = scopes.into_iter().map(Into::into).collect();
+                self.show("making the key", Request::KeyCreate { tenant: of.tenant, name, scopes }).await
+            }
+            Keys::List(of) => self.show("reading keys", Request::Keys { tenant: of.tenant }).await,
+            Keys::Revoke { of, key } => self.show("revoking", Request::KeyRevoke { tenant: of.tenant, key }).await,
+            Keys::InitRoot => {
+                let path = crate::gateway::init_root(&self.config)?;
+                let path = path.display().to_string();
+                if self.json {
+                    out::json(&serde_json::json!({ "root_key": path }))?;
+                } else {
+                    out::text(&format!(
+                        "The root key is in {path}. Keep a copy elsewhere: without it the data cannot be read."
+                    ))?;
+                }
+                Ok(End::Answered)
+            }
+        }
+    }
+
+    async fn jobs(&self, jobs: Jobs) -> anyhow::Result<End> {
+        match jobs {
+            Jobs::Sync(one) => {
+                self.show("reading jobs", Request::JobsSync { tenant: one.of.tenant, account: one.account }).await
+            }
+            Jobs::List { of, account } => self.show("reading jobs", Request::Jobs { tenant: of.tenant, account }).await,
+            Jobs::Show { of, job } => self.show("reading the job", Request::JobShow { tenant: of.tenant, job }).await,
+        }
+    }
+
+    /// The plan, always; the deed only with `--yes`.
+    async fn erase(&self, args: EraseArgs) -> anyhow::Result<End> {
+        let email = input::email(&args.email)?;
+        let tenant = args.of.tenant;
+        let request = Request::ErasurePlan { tenant: tenant.clone(), email: email.clone() };
+        if !args.yes {
+            let end = self.show("finding what it reaches", request).await?;
+            out::remark("Nothing was erased. Run it again with --yes to erase.");
+            return Ok(end);
+        }
+        let plan = ask(&self.config, "finding what it reaches", request).await?;
+        out::remark(&table::of(&plan));
+        self.show("erasing", Request::Erase { tenant, email }).await
+    }
+
+    /// Opening the store brings it up to this version; a running gateway has done so.
+    async fn migrate(&self) -> anyhow::Result<End> {
+        ask(&self.config, "bringing the store up to this version", Request::Ping)
+            .await
+            .context("the store is as it was")?;
+        if self.json {
+            out::json(&serde_json::json!({ "migrated": true }))?;
+        } else {
+            out::text("The store is of this version.")?;
+        }
+        Ok(End::Answered)
+    }
+}

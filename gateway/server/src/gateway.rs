@@ -1,0 +1,242 @@
+//! The composition root: the one place where everything is made and wired. Each part knows only what it is handed here.
+//!
+//! It decides nothing about applications. Order of start: root key, store, schemas, sockets, then work. Order of stop:
+//! no new requests, no new attempts, what is on the wire ends, then the store; so a stop makes no unknown outcome.
+
+mod core;
+mod wires;
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use causeway_core::account::Role;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::Services;
+use crate::admin::socket::Control;
+use crate::clock::OsEntropy;
+use crate::config::Config;
+use crate::dispatch::{Dispatch, DispatchParts};
+use crate::ingress::{Ingress, IngressParts, Readiness};
+use crate::intake::{Intake, IntakeParts};
+use crate::queue::Bell;
+use crate::queue::embedded::EmbeddedBell;
+use crate::schedule::{Schedule, ScheduleParts, SyncBell};
+use crate::schema::Schemas;
+use crate::store::keys::RootKey;
+use crate::support::{Ring, Support};
+
+use self::core::Core;
+
+/// What is on the wire at a stop may take so long.
+const STOP_GRACE: Duration = Duration::from_secs(30);
+
+/// The store and the ways out, without listeners or background work: for one command while no gateway runs.
+pub struct Local {
+    core: Core,
+    services: Services,
+}
+
+impl Local {
+    /// Opens the data directory. Nothing else may have it open.
+    ///
+    /// # Errors
+    /// When there is no root key, it is the wrong one, or the directory is in use.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let core = Core::open(config)?;
+        // Nobody works here; whoever starts next finds what is due.
+        let services = core.services(Arc::new(|_| {}));
+        Ok(Self { core, services })
+    }
+
+    /// What `admin` executes over.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Commits what is under way and lets go of the directory.
+    pub async fn close(self) {
+        self.core.store.close().await;
+    }
+}
+
+/// Makes the root key and, if need be, the data directory.
+///
+/// # Errors
+/// When there is a key already, or it cannot be written.
+pub fn init_root(config: &Config) -> anyhow::Result<PathBuf> {
+    let dir = &config.fixed.data.dir;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("the data directory {} cannot be made", dir.display()))?;
+    let path = config.fixed.data.root_key();
+    RootKey::init(&path, &OsEntropy)?;
+    Ok(path)
+}
+
+/// A gateway that is wired and listening, and not yet at work.
+pub struct Gateway {
+    core: Core,
+    config: Config,
+    public: TcpListener,
+    management: TcpListener,
+    control: Control,
+    ingress: Ingress,
+    dispatch: Arc<Dispatch>,
+    schedule: Arc<Schedule>,
+    bell: Arc<EmbeddedBell>,
+    services: Services,
+}
+
+impl Gateway {
+    /// Opens the store, compiles the schemas, binds the sockets.
+    ///
+    /// # Errors
+    /// Whatever keeps the gateway from starting, in words for an operator. The data is untouched.
+    pub async fn open(config: Config) -> anyhow::Result<Self> {
+        let core = Core::open(&config)?;
+        warn_of_private(&core).await?;
+        let connectors = causeway_connectors::all();
+        let schemas = Arc::new(Schemas::new(&connectors).context("a schema of this build cannot be used")?);
+        let bell = Arc::new(EmbeddedBell::default());
+        let sync_bell = Arc::new(SyncBell::default());
+        let intake = Arc::new(Intake::new(IntakeParts {
+            store: Arc::clone(&core.store),
+            schemas,
+            connectors,
+            bell: Arc::clone(&bell) as Arc<dyn Bell>,
+            sync: Arc::new(wires::RingsTheSchedule(Arc::clone(&sync_bell))),
+            clock: Arc::clone(&core.clock),
+            entropy: Arc::clone(&core.entropy),
+            config: wires::intake(&config),
+        }));
+        let services = core.services(rings_dispatch(&bell, &core).await?);
+        let dispatch = Dispatch::new(DispatchParts {
+            store: Arc::clone(&core.store),
+            egress: Arc::clone(&core.egress),
+            connectors: Arc::clone(&core.connectors),
+            clock: Arc::clone(&core.clock),
+            entropy: Arc::clone(&core.entropy),
+            retry: wires::retry(&config),
+            policy: wires::dispatch(&config, STOP_GRACE),
+        })?;
+        let schedule = Schedule::new(ScheduleParts {
+            store: Arc::clone(&core.store),
+            feeds: Arc::clone(&core.feeds),
+            judge: Arc::new(wires::JudgesAsIntake(Arc::clone(&intake))),
+            bell: Arc::clone(&bell) as Arc<dyn Bell>,
+            sync_bell,
+            clock: Arc::clone(&core.clock),
+            policy: wires::schedule(&config),
+        });
+        let ingress = ingress(&core, &config, intake, &services.support);
+        let (public, management) = (config.fixed.listen.public, config.fixed.listen.management);
+        let bind = async |key: &str, address| {
+            TcpListener::bind(address).await.with_context(|| format!("{key}: {address} cannot be listened on"))
+        };
+        Ok(Self {
+            public: bind("listen.public", public).await?,
+            management: bind("listen.management", management).await?,
+            control: Control::bind(&config.fixed.data.dir).context("the control socket cannot be made")?,
+            core,
+            config,
+            ingress,
+            dispatch,
+            schedule,
+            bell,
+            services,
+        })
+    }
+
+    /// Where it listens: public, management.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn addresses(&self) -> std::io::Result<(std::net::SocketAddr, std::net::SocketAddr)> {
+        Ok((self.public.local_addr()?, self.management.local_addr()?))
+    }
+
+    /// Works until `stop` resolves, then stops gracefully.
+    ///
+    /// # Errors
+    /// When a part died that the gateway cannot do without.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let (work, last) = (CancellationToken::new(), CancellationToken::new());
+        let (tasks, control) = (TaskTracker::new(), TaskTracker::new());
+        control.spawn(self.control.serve(self.services, control.clone(), last.clone()));
+        if self.config.fixed.dispatch.enabled {
+            tasks.spawn(self.dispatch.run(self.bell, work.clone()));
+        } else {
+            tracing::warn!("dispatch.enabled is false: applications are accepted and nothing is delivered");
+        }
+        tasks.spawn(self.schedule.run(work.clone()));
+        let told = work.clone();
+        let shutdown = async move {
+            stop.await;
+            tracing::info!("stopping");
+            // At the same moment: no new requests, no new attempts.
+            told.cancel();
+        };
+        self.ingress.serve(self.public, self.management, shutdown).await;
+        work.cancel();
+        tasks.close();
+        // Dispatch bounds itself; this is for what it cannot bound.
+        if tokio::time::timeout(STOP_GRACE + Duration::from_secs(5), tasks.wait()).await.is_err() {
+            tracing::error!(left = tasks.len(), "work was cut at stop; its leases bring it back");
+        }
+        last.cancel();
+        control.close();
+        control.wait().await;
+        self.core.store.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Support's ring: one account, or every account that may have work.
+async fn rings_dispatch(bell: &Arc<EmbeddedBell>, core: &Core) -> anyhow::Result<Ring> {
+    // A replay names a delivery, not its account. Any ring makes dispatch look at everything due, so one account's will
+    // do; without any account there is nothing to deliver.
+    let any = core.store.accounts(None).await?.first().map(|record| record.account.id);
+    let bell = Arc::clone(bell);
+    Ok(Arc::new(move |account| {
+        if let Some(account) = account.or(any) {
+            bell.ring(account);
+        }
+    }))
+}
+
+fn ingress(core: &Core, config: &Config, intake: Arc<Intake>, support: &Support) -> Ingress {
+    Ingress::new(IngressParts {
+        config: wires::ingress(config),
+        intake,
+        store: Arc::clone(&core.store),
+        support: crate::support::http::routes(support.clone()),
+        metrics: Vec::new(),
+        readiness: Arc::new(Readiness::default()),
+        clock: Arc::clone(&core.clock),
+        entropy: Arc::clone(&core.entropy),
+    })
+}
+
+/// Says so at start: these accounts' hosts may be this machine or its network.
+async fn warn_of_private(core: &Core) -> anyhow::Result<()> {
+    for record in core.store.accounts(None).await.context("the accounts cannot be read")? {
+        let account = record.account;
+        if account.allow_private {
+            let role = match account.role {
+                Role::Ats => "ats",
+                Role::Crm => "crm",
+            };
+            tracing::warn!(account = %account.id, role, "the account may reach loopback and private addresses");
+        }
+    }
+    Ok(())
+}

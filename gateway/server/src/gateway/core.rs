@@ -1,0 +1,105 @@
+//! What a gateway and a single command have in common: the store and the ways out.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use causeway_core::clock::{Clock, Entropy};
+
+use super::wires;
+use crate::admin::{Checked, Fault, FaultKind, Services, Vendors};
+use crate::clock::{OsEntropy, SystemClock};
+use crate::config::Config;
+use crate::egress::{Connectors, Egress, EgressParts, SystemResolver};
+use crate::feeds::sync::{FeedParts, Feeds, SyncError};
+use crate::schema::form_digest;
+use crate::store::Store;
+use crate::store::keys::RootKey;
+use crate::store::setup::{AccountRecord, SyncReport};
+use crate::store::sqlite::{OpenOptions, SqliteStore};
+use crate::support::{Ring, Support};
+
+/// See the module's documentation.
+pub(super) struct Core {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) connectors: Connectors,
+    pub(super) egress: Arc<Egress>,
+    pub(super) feeds: Arc<Feeds>,
+}
+
+impl Core {
+    pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let root_key = RootKey::load(&config.fixed.data.root_key())?;
+        let options = OpenOptions::new(&config.fixed.data.dir, root_key, Arc::clone(&clock), Arc::clone(&entropy));
+        let store: Arc<dyn Store> = SqliteStore::open(options).context("the store does not open")?;
+        let connectors: Connectors = Arc::new(causeway_connectors::by_name);
+        let egress = Arc::new(Egress::new(EgressParts {
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            credentials: Arc::new(wires::SecretsOfTheStore(Arc::clone(&store))),
+            connectors: Arc::clone(&connectors),
+            resolver: Arc::new(SystemResolver),
+            policy: wires::egress(config),
+        }));
+        let feeds = Arc::new(Feeds::new(FeedParts {
+            store: Arc::clone(&store),
+            egress: Arc::clone(&egress),
+            connectors: Arc::clone(&connectors),
+            clock: Arc::clone(&clock),
+            form_digest,
+            policy: wires::feeds(config),
+        }));
+        Ok(Self { store, clock, entropy, connectors, egress, feeds })
+    }
+
+    /// What `admin` executes over.
+    pub(super) fn services(&self, ring: Ring) -> Services {
+        Services {
+            store: Arc::clone(&self.store),
+            support: Support::new(Arc::clone(&self.store), Arc::clone(&self.clock), ring),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            vendors: Arc::new(Outside {
+                connectors: Arc::clone(&self.connectors),
+                egress: Arc::clone(&self.egress),
+                feeds: Arc::clone(&self.feeds),
+            }),
+        }
+    }
+}
+
+/// What a person may have asked of a vendor.
+struct Outside {
+    connectors: Connectors,
+    egress: Arc<Egress>,
+    feeds: Arc<Feeds>,
+}
+
+#[async_trait]
+impl Vendors for Outside {
+    async fn check(&self, record: &AccountRecord) -> Result<Vec<Checked>, Fault> {
+        let connector = (self.connectors)(&record.account.connector);
+        let connector = connector.ok_or_else(|| Fault::new(FaultKind::Internal, SyncError::NoConnector.to_string()))?;
+        let http = self.egress.http(record);
+        let permissions = connector.check(&record.account, &http).await;
+        let shown = permissions.into_iter().map(|permission| Checked {
+            name: permission.name.to_owned(),
+            verdict: permission.verdict.into(),
+            text: permission.text,
+        });
+        Ok(shown.collect())
+    }
+
+    async fn sync(&self, record: &AccountRecord) -> Result<SyncReport, Fault> {
+        let synced = self.feeds.sync_jobs(record.account.id).await.map_err(|error| match error {
+            SyncError::Store(error) => error.into(),
+            SyncError::Read(error) => Fault::new(FaultKind::Unavailable, error.to_string()),
+            SyncError::NoConnector | SyncError::Endless => Fault::new(FaultKind::Internal, error.to_string()),
+        })?;
+        Ok(synced.report)
+    }
+}

@@ -1,0 +1,147 @@
+//! The wires between parts that do not know each other, and the configuration in each part's own terms.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use causeway_core::ids::AccountId;
+use causeway_core::pii::Secret;
+
+use crate::config::Config;
+use crate::dispatch::DispatchPolicy;
+use crate::egress::{CredentialSource, EgressPolicy, NoCredentials};
+use crate::feeds::sync::SyncPolicy;
+use crate::intake::{self, Intake};
+use crate::quota::Rate;
+use crate::retry::RetryPolicy;
+use crate::schedule::{Judge, SchedulePolicy, SyncBell};
+use crate::store::Store;
+use crate::store::intake::{Decision, ReadyDelivery};
+use crate::store::trace::Retention;
+use crate::units::ByteSize;
+
+/// Names this process in leases. One gateway at a time holds a data directory, so the process id is enough.
+fn owner() -> String {
+    format!("gateway-{}", std::process::id())
+}
+
+/// Egress reads secrets from the store without knowing it.
+pub(super) struct SecretsOfTheStore(pub(super) Arc<dyn Store>);
+
+#[async_trait]
+impl CredentialSource for SecretsOfTheStore {
+    async fn credentials(&self, account: AccountId) -> Result<BTreeMap<String, Secret>, NoCredentials> {
+        self.0.credentials(account).await.map_err(|error| {
+            tracing::error!(account = %account, %error, "an account's credentials could not be read");
+            NoCredentials
+        })
+    }
+
+    fn generation(&self) -> u64 {
+        self.0.generation()
+    }
+}
+
+/// Intake asks for what it misses without knowing who reads it.
+pub(super) struct RingsTheSchedule(pub(super) Arc<SyncBell>);
+
+impl intake::SyncBell for RingsTheSchedule {
+    fn sync(&self, account: AccountId) {
+        self.0.ring_sync(account);
+    }
+
+    fn form(&self, account: AccountId, _posting_id: &str) {
+        self.0.ring_sync(account);
+    }
+}
+
+/// What waited is decided as intake would have, without the schedule knowing it.
+pub(super) struct JudgesAsIntake(pub(super) Arc<Intake>);
+
+impl Judge for JudgesAsIntake {
+    fn judge(&self, ready: &ReadyDelivery) -> Decision {
+        self.0.decision(ready)
+    }
+}
+
+pub(super) fn ingress(config: &Config) -> crate::ingress::Config {
+    let (listen, limits) = (&config.fixed.listen, &config.fixed.limits);
+    crate::ingress::Config {
+        public: listen.public,
+        management: listen.management,
+        deadline: limits.deadline.0,
+        body_total: limits.body_deadline.0,
+        max_in_flight: limits.concurrency,
+        max_connections: limits.connections,
+        max_connections_per_address: limits.connections_per_address,
+        bodies_in_memory: ByteSize::kib(limits.attachment_memory.0 / 1024),
+        quota: Rate { per_second: f64::from(limits.quota_per_second), burst: limits.quota_burst },
+        ..crate::ingress::Config::default()
+    }
+}
+
+pub(super) fn intake(config: &Config) -> intake::Config {
+    intake::Config {
+        record_refusals: config.fixed.limits.record_refusals,
+        form_fresh: config.reloadable.sync.forms.0,
+        ..intake::Config::default()
+    }
+}
+
+pub(super) fn egress(config: &Config) -> EgressPolicy {
+    EgressPolicy {
+        attempt: config.fixed.dispatch.attempt_timeout.0,
+        retry_after_cap: config.reloadable.retry.retry_after_cap.0,
+        ..EgressPolicy::default()
+    }
+}
+
+pub(super) fn retry(config: &Config) -> RetryPolicy {
+    let retry = &config.reloadable.retry;
+    RetryPolicy {
+        schedule: retry.schedule.iter().map(|span| span.0).collect(),
+        jitter: f64::from(retry.jitter_percent) / 100.0,
+        retry_after_cap: retry.retry_after_cap.0,
+        ..RetryPolicy::default()
+    }
+}
+
+pub(super) fn dispatch(config: &Config, stop_grace: Duration) -> DispatchPolicy {
+    let dispatch = &config.fixed.dispatch;
+    DispatchPolicy {
+        in_flight: dispatch.concurrency,
+        lease: dispatch.lease.0,
+        // A step may make a call or two beside the one that counts; the lease outlasts it by configuration's own check.
+        step_deadline: dispatch.attempt_timeout.0.mul_f64(2.5),
+        attachment_bytes: usize::try_from(config.fixed.limits.attachment_memory.0).unwrap_or(usize::MAX),
+        stop_grace,
+        owner: owner(),
+        ..DispatchPolicy::default()
+    }
+}
+
+pub(super) fn feeds(config: &Config) -> SyncPolicy {
+    SyncPolicy { forms_every: config.reloadable.sync.forms.0, ..SyncPolicy::default() }
+}
+
+pub(super) fn schedule(config: &Config) -> SchedulePolicy {
+    let (sync, retention) = (&config.reloadable.sync, &config.reloadable.retention);
+    SchedulePolicy {
+        leases: Duration::from_secs(1),
+        jobs: sync.jobs.0,
+        jobs_gap: Duration::from_secs(1),
+        // Forms are looked at more often than they age, so that a new posting's is soon there.
+        forms: (sync.forms.0 / 10).clamp(Duration::from_secs(1), Duration::from_secs(60)),
+        awaiting: Duration::from_secs(1),
+        upkeep: Duration::from_secs(600),
+        retention: Retention {
+            applications: retention.applications.0,
+            refusals: retention.refusals.0,
+            idempotency: retention.idempotency.0,
+            edge_counts: retention.edge_counts.0,
+        },
+        lease: Duration::from_secs(30),
+        owner: owner(),
+    }
+}

@@ -1,0 +1,93 @@
+//! `POST /v1/applications` and `GET /v1/applications/{id}`: HTTP on one side, `intake` on the other, nothing between.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Extension, Path, Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use causeway_core::problem::{Code, Problem};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::auth::Caller;
+use super::body::{self, BodyBudget, Unreceived};
+use super::management::Readiness;
+use super::request::facts;
+use crate::intake::{Intake, Refusal, Sender, Submission};
+use crate::store::setup::Scope;
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+
+/// What the handlers need.
+#[derive(Clone)]
+pub(super) struct Applications {
+    pub(super) intake: Arc<Intake>,
+    pub(super) budget: BodyBudget,
+    pub(super) readiness: Arc<Readiness>,
+}
+
+pub(super) async fn submit(
+    State(state): State<Applications>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    caller.require(&[Scope::Submit])?;
+    let idempotency_key = idempotency_key(request.headers())?;
+    let trace_id = facts(&request).map_or_else(String::new, |facts| facts.trace_id.clone());
+    let sender = Sender { tenant: caller.tenant(), key: caller.key() };
+    let submission = |document, files| Submission { document, files, idempotency_key, trace_id };
+    match body::receive(request, &state.budget).await {
+        Ok(received) => {
+            let submission = submission(received.document, received.files);
+            let receipt = state.intake.submit(sender, submission).await;
+            drop(received.reserved);
+            if receipt.as_ref().is_err_and(|refusal| refusal.is(Code::StoreUnavailable)) {
+                state.readiness.store_failed();
+            }
+            receipt.map(|receipt| json(StatusCode::ACCEPTED, receipt))
+        }
+        Err(Unreceived { refusal, document: Some(document) }) => {
+            Err(state.intake.refused_early(sender, &submission(document, Vec::new()), refusal).await)
+        }
+        Err(Unreceived { refusal, document: None }) => Err(refusal),
+    }
+}
+
+pub(super) async fn state_of(
+    State(state): State<Applications>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    caller.require(&[Scope::Read, Scope::Submit])?;
+    // What is no id at all is answered like an id nobody has.
+    let id = id.parse().map_err(|_| Refusal::from(Code::NotFound))?;
+    let view = state.intake.application(caller.tenant(), id).await?;
+    let body = serde_json::to_vec(&view).map_err(|error| {
+        tracing::error!(%error, "an application's view has no JSON form");
+        Refusal::from(Code::Internal)
+    })?;
+    Ok(json(StatusCode::OK, body.into()))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let key = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
+        (Some(key), None) => key.to_str().ok(),
+        (Some(_), Some(_)) => None,
+    };
+    let usable = |key: &&str| {
+        (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len())
+            && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+    };
+    key.filter(usable).map(|key| Some(key.to_owned())).ok_or_else(|| Problem::new(Code::IdempotencyKeyInvalid).into())
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,218 @@
+//! Below HTTP: accepting connections, bounding them, and ending them well.
+//!
+//! Own loop, because the limits that protect against slow and many clients live here: connections in all and per
+//! address, time for a request's header, streams and header sizes. Out of file descriptors, it waits and goes on. It
+//! knows nothing of routes.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use super::Config;
+use super::metrics::Metrics;
+
+const MAX_HEADERS: usize = 100;
+const MAX_HEADER_BYTES: u32 = 64 * 1024;
+const MAX_STREAMS: u32 = 256;
+/// How long to wait when the system has no file descriptor left.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// One listening socket and its bounds.
+pub(super) struct Listener {
+    socket: TcpListener,
+    router: Router,
+    http: Arc<Builder<TokioExecutor>>,
+    header_read: Duration,
+    drain: Duration,
+    room: Arc<Semaphore>,
+    addresses: Arc<Addresses>,
+    metrics: Arc<Metrics>,
+}
+
+impl Listener {
+    pub(super) fn new(socket: TcpListener, router: Router, config: &Config, metrics: Arc<Metrics>) -> Self {
+        Self {
+            socket,
+            router,
+            http: Arc::new(protocol(config.header_read)),
+            header_read: config.header_read,
+            drain: config.drain,
+            room: Arc::new(Semaphore::new(config.max_connections.clamp(1, Semaphore::MAX_PERMITS))),
+            addresses: Arc::new(Addresses { most: config.max_connections_per_address, open: Mutex::default() }),
+            metrics,
+        }
+    }
+
+    /// Serves until `stop`, then lets requests under way finish, for a bounded time.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let connections = TaskTracker::new();
+        let graceful = GracefulShutdown::new();
+        while let Some((stream, address, place)) = self.next(&stop).await {
+            self.metrics.connections_accepted.fetch_add(1, Ordering::Relaxed);
+            let Some(counted) = Addresses::enter(&self.addresses, address) else {
+                self.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
+            let serving =
+                serve(stream, self.router.clone(), Arc::clone(&self.http), graceful.watcher(), self.header_read);
+            let metrics = Arc::clone(&self.metrics);
+            connections.spawn(async move {
+                let _open = Open::new(metrics);
+                serving.await;
+                drop((place, counted));
+            });
+        }
+        drop(self.socket);
+        connections.close();
+        if tokio::time::timeout(self.drain, graceful.shutdown()).await.is_err() {
+            tracing::warn!(open = connections.len(), "connections were cut at stop");
+        } else {
+            connections.wait().await;
+        }
+    }
+
+    /// The next connection there is room for; `None` once stopped.
+    async fn next(&self, stop: &CancellationToken) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
+        loop {
+            let place = tokio::select! {
+                () = stop.cancelled() => return None,
+                place = Arc::clone(&self.room).acquire_owned() => place.ok()?,
+            };
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return None,
+                accepted = self.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => return Some((stream, address.ip().to_canonical(), place)),
+                Err(error) => {
+                    self.metrics.accept_errors.fetch_add(1, Ordering::Relaxed);
+                    if !is_the_clients(&error) {
+                        tracing::error!(%error, "cannot accept connections now");
+                        tokio::time::sleep(EXHAUSTED).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The client was gone before it was accepted; everything else is the system's want, which does not end at once.
+fn is_the_clients(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn protocol(header_read: Duration) -> Builder<TokioExecutor> {
+    let mut http = Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_read)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(usize::try_from(MAX_HEADER_BYTES).unwrap_or(usize::MAX))
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(header_read);
+    http
+}
+
+/// One connection, from its first byte to its last.
+async fn serve(
+    stream: TcpStream,
+    router: Router,
+    http: Arc<Builder<TokioExecutor>>,
+    watcher: Watcher,
+    header_read: Duration,
+) {
+    // Answers are one small write: waiting to fill a packet only adds latency. A socket that refuses is used as it is.
+    if stream.set_nodelay(true).is_err() {
+        tracing::debug!("a connection ended before it was served");
+    }
+    let spoke = Arc::new(AtomicBool::new(false));
+    let speaks = Arc::clone(&spoke);
+    let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
+        speaks.store(true, Ordering::Relaxed);
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+    let mut connection = pin!(watcher.watch(connection));
+    // The library's header timeout starts once it knows the protocol; a client that never says that much is ours to end.
+    let first = tokio::time::timeout(header_read.saturating_mul(2), connection.as_mut()).await;
+    if first.is_err() && spoke.load(Ordering::Relaxed) {
+        // A connection's own end (reset, malformed request, timeout) is the client's affair, and is answered if it can be.
+        if connection.await.is_err() {
+            tracing::debug!("a connection ended early");
+        }
+    }
+}
+
+/// Open connections by address.
+struct Addresses {
+    most: usize,
+    open: Mutex<HashMap<IpAddr, usize>>,
+}
+
+struct Counted {
+    addresses: Arc<Addresses>,
+    address: IpAddr,
+}
+
+impl Addresses {
+    fn enter(addresses: &Arc<Self>, address: IpAddr) -> Option<Counted> {
+        let mut open = addresses.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= addresses.most {
+            return None;
+        }
+        *count += 1;
+        Some(Counted { addresses: Arc::clone(addresses), address })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut open = self.addresses.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Counts the connection as open until it is dropped.
+struct Open(Arc<Metrics>);
+
+impl Open {
+    fn new(metrics: Arc<Metrics>) -> Self {
+        metrics.connections_open.fetch_add(1, Ordering::Relaxed);
+        Self(metrics)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections_open.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,154 @@
+//! Ingress: where a career site's request comes in. Reading path: this file first, `intake` after it.
+//!
+//! Two listeners. The public one has three route groups (keyed, hook, public) under one stack of layers, in `stack`,
+//! each with the reason for its place; the management one has a short stack of its own and answers during overload.
+//! Layers know nothing of applications; `applications` reads a body and hands it to intake. Every "no" becomes HTTP in
+//! `problem`, and every request leaves one line in the log, without a value the caller sent.
+//!
+//! Ingress never sees egress: a slow vendor cannot slow intake.
+
+mod access_log;
+mod applications;
+pub mod auth;
+pub mod body;
+mod config;
+mod disposition;
+mod listener;
+mod management;
+mod metrics;
+mod multipart;
+mod pages;
+mod problem;
+mod request;
+mod stack;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use causeway_core::clock::{Clock, Entropy};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use config::Config;
+pub use management::{Exposition, Readiness};
+pub use metrics::Metrics;
+
+use crate::intake::{EdgeCounters, Intake};
+use crate::quota::TenantQuota;
+use crate::store::Store;
+use applications::Applications;
+use auth::Authenticator;
+use listener::Listener;
+
+/// How often the edge counters go to the store.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// What ingress is made of.
+pub struct IngressParts {
+    /// Settings.
+    pub config: Config,
+    /// Takes submissions.
+    pub intake: Arc<Intake>,
+    /// Knows keys, keeps the edge counters.
+    pub store: Arc<dyn Store>,
+    /// What stands under `/v1/support` on the management listener; its handlers get an `Extension<auth::Caller>` whose
+    /// key has the scope `support`.
+    pub support: Router,
+    /// More to show under `/metrics`.
+    pub metrics: Vec<Exposition>,
+    /// What `/readyz` says.
+    pub readiness: Arc<Readiness>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// What the layers of both listeners share. One of each for the process: state that belonged to a service would be
+/// cloned with it, and limit nothing.
+pub(crate) struct Shared {
+    config: Config,
+    authenticator: Arc<Authenticator>,
+    quota: Arc<TenantQuota>,
+    in_flight: Arc<Semaphore>,
+    edge: Arc<EdgeCounters>,
+    metrics: Arc<Metrics>,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// Both listeners' routers, ready to serve.
+pub struct Ingress {
+    shared: Shared,
+    store: Arc<dyn Store>,
+    readiness: Arc<Readiness>,
+    public: Router,
+    management: Router,
+}
+
+impl Ingress {
+    /// Builds both stacks.
+    pub fn new(parts: IngressParts) -> Self {
+        let budget = body::BodyBudget::new(parts.config.bodies_in_memory);
+        let readiness = Arc::clone(&parts.readiness);
+        let applications = Applications { intake: parts.intake, budget, readiness };
+        let shared = Shared::new(parts.config, Arc::clone(&parts.store), parts.clock, parts.entropy);
+        let open = management::open(Arc::clone(&parts.readiness), Arc::clone(&shared.metrics), parts.metrics);
+        let public = stack::public(&shared, applications);
+        let management = stack::management(&shared, open, parts.support);
+        Self { shared, store: parts.store, readiness: parts.readiness, public, management }
+    }
+
+    /// Serves both listeners until `shutdown` resolves, then answers what is under way and writes the edge counters.
+    pub async fn serve(self, public: TcpListener, management: TcpListener, shutdown: impl Future<Output = ()>) {
+        let Self { shared, store, readiness, public: public_router, management: management_router } = self;
+        let (stop, stop_last) = (CancellationToken::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
+        let listener = |socket, router| Listener::new(socket, router, &shared.config, Arc::clone(&shared.metrics));
+        let public = tasks.spawn(listener(public, public_router).run(stop.clone()));
+        tasks.spawn(listener(management, management_router).run(stop_last.clone()));
+        tasks.spawn(flush_edge(Arc::clone(&shared.edge), store, stop_last.clone()));
+        shutdown.await;
+        readiness.drain();
+        stop.cancel();
+        if public.await.is_err() {
+            tracing::error!("the public listener panicked");
+        }
+        // Management goes last: it tells how the stop is going.
+        stop_last.cancel();
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+impl Shared {
+    fn new(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            authenticator: Arc::new(Authenticator::new(store, Arc::clone(&clock))),
+            quota: Arc::new(TenantQuota::new(config.quota)),
+            in_flight: stack::in_flight(config.max_in_flight),
+            edge: Arc::new(EdgeCounters::new(clock)),
+            metrics: Arc::default(),
+            entropy,
+            config,
+        }
+    }
+}
+
+async fn flush_edge(edge: Arc<EdgeCounters>, store: Arc<dyn Store>, stop: CancellationToken) {
+    loop {
+        let stopping = tokio::time::timeout(FLUSH, stop.cancelled()).await.is_ok();
+        if let Err(error) = edge.flush(store.as_ref()).await {
+            tracing::warn!(%error, "edge counters were not written; kept for later");
+        }
+        if stopping {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! The layers of both listeners, outermost first. Order is meaning here: each line says why it stands where it does.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::error_handling::HandleErrorLayer;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{BoxError, Router};
+use bytes::Bytes;
+use causeway_core::problem::{Code, Problem};
+use http::header::{AUTHORIZATION, COOKIE, HeaderName};
+use http_body_util::Full;
+use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
+use tower_http::timeout::{RequestBodyDeadlineLayer, RequestBodyTimeoutLayer};
+
+use super::applications::{self, Applications};
+use super::auth::{Caller, authenticate};
+use super::body::{self, MAX_BODY};
+use super::request::{TraceIds, forget_foreign_id};
+use super::{Shared, access_log, metrics, pages, problem};
+use crate::intake::Refusal;
+use crate::quota::TenantQuota;
+use crate::store::setup::Scope;
+
+/// Headers whose values are never to be printed by anything below.
+const SENSITIVE: [HeaderName; 3] = [AUTHORIZATION, COOKIE, HeaderName::from_static("idempotency-key")];
+
+/// The public listener: three route groups under one stack.
+pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
+    let config = &shared.config;
+    // Keyed: the tenant comes from the API key.
+    let keyed = Router::new()
+        .route("/v1/applications", post(applications::submit))
+        .route("/v1/applications/{id}", get(applications::state_of))
+        .with_state(applications);
+    let keyed = keyed.route_layer(
+        ServiceBuilder::new()
+            // Before anything is counted against a tenant or read for it.
+            .layer(from_fn_with_state(Arc::clone(&shared.authenticator), authenticate))
+            // After identity, before the body is read: a tenant over its rate costs a lookup and nothing else.
+            .layer(from_fn_with_state(Arc::clone(&shared.quota), within_quota)),
+    );
+    // Hook: the account stands in the path, the vendor signs the body; neither a key nor a tenant's quota applies. No
+    // connector here verifies hooks yet, so every account is one that has no hook.
+    let hook = Router::new().route("/v1/hooks/{account}", post(pages::no_hook));
+    // Public: the same for everybody.
+    let public = Router::new().route("/problems/{code}", get(pages::problem_page));
+
+    let stack = ServiceBuilder::new()
+        // First, so that everything below may name the request; a caller's own id could hold anything and is dropped.
+        .map_request(forget_foreign_id)
+        .layer(SetRequestIdLayer::x_request_id(TraceIds(Arc::clone(&shared.entropy))))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        // Before anything that could print a header.
+        .layer(SetSensitiveRequestHeadersLayer::new(SENSITIVE))
+        // Outside timeout, panic and shed, or the requests that matter most would leave no line.
+        .layer(from_fn(access_log::log))
+        // For the same reason; after routing, so that its labels are route templates.
+        .layer(from_fn_with_state(Arc::clone(&shared.metrics), metrics::count))
+        // Whoever answers below, the headers are the same.
+        .layer(map_response(problem::security_headers))
+        // Outside everything that refuses: the one place where a refusal becomes HTTP.
+        .layer(from_fn_with_state(Arc::clone(&shared.edge), problem::render))
+        // A bug is one 500, not a dead connection; outside the deadline, which runs our code too.
+        .layer(CatchPanicLayer::custom(panicked))
+        // Covers all waiting below: for a slot, for the body, for the store.
+        .layer(from_fn_with_state(config.deadline, within_deadline))
+        // 503 at once instead of a queue nobody sees. The semaphore is one for the process: a limit per clone would be
+        // no limit. Shedding is outside the limit, because it acts on the limit not being ready.
+        .layer(HandleErrorLayer::new(shed))
+        .layer(LoadShedLayer::new())
+        .layer(GlobalConcurrencyLimitLayer::with_semaphore(Arc::clone(&shared.in_flight)))
+        // Before a byte is buffered: nothing compressed, nothing endless, nothing that trickles.
+        .layer(from_fn(refuse_encoded))
+        .layer(RequestBodyLimitLayer::new(MAX_BODY.as_len()))
+        .layer(RequestBodyDeadlineLayer::new(config.body_total))
+        .layer(RequestBodyTimeoutLayer::new(config.body_progress));
+    Router::new().merge(keyed).merge(hook).merge(public).fallback(pages::nothing_here).layer(stack)
+}
+
+/// The management listener: no shedding, no quota, so that it answers when the public one does not.
+pub(super) fn management(shared: &Shared, open: Router, support: Router) -> Router {
+    let support = support.layer(
+        ServiceBuilder::new()
+            // Support sees persons: reaching the port is not enough.
+            .layer(from_fn_with_state(Arc::clone(&shared.authenticator), authenticate))
+            .layer(from_fn(support_only)),
+    );
+    let stack = ServiceBuilder::new()
+        .map_request(forget_foreign_id)
+        .layer(SetRequestIdLayer::x_request_id(TraceIds(Arc::clone(&shared.entropy))))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetSensitiveRequestHeadersLayer::new(SENSITIVE))
+        .layer(from_fn(access_log::log))
+        .layer(from_fn_with_state(Arc::clone(&shared.metrics), metrics::count))
+        .layer(map_response(problem::security_headers))
+        .layer(from_fn_with_state(Arc::clone(&shared.edge), problem::render))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(shared.config.deadline, within_deadline))
+        // Nothing here takes files.
+        .layer(from_fn(refuse_encoded))
+        .layer(RequestBodyLimitLayer::new(body::MAX_DOCUMENT.as_len()))
+        .layer(RequestBodyDeadlineLayer::new(shared.config.body_total));
+    Router::new().merge(open).nest("/v1/support", support).fallback(pages::nothing_here).layer(stack)
+}
+
+/// The semaphore of the global limit.
+pub(super) fn in_flight(limit: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)))
+}
+
+async fn within_quota(State(quota): State<Arc<TenantQuota>>, request: Request, next: Next) -> Response {
+    let tenant = request.extensions().get::<Caller>().map(Caller::tenant);
+    match tenant.map(|tenant| quota.take(tenant)) {
+        Some(Ok(())) => next.run(request).await,
+        Some(Err(wait)) => {
+            Refusal::from(Problem::new(Code::QuotaExceeded).retry_after(wait.as_secs() + 1)).into_response()
+        }
+        // Unreachable while authentication is outside; if it ever is not, nothing passes.
+        None => Refusal::from(Code::KeyInvalid).into_response(),
+    }
+}
+
+async fn support_only(request: Request, next: Next) -> Response {
+    match request.extensions().get::<Caller>().map(|caller| caller.require(&[Scope::Support])) {
+        Some(Ok(())) => next.run(request).await,
+        Some(Err(refusal)) => refusal.into_response(),
+        None => Refusal::from(Code::KeyInvalid).into_response(),
+    }
+}
+
+/// A function, because the library's layer answers a bare status that cannot be told from another.
+async fn within_deadline(State(deadline): State<std::time::Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(deadline, next.run(request)).await {
+        Ok(response) => response,
+        Err(_elapsed) => Refusal::from(Problem::new(Code::DeadlineExceeded).retry_after(2)).into_response(),
+    }
+}
+
+async fn refuse_encoded(request: Request, next: Next) -> Response {
+    match body::refuse_encoded(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// The only error the layers below can make is the shed one.
+async fn shed(_error: BoxError) -> Refusal {
+    Problem::new(Code::Overloaded).retry_after(1).into()
+}
+
+/// The panic's words stay out of the answer and out of the log: they may quote what was being handled.
+fn panicked(_words: Box<dyn Any + Send + 'static>) -> http::Response<Full<Bytes>> {
+    tracing::error!("a request handler panicked");
+    let refusal = Refusal::from(Code::Internal);
+    let mut response = http::Response::new(Full::default());
+    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    response.extensions_mut().insert(refusal);
+    response
+}
