@@ -145,6 +145,8 @@ CREATE INDEX submissions_by_email ON submissions (tenant, email_exact, posting_i
 CREATE INDEX submissions_by_base ON submissions (tenant, email_base, received_at) WHERE email_base IS NOT NULL;
 CREATE UNIQUE INDEX submissions_by_code ON submissions (tenant, code) WHERE code IS NOT NULL;
 CREATE INDEX submissions_by_time ON submissions (tenant, received_at);
+CREATE INDEX submissions_by_posting ON submissions (tenant, posting_id, received_at);
+CREATE INDEX submissions_refused ON submissions (tenant, received_at) WHERE kind = 'refused';
 
 -- The file's plaintext hash, size and id in the document are inside meta_sealed, under the submission's key.
 CREATE TABLE attachments (
@@ -211,6 +213,7 @@ CREATE TABLE deliveries (
 ) STRICT;
 
 CREATE INDEX deliveries_of_submission ON deliveries (submission);
+CREATE INDEX deliveries_of_account ON deliveries (account);
 CREATE INDEX deliveries_due ON deliveries (account, lane, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
 CREATE INDEX deliveries_leased ON deliveries (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX deliveries_serial ON deliveries (account, serial) WHERE state IN ('in_flight', 'verifying');

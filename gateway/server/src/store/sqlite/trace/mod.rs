@@ -1,37 +1,44 @@
-//! What support and upkeep read and remove: lookups, cases, erasure, retention, the audit's check.
+//! The support and upkeep verbs: find and explain, list cases, erase, check the audit chain, retain.
+//!
+//! `jobs` and `find` choose submissions, `read` opens what is recorded about one; both run in one snapshot on a reader.
+//! `erase` and `retain` write through the one writer and remove blobs after their commit: a blob that a crash leaves is
+//! named by no row and falls to the sweeper. Who may ask, and what is shown to whom, is not decided here.
 
-use causeway_core::email::NormalEmail;
-use causeway_core::ids::TenantId;
-use jiff::Timestamp;
+mod audit_verify;
+mod cases;
+mod erase;
+mod find;
+mod jobs;
+mod lookup;
+mod read;
+mod retain;
+
+
+pub(super) use audit_verify::verify_audit;
+pub(super) use cases::cases;
+pub(super) use erase::{erase, erasure_plan};
+pub(super) use lookup::lookup;
+pub(super) use retain::retain;
+
+use causeway_core::ids::{BlobId, SubmissionId};
+use rusqlite::{Connection, params};
 
 use super::SqliteStore;
-use crate::store::trace::{Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
-use crate::store::{Result, StoreError};
+use super::errors::Op;
+use super::rows::{Columns, StoredId, every, execute, sql};
 
-fn not_built<T>() -> Result<T> {
-    Err(StoreError::Failed("not built yet".to_owned()))
+/// Forgets a submission's attachments; the blobs to remove once that is committed.
+fn drop_attachments(conn: &Connection, submission: SubmissionId) -> Op<Vec<BlobId>> {
+    let blobs = every(conn, sql!("trace/blobs_of"), params![submission.bytes()], |row| row.id("blob"))?;
+    execute(conn, sql!("trace/remove_attachments"), params![submission.bytes()])?;
+    Ok(blobs)
 }
 
-pub(super) async fn lookup(_: &SqliteStore, _: &LookupQuery) -> Result<Lookup> {
-    not_built()
-}
-
-pub(super) async fn cases(_: &SqliteStore, _: TenantId, _: usize) -> Result<Vec<Case>> {
-    not_built()
-}
-
-pub(super) async fn erasure_plan(_: &SqliteStore, _: TenantId, _: &NormalEmail) -> Result<ErasurePlan> {
-    not_built()
-}
-
-pub(super) async fn erase(_: &SqliteStore, _: TenantId, _: &NormalEmail, _: &str, _: Timestamp) -> Result<Erasure> {
-    not_built()
-}
-
-pub(super) async fn verify_audit(_: &SqliteStore, _: TenantId) -> Result<Option<u64>> {
-    not_built()
-}
-
-pub(super) async fn retain(_: &SqliteStore, _: &Retention, _: Timestamp, _: usize) -> Result<RetentionReport> {
-    not_built()
+/// After the commit. What cannot be removed now is named by no row any more and falls to the sweeper.
+async fn remove_blobs(store: &SqliteStore, blobs: Vec<BlobId>) {
+    for blob in blobs {
+        if let Err(error) = store.blobs.delete(blob).await {
+            tracing::warn!(%blob, %error, "a blob is left to the sweeper");
+        }
+    }
 }

@@ -1,0 +1,1 @@
+SELECT id FROM accounts WHERE tenant = ?1 AND (id = ?2 OR name = ?3)

@@ -1,0 +1,1 @@
+SELECT blob FROM attachments WHERE submission = ?1

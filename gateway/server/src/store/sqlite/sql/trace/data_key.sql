@@ -1,0 +1,1 @@
+SELECT wrapped FROM wrapped_keys WHERE owner = ?1 AND kind = ?2

@@ -1,0 +1,1 @@
+SELECT code, sum(count) AS count FROM edge_counts WHERE tenant = ?1 AND minute > ?2 AND minute < ?3 GROUP BY code

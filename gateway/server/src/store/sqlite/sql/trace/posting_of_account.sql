@@ -1,0 +1,1 @@
+SELECT 1 FROM postings WHERE account = ?1 AND posting_id = ?2

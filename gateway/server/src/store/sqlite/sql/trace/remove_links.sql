@@ -1,0 +1,1 @@
+DELETE FROM vendor_links WHERE delivery = ?1

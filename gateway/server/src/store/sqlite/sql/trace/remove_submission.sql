@@ -1,0 +1,1 @@
+DELETE FROM submissions WHERE id = ?1

@@ -1,0 +1,2 @@
+INSERT INTO tombstones (tenant, email_exact, normaliser, erased_at) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (tenant, email_exact) DO NOTHING

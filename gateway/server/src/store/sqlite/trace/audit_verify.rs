@@ -1,0 +1,55 @@
+//! Checks a tenant's audit chain against its keyed links and its signed head.
+//!
+//! Finds an edited, removed, inserted or moved row, and a tail that was cut. Putting the whole database back to an older
+//! state is not visible from inside it. Writes nothing.
+
+use causeway_core::ids::TenantId;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use crate::store::Result;
+use crate::store::keys::TenantKeys;
+use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::errors::Op;
+use crate::store::sqlite::rows::{Columns, StoredId, first, sql};
+use crate::store::sqlite::tx::{Head, link, sign_head};
+
+pub(in crate::store::sqlite) async fn verify_audit(store: &SqliteStore, tenant: TenantId) -> Result<Option<u64>> {
+    let keys = store.tenant_keys(tenant)?;
+    store.read(move |conn| first_bad(conn, &keys, tenant)).await
+}
+
+/// The position of the first row that is not what was written there; one past the last when rows are missing there.
+pub(super) fn first_bad(conn: &Connection, keys: &TenantKeys, tenant: TenantId) -> Op<Option<u64>> {
+    let mut last = Head { position: 0, mac: [0; 32] };
+    let mut statement = conn.prepare_cached(sql!("trace/audit_rows"))?;
+    let mut rows = statement.query(params![tenant.bytes()])?;
+    while let Some(row) = rows.next()? {
+        let position = last.position + 1;
+        let (actor, action, subject): (String, String, String) =
+            (row.col("actor")?, row.col("action")?, row.col("subject")?);
+        // A time outside the calendar was never written by us.
+        let expected = Timestamp::from_microsecond(row.col("at")?)
+            .ok()
+            .map(|at| link(keys, &last, position, at, [&actor, &action, &subject]));
+        let mac: Vec<u8> = row.col("mac")?;
+        match expected {
+            Some(expected) if row.col::<i64>("position")? == position && mac == expected => {
+                last = Head { position, mac: expected };
+            }
+            Some(_) | None => return Ok(Some(number(position))),
+        }
+    }
+    let head = first(conn, sql!("trace/audit_head"), params![tenant.bytes()], |row| {
+        Ok((row.col::<i64>("position")?, row.col::<Vec<u8>>("mac")?, row.col::<Vec<u8>>("signature")?))
+    })?;
+    // Every tenant's making is audited, so that a chain without a head was cut.
+    let Some((position, mac, signature)) = head else { return Ok(Some(number(last.position + 1))) };
+    let ends_here = position == last.position && mac == last.mac && signature == sign_head(keys, &last);
+    let first_doubtful = if position < last.position { position + 1 } else { last.position + 1 };
+    Ok((!ends_here).then(|| number(first_doubtful)))
+}
+
+fn number(position: i64) -> u64 {
+    u64::try_from(position).unwrap_or(0)
+}

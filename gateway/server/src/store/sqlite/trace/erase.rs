@@ -1,0 +1,122 @@
+//! Erases a person: destroys the keys of what came from one address, scrubs the rows, leaves a tombstone.
+//!
+//! One transaction, after which nothing personal opens even where a copy of the ciphertext survives; then the write-ahead
+//! log is emptied, so that the destroyed keys are in no file, and the blobs are removed. Identity is the exact address.
+//! What was delivered stays recorded as delivered; everything else ends as erased and can neither settle nor be replayed.
+//! Copies at vendors are listed, not erased.
+
+use causeway_core::delivery::State;
+use causeway_core::email::NormalEmail;
+use causeway_core::ids::{BlobId, DeliveryId, SubmissionId, TenantId};
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{drop_attachments, remove_blobs};
+use crate::store::Result;
+use crate::store::keys::TenantKeys;
+use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::errors::Op;
+use crate::store::sqlite::rows::{Columns, StoredId, as_stored, every, execute, first, micros, sql, to_json, value};
+use crate::store::sqlite::tx::Tx;
+use crate::store::trace::{Erasure, ErasurePlan};
+
+pub(in crate::store::sqlite) async fn erasure_plan(
+    store: &SqliteStore,
+    tenant: TenantId,
+    email: &NormalEmail,
+) -> Result<ErasurePlan> {
+    let keys = store.tenant_keys(tenant)?;
+    let email = email.clone();
+    store.read(move |conn| plan(conn, &keys, tenant, &email)).await
+}
+
+pub(in crate::store::sqlite) async fn erase(
+    store: &SqliteStore,
+    tenant: TenantId,
+    email: &NormalEmail,
+    actor: &str,
+    now: Timestamp,
+) -> Result<Erasure> {
+    let (email, actor) = (email.clone(), actor.to_owned());
+    let (erasure, blobs) = store.write(move |tx| erase_all(tx, tenant, &email, &actor, as_stored(now))).await?;
+    store.writer.truncate_log().await?;
+    remove_blobs(store, blobs).await;
+    Ok(erasure)
+}
+
+/// What erasing would reach now.
+fn plan(conn: &Connection, keys: &TenantKeys, tenant: TenantId, email: &NormalEmail) -> Op<ErasurePlan> {
+    let exact = keys.blind(email).exact;
+    let mut plan = ErasurePlan {
+        submissions: every(conn, sql!("trace/erase_find"), params![tenant.bytes(), exact], |row| row.id("id"))?,
+        ..ErasurePlan::default()
+    };
+    for submission in &plan.submissions {
+        let live = deliveries(conn, *submission)?.into_iter().filter(|(_, state)| state.is_live()).count();
+        plan.live_deliveries += u64::try_from(live).unwrap_or(u64::MAX);
+        let blobs: i64 = value(conn, sql!("trace/count_blobs"), params![submission.bytes()])?.unwrap_or(0);
+        plan.blobs += u64::try_from(blobs).unwrap_or(0);
+        for copy in every(conn, sql!("trace/erase_copies"), params![submission.bytes()], |row| {
+            Ok((row.col("name")?, row.col("vendor_id")?))
+        })? {
+            if !plan.vendor_copies.contains(&copy) {
+                plan.vendor_copies.push(copy);
+            }
+        }
+    }
+    Ok(plan)
+}
+
+fn deliveries(conn: &Connection, submission: SubmissionId) -> Op<Vec<(DeliveryId, State)>> {
+    every(conn, sql!("trace/erase_deliveries"), params![submission.bytes()], |row| {
+        Ok((row.id("id")?, row.word("state")?))
+    })
+}
+
+fn erase_all(
+    tx: &mut Tx<'_>,
+    tenant: TenantId,
+    email: &NormalEmail,
+    actor: &str,
+    now: Timestamp,
+) -> Op<(Erasure, Vec<BlobId>)> {
+    let keys = tx.tenant_keys(tenant)?;
+    let blind = keys.blind(email);
+    let reached = plan(tx.conn, &keys, tenant, email)?;
+    let mut blobs = Vec::new();
+    for submission in &reached.submissions {
+        blobs.extend(erase_submission(tx.conn, *submission, now)?);
+    }
+    let index = params![tenant.bytes(), blind.exact, i64::from(blind.normaliser), micros(now)];
+    let is_first = execute(tx.conn, sql!("trace/tombstone_put"), index)? > 0;
+    if is_first || !reached.submissions.is_empty() {
+        let row = params![tenant.bytes(), blind.exact, micros(now), actor, to_json(&reached)?];
+        execute(tx.conn, sql!("trace/erasure_log_put"), row)?;
+    }
+    let subject = format!("{} submissions", reached.submissions.len());
+    tx.audit(tenant, now, actor, "support.erase", &subject)?;
+    let tombstone = params![tenant.bytes(), blind.exact];
+    let erased_at = first(tx.conn, sql!("trace/tombstone"), tombstone, |row| row.time("erased_at"))?.unwrap_or(now);
+    Ok((Erasure { erased_at, reached }, blobs))
+}
+
+fn erase_submission(conn: &Connection, submission: SubmissionId, now: Timestamp) -> Op<Vec<BlobId>> {
+    let id = submission.bytes();
+    execute(conn, sql!("trace/erase_keys"), params![id])?;
+    execute(conn, sql!("trace/erase_submission"), params![id, micros(now)])?;
+    for (delivery, state) in deliveries(conn, submission)? {
+        erase_delivery(conn, delivery, state, now)?;
+    }
+    drop_attachments(conn, submission)
+}
+
+fn erase_delivery(conn: &Connection, delivery: DeliveryId, state: State, now: Timestamp) -> Op<()> {
+    let id = delivery.bytes();
+    if state != State::Delivered && state.may_become(State::Erased) {
+        execute(conn, sql!("trace/erase_delivery"), params![id, micros(now)])?;
+    }
+    execute(conn, sql!("trace/erase_sealed"), params![id])?;
+    execute(conn, sql!("trace/erase_words"), params![id])?;
+    execute(conn, sql!("trace/erase_cases"), params![id, micros(now)])?;
+    Ok(())
+}

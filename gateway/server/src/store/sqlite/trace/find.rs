@@ -1,0 +1,205 @@
+//! Chooses the submissions that match a query, newest first, through an index whatever was asked.
+//!
+//! What narrows most drives: code, then e-mail, then job, then account, then time. The other conditions are checked on
+//! each row as it comes, and reading stops as soon as there are enough. Opens nothing that is sealed.
+
+use causeway_core::ids::{AccountId, SubmissionId, TenantId};
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, Row, params};
+
+use super::jobs::Jobs;
+use crate::intake::code;
+use crate::store::keys::TenantKeys;
+use crate::store::seal::BlindEmail;
+use crate::store::sqlite::errors::Op;
+use crate::store::sqlite::rows::{Columns, StoredId, micros, sql, value};
+use crate::store::trace::LookupQuery;
+
+/// How far a submission's delivery may have been committed out of the order in which submissions came, in microseconds:
+/// far longer than a request may take.
+const OUT_OF_ORDER: i64 = 3_600_000_000;
+
+/// What was found, and whether there is more.
+pub(super) struct Found {
+    /// Row numbers, newest first.
+    pub(super) seqs: Vec<i64>,
+    pub(super) truncated: bool,
+}
+
+/// A query with everything resolved that can be.
+pub(super) struct Wanted {
+    tenant: TenantId,
+    since: i64,
+    until: i64,
+    email: Option<Address>,
+    job: Option<Jobs>,
+    code: Option<String>,
+    account: Option<AccountId>,
+    limit: usize,
+}
+
+struct Address {
+    blind: BlindEmail,
+    base_too: bool,
+}
+
+/// A row as an index led to it.
+struct Candidate {
+    seq: i64,
+    id: SubmissionId,
+    received_at: i64,
+    posting_id: String,
+    posting_account: Option<AccountId>,
+    email_exact: Option<[u8; 16]>,
+    email_base: Option<[u8; 16]>,
+    code: Option<String>,
+    refused: bool,
+}
+
+impl Wanted {
+    /// `None` when the account that was named does not exist: nothing can match.
+    pub(super) fn resolve(conn: &Connection, keys: &TenantKeys, query: &LookupQuery) -> Op<Option<Self>> {
+        let account = match &query.account {
+            Some(named) => match account_named(conn, query.tenant, named)? {
+                Some(account) => Some(account),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let job = query.job.as_deref().map(|job| Jobs::resolve(conn, query.tenant, job)).transpose()?;
+        Ok(Some(Self {
+            tenant: query.tenant,
+            since: query.since.map_or(i64::MIN, micros),
+            until: query.until.map_or(i64::MAX, micros),
+            email: query.email.as_ref().map(|email| Address { blind: keys.blind(email), base_too: query.base_email }),
+            job,
+            // What is no code of ours in any spelling finds nothing, as it stands.
+            code: query.code.as_ref().map(|typed| code::parse(typed).unwrap_or_else(|| typed.clone())),
+            account,
+            limit: query.limit,
+        }))
+    }
+
+    /// The submissions that match.
+    pub(super) fn find(&self, conn: &Connection) -> Op<Found> {
+        let window = (self.tenant.bytes(), self.since, self.until);
+        let mut found: Vec<(i64, i64)> = Vec::new();
+        let mut drive = |sql: &str, more: &[&dyn ToSql]| self.drive(conn, sql, &window, more, &mut found);
+        if let Some(code) = &self.code {
+            drive(sql!("trace/find_by_code"), &[code])?;
+        } else if let Some(Address { blind, base_too: true }) = &self.email {
+            drive(sql!("trace/find_by_email"), &[&blind.base_or_exact()])?;
+            drive(sql!("trace/find_by_base"), &[&blind.base_or_exact()])?;
+        } else if let Some(Address { blind, base_too: false }) = &self.email {
+            drive(sql!("trace/find_by_email"), &[&blind.exact])?;
+        } else if let Some(job) = &self.job {
+            for posting_id in job.posting_ids() {
+                drive(sql!("trace/find_by_posting"), &[&posting_id])?;
+            }
+        } else if let Some(account) = self.account {
+            let (first, last) = self.deliveries(conn)?;
+            drive(sql!("trace/find_by_account"), &[&account.bytes(), &first, &last])?;
+            drive(sql!("trace/find_refused"), &[])?;
+        } else {
+            drive(sql!("trace/find_by_time"), &[])?;
+        }
+        found.sort_unstable_by(|left, right| right.cmp(left));
+        found.dedup();
+        let truncated = found.len() > self.limit;
+        Ok(Found { seqs: found.into_iter().take(self.limit).map(|(_, seq)| seq).collect(), truncated })
+    }
+
+    /// Reads one index, newest first, until one more than the limit matches.
+    fn drive(
+        &self,
+        conn: &Connection,
+        sql: &str,
+        (tenant, since, until): &([u8; 16], i64, i64),
+        more: &[&dyn ToSql],
+        found: &mut Vec<(i64, i64)>,
+    ) -> Op<()> {
+        let mut params: Vec<&dyn ToSql> = vec![tenant, since, until];
+        params.extend(more);
+        let mut statement = conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params.as_slice())?;
+        let mut matched = 0;
+        while let Some(row) = rows.next()? {
+            let candidate = Candidate::read(row)?;
+            if self.matches(conn, &candidate)? {
+                found.push((candidate.received_at, candidate.seq));
+                matched += 1;
+                if matched > self.limit {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn matches(&self, conn: &Connection, candidate: &Candidate) -> Op<bool> {
+        let email = self.email.as_ref().is_none_or(|address| address.is_of(candidate));
+        let job = self.job.as_ref().is_none_or(|job| job.means(&candidate.posting_id, candidate.posting_account));
+        let code = self.code.as_ref().is_none_or(|code| candidate.code.as_ref() == Some(code));
+        if !(email && job && code) {
+            return Ok(false);
+        }
+        self.account.map_or(Ok(true), |account| candidate.concerns(conn, account))
+    }
+
+    /// The first and last delivery that the window can hold.
+    fn deliveries(&self, conn: &Connection) -> Op<(i64, i64)> {
+        let edge = |sql, at: i64| value::<i64>(conn, sql, params![self.tenant.bytes(), at]);
+        let first = match self.since {
+            i64::MIN => Some(i64::MIN),
+            since => edge(sql!("trace/first_delivery_since"), since.saturating_sub(OUT_OF_ORDER))?,
+        };
+        let last = match self.until {
+            i64::MAX => Some(i64::MAX),
+            until => edge(sql!("trace/last_delivery_before"), until.saturating_add(OUT_OF_ORDER))?,
+        };
+        // No delivery on that side of the edge: none in the window.
+        Ok((first.unwrap_or(i64::MAX), last.unwrap_or(i64::MIN)))
+    }
+}
+
+impl Address {
+    fn is_of(&self, candidate: &Candidate) -> bool {
+        if self.base_too {
+            let base = Some(self.blind.base_or_exact());
+            return candidate.email_exact == base || candidate.email_base == base;
+        }
+        candidate.email_exact == Some(self.blind.exact)
+    }
+}
+
+impl Candidate {
+    fn read(row: &Row<'_>) -> Op<Self> {
+        Ok(Self {
+            seq: row.col("seq")?,
+            id: row.id("id")?,
+            received_at: row.col("received_at")?,
+            posting_id: row.col("posting_id")?,
+            posting_account: row.maybe_id("posting_account")?,
+            email_exact: row.col("email_exact")?,
+            email_base: row.col("email_base")?,
+            code: row.col("code")?,
+            refused: row.col::<String>("kind")? == "refused",
+        })
+    }
+
+    /// It goes to the account or, refused, was for one of its postings.
+    fn concerns(&self, conn: &Connection, account: AccountId) -> Op<bool> {
+        let found: Option<i64> = match self.refused {
+            true => value(conn, sql!("trace/posting_of_account"), params![account.bytes(), self.posting_id])?,
+            false => value(conn, sql!("trace/goes_to_account"), params![self.id.bytes(), account.bytes()])?,
+        };
+        Ok(found.is_some())
+    }
+}
+
+fn account_named(conn: &Connection, tenant: TenantId, named: &str) -> Op<Option<AccountId>> {
+    let named = named.trim();
+    let id = named.parse::<AccountId>().ok().map(AccountId::bytes);
+    let found: Option<[u8; 16]> = value(conn, sql!("trace/account_named"), params![tenant.bytes(), id, named])?;
+    Ok(found.map(|bytes| AccountId::from_stored(uuid::Uuid::from_bytes(bytes))))
+}

@@ -1,0 +1,169 @@
+//! Reads one submission with everything recorded about it, and opens what was sealed.
+//!
+//! What an erasure destroyed is shown as absent; what should open and does not is `Corrupt`, never left out.
+
+use std::time::Duration;
+
+use causeway_core::ids::{AccountId, AttemptId, DeliveryId, SubmissionId, TenantId};
+use causeway_core::pii::Pii;
+use rusqlite::{Connection, Row, params};
+use serde::de::DeserializeOwned;
+
+use crate::store::StoreError;
+use crate::store::keys::{DataKey, Keyring, Owner, TenantKeys};
+use crate::store::seal::Place;
+use crate::store::setup::PostingRecord;
+use crate::store::sqlite::errors::Op;
+use crate::store::sqlite::postings;
+use crate::store::sqlite::rows::{Columns, StoredId, every, first, sql, value};
+use crate::store::trace::{AttemptTrace, DeliveryTrace, SubmissionKind, SubmissionTrace};
+use crate::store::work::Proof;
+
+/// Reads submissions of one tenant.
+pub(super) struct Reader<'a> {
+    pub(super) conn: &'a Connection,
+    pub(super) keyring: &'a Keyring,
+    pub(super) keys: &'a TenantKeys,
+    pub(super) tenant: TenantId,
+}
+
+/// What opens the sealed columns of one submission's rows; without a key, it was erased.
+struct Opener {
+    tenant: TenantId,
+    key: Option<DataKey>,
+}
+
+impl Reader<'_> {
+    /// The submission of this row number.
+    pub(super) fn submission(&self, seq: i64) -> Op<SubmissionTrace> {
+        let found = first(self.conn, sql!("trace/submission"), params![seq], |row| self.from_row(row))?;
+        found.ok_or_else(|| StoreError::Corrupt("submission").into())
+    }
+
+    fn from_row(&self, row: &Row<'_>) -> Op<SubmissionTrace> {
+        let id: SubmissionId = row.id("id")?;
+        let erased = row.maybe_time("erased_at")?.is_some();
+        let opener = Opener { tenant: self.tenant, key: self.key(id, erased)? };
+        let posting_id: String = row.col("posting_id")?;
+        let posting = self.posting(&posting_id, row.maybe_id("posting_account")?)?;
+        let kind = match row.col::<String>("kind")?.as_str() {
+            "accepted" => SubmissionKind::Accepted {
+                code: row.col("code")?,
+                repeat_of: row.maybe_id("repeat_of")?,
+                form_digest: row.col("form_digest")?,
+                deliveries: self.deliveries(id, &opener)?,
+            },
+            "refused" => SubmissionKind::Refused {
+                code: row.col("problem")?,
+                errors: opener.json("submissions", &id.bytes(), "errors", row.col("errors_sealed")?)?.unwrap_or_default(),
+                count: row.unsigned("count")?,
+                last_at: row.time("last_at")?,
+            },
+            _ => return Err(StoreError::Corrupt("kind").into()),
+        };
+        Ok(SubmissionTrace {
+            id,
+            received_at: row.time("received_at")?,
+            posting_id,
+            posting_closed_at: posting.as_ref().and_then(|posting| posting.closed_at),
+            posting: posting.map(|posting| posting.posting),
+            trace_id: row.col("trace_id")?,
+            kind,
+            erased,
+        })
+    }
+
+    fn key(&self, id: SubmissionId, erased: bool) -> Op<Option<DataKey>> {
+        let owner = Owner::Submission(id);
+        let wrapped: Option<Vec<u8>> = value(self.conn, sql!("trace/data_key"), params![id.bytes(), owner.kind()])?;
+        match wrapped {
+            Some(wrapped) => Ok(Some(self.keys.open_data_key(owner, &wrapped)?)),
+            None if erased => Ok(None),
+            None => Err(StoreError::Corrupt("data key").into()),
+        }
+    }
+
+    fn deliveries(&self, submission: SubmissionId, opener: &Opener) -> Op<Vec<DeliveryTrace>> {
+        every(self.conn, sql!("trace/deliveries"), params![submission.bytes()], |row| {
+            let id: DeliveryId = row.id("id")?;
+            let (seen_at, not_verifiable) = (row.maybe_time("seen_at")?, row.col::<Option<String>>("not_verifiable")?);
+            let proof = (seen_at.is_some() || not_verifiable.is_some()).then_some(Proof { seen_at, not_verifiable });
+            Ok(DeliveryTrace {
+                id,
+                account: row.id("account")?,
+                account_name: row.col("account_name")?,
+                connector: row.col("connector")?,
+                role: row.variant("role")?,
+                state: row.word("state")?,
+                held: row.maybe_word("held_cause")?,
+                reason: row.maybe_word("reason")?,
+                fields: opener.json("deliveries", &id.bytes(), "fields", row.col("fields_sealed")?)?.unwrap_or_default(),
+                changed_at: row.time("changed_at")?,
+                next_attempt_at: row.maybe_time("next_attempt_at")?,
+                case: row.maybe_id("case_id")?,
+                refs: row.json("refs")?,
+                vendor_id: row.col("vendor_id")?,
+                possible_duplicate: row.col("possible_duplicate")?,
+                sent_at: row.maybe_time("sent_at")?,
+                vendor_said_yes_at: row.maybe_time("said_yes_at")?,
+                proof,
+                attempts: self.attempts(id, opener)?,
+            })
+        })
+    }
+
+    fn attempts(&self, delivery: DeliveryId, opener: &Opener) -> Op<Vec<AttemptTrace>> {
+        every(self.conn, sql!("trace/attempts"), params![delivery.bytes()], |row| {
+            let id: AttemptId = row.id("id")?;
+            let words = opener.text("attempts", &id.bytes(), "words", row.col("words_sealed")?)?;
+            let took: Option<i64> = row.col("took")?;
+            Ok(AttemptTrace {
+                id,
+                number: row.unsigned("number")?,
+                step: row.col("step")?,
+                is_lookup: row.col("is_lookup")?,
+                began_at: row.time("began_at")?,
+                ended_at: row.maybe_time("ended_at")?,
+                took: took.and_then(|micros| u64::try_from(micros).ok()).map(Duration::from_micros),
+                class: row.maybe_word("class")?,
+                reason: row.maybe_word("reason")?,
+                vendor_status: row.col("vendor_status")?,
+                vendor_words: words.map(Pii::new),
+            })
+        })
+    }
+
+    /// The posting as last known: of the account it was accepted for or, unknown then, of the one that lists it now.
+    fn posting(&self, posting_id: &str, account: Option<AccountId>) -> Op<Option<PostingRecord>> {
+        let listed = || {
+            let by_id = params![self.tenant.bytes(), posting_id];
+            first(self.conn, sql!("posting_of_tenant"), by_id, |row| row.id("account"))
+        };
+        let Some(account) = account.map_or_else(listed, |account| Ok(Some(account)))? else { return Ok(None) };
+        postings::one(self.conn, self.keyring, account, posting_id)
+    }
+}
+
+impl Opener {
+    fn open(&self, table: &'static str, row: &[u8], column: &'static str, sealed: Option<Vec<u8>>) -> Op<Option<Vec<u8>>> {
+        let (Some(key), Some(sealed)) = (&self.key, sealed) else { return Ok(None) };
+        Ok(Some(key.open(&Place { tenant: self.tenant, table, row, column }, &sealed)?))
+    }
+
+    fn json<T: DeserializeOwned>(
+        &self,
+        table: &'static str,
+        row: &[u8],
+        column: &'static str,
+        sealed: Option<Vec<u8>>,
+    ) -> Op<Option<T>> {
+        let plain = self.open(table, row, column, sealed)?;
+        let read = |plain: Vec<u8>| serde_json::from_slice(&plain).map_err(|_| StoreError::Corrupt(column).into());
+        plain.map(read).transpose()
+    }
+
+    fn text(&self, table: &'static str, row: &[u8], column: &'static str, sealed: Option<Vec<u8>>) -> Op<Option<String>> {
+        let plain = self.open(table, row, column, sealed)?;
+        plain.map(|plain| String::from_utf8(plain).map_err(|_| StoreError::Corrupt(column).into())).transpose()
+    }
+}
