@@ -55,7 +55,9 @@ impl Reader<'_> {
             },
             "refused" => SubmissionKind::Refused {
                 code: row.col("problem")?,
-                errors: opener.json("submissions", &id.bytes(), "errors", row.col("errors_sealed")?)?.unwrap_or_default(),
+                errors: opener
+                    .json("submissions", &id.bytes(), "errors", row.col("errors_sealed")?)?
+                    .unwrap_or_default(),
                 count: row.unsigned("count")?,
                 last_at: row.time("last_at")?,
             },
@@ -97,7 +99,9 @@ impl Reader<'_> {
                 state: row.word("state")?,
                 held: row.maybe_word("held_cause")?,
                 reason: row.maybe_word("reason")?,
-                fields: opener.json("deliveries", &id.bytes(), "fields", row.col("fields_sealed")?)?.unwrap_or_default(),
+                fields: opener
+                    .json("deliveries", &id.bytes(), "fields", row.col("fields_sealed")?)?
+                    .unwrap_or_default(),
                 changed_at: row.time("changed_at")?,
                 next_attempt_at: row.maybe_time("next_attempt_at")?,
                 case: row.maybe_id("case_id")?,
@@ -145,7 +149,13 @@ impl Reader<'_> {
 }
 
 impl Opener {
-    fn open(&self, table: &'static str, row: &[u8], column: &'static str, sealed: Option<Vec<u8>>) -> Op<Option<Vec<u8>>> {
+    fn open(
+        &self,
+        table: &'static str,
+        row: &[u8],
+        column: &'static str,
+        sealed: Option<Vec<u8>>,
+    ) -> Op<Option<Vec<u8>>> {
         let (Some(key), Some(sealed)) = (&self.key, sealed) else { return Ok(None) };
         Ok(Some(key.open(&Place { tenant: self.tenant, table, row, column }, &sealed)?))
     }
@@ -162,7 +172,13 @@ impl Opener {
         plain.map(read).transpose()
     }
 
-    fn text(&self, table: &'static str, row: &[u8], column: &'static str, sealed: Option<Vec<u8>>) -> Op<Option<String>> {
+    fn text(
+        &self,
+        table: &'static str,
+        row: &[u8],
+        column: &'static str,
+        sealed: Option<Vec<u8>>,
+    ) -> Op<Option<String>> {
         let plain = self.open(table, row, column, sealed)?;
         plain.map(|plain| String::from_utf8(plain).map_err(|_| StoreError::Corrupt(column).into())).transpose()
     }
