@@ -138,7 +138,7 @@ impl Stage {
 
     pub(crate) async fn start(&self, settings: &[(&str, &str)]) -> Result<Gateway> {
         let options = GatewayOptions {
-            program: rig::beside_me("causeway")?,
+            command: rig::gateway_command(None)?,
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             wrapper: Vec::new(),
         };

@@ -30,8 +30,8 @@ impl Drop for Sandbox {
 /// What the gateway is started with.
 #[derive(Clone)]
 pub(crate) struct GatewayOptions {
-    /// The program: `causeway`, or a control that composes the same library.
-    pub(crate) program: PathBuf,
+    /// `causeway serve`, or a broken gateway.
+    pub(crate) command: Vec<String>,
     /// `CAUSEWAY_…` variables.
     pub(crate) settings: Vec<(String, String)>,
     /// Put before the program, such as `strace …`.
@@ -106,6 +106,15 @@ pub(crate) fn beside_me(name: &str) -> Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
     ensure!(path.exists(), "{} is not built: cargo build --release -p causeway -p causeway-loadtests", path.display());
     Ok(path)
+}
+
+/// The command line of the gateway, or of a gateway with one promise broken.
+pub(crate) fn gateway_command(broken: Option<&str>) -> Result<Vec<String>> {
+    let (program, argument) = match broken {
+        None => (beside_me("causeway")?, "serve"),
+        Some(promise) => (beside_me("broken")?, promise),
+    };
+    Ok(vec![program.display().to_string(), argument.to_owned()])
 }
 
 /// A free loopback port, found by binding it for a moment.
@@ -193,9 +202,7 @@ pub(crate) async fn start_gateway(
     public: u16,
     management: u16,
 ) -> Result<Gateway> {
-    let mut line: Vec<String> = options.wrapper.clone();
-    line.push(options.program.display().to_string());
-    line.push("serve".to_owned());
+    let line: Vec<String> = options.wrapper.iter().chain(&options.command).cloned().collect();
     let (program, arguments) = line.split_first().context("a program")?;
     let log = std::fs::File::options().create(true).append(true).open(data.join("gateway.log"))?;
     let child = Command::new(program)
