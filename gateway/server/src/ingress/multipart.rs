@@ -1,15 +1,14 @@
 //! A multipart submission: part `application` (JSON) first, then files named by the document's attachment ids.
 //!
-//! Stricter than the format allows wherever two readers could disagree: no preamble, no nested multipart, one disposition
-//! a part, no name twice, and the final boundary must come. Files stay in memory, bounded by the caller's reservation.
+//! A reader of our own, stricter than the format allows wherever two readers could disagree: nothing before the first
+//! boundary or after the last, no nested multipart, no header twice, no name twice, and the final boundary must come. The
+//! library at hand (`multer`) keeps the last of two equal headers and does not tell. The body is bounded before it gets
+//! here and is read once; files are slices of it, not copies.
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use causeway_core::problem::{Code, Problem};
-use futures_util::{Stream, StreamExt as _, stream};
-use http::HeaderMap;
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use multer::{Constraints, Field, Multipart, SizeLimit};
+use futures_util::StreamExt as _;
 
 use super::body::{MAX_BODY, MAX_DOCUMENT, MAX_FILE, MAX_FILES, MAX_FILES_TOTAL, Unreceived, broken};
 use super::disposition::{self, Disposition};
@@ -17,8 +16,9 @@ use crate::intake::{FilePart, Refusal};
 
 /// The part that holds the document.
 const DOCUMENT: &str = "application";
-/// Names and values of one part's headers together.
+/// One part's headers together, and how many.
 const MAX_PART_HEADERS: usize = 8 * 1024;
+const MAX_PART_HEADER_LINES: usize = 16;
 
 /// Everything that came.
 pub(super) struct Parts {
@@ -34,127 +34,190 @@ pub(super) fn is_boundary(text: &str) -> bool {
 }
 
 /// Reads all parts.
-pub(super) async fn read(body: Body, boundary: &str) -> Result<Parts, Unreceived> {
-    let limit = SizeLimit::new().whole_stream(MAX_BODY.bytes());
-    let body = without_preamble(body, boundary).await?;
-    let mut parts = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limit));
-    let first = parts.next_field().await.map_err(|error| unreadable(&error))?;
-    let first = first.ok_or_else(|| invalid("There are no parts."))?;
-    let (said, _) = headers(first.headers())?;
-    if said.name != DOCUMENT || said.file_name.is_some() {
-        return Err(invalid("The first part has to be `application`, without a file name.").into());
-    }
-    let document = content(first, MAX_DOCUMENT.as_len(), "The part `application` may have 1 MiB.").await?;
-    match files(&mut parts).await {
-        Ok(files) => Ok(Parts { document, files }),
-        Err(refusal) => Err(Unreceived { refusal, document: Some(document) }),
+pub(super) async fn read(body: Body, boundary: &str, announced: Option<u64>) -> Result<Parts, Unreceived> {
+    let (whole, ended) = buffer(body, announced).await;
+    let mut reader = Reader::new(whole, boundary);
+    match ended {
+        Ok(()) => reader.parts(),
+        // What arrived may hold the document: then the refusal can be recorded where support will find it.
+        Err(problem) => {
+            let document = reader.document().ok();
+            Err(Unreceived { refusal: problem.into(), document })
+        }
     }
 }
 
-async fn files(parts: &mut Multipart<'_>) -> Result<Vec<FilePart>, Refusal> {
-    let mut files: Vec<FilePart> = Vec::new();
-    let mut left = MAX_FILES_TOTAL.as_len();
-    while let Some(field) = parts.next_field().await.map_err(|error| unreadable(&error))? {
-        if files.len() == MAX_FILES {
-            return Err(invalid("There are more than 10 files.").into());
-        }
-        let (said, media_type) = headers(field.headers())?;
-        if said.name == DOCUMENT || files.iter().any(|file| file.id == said.name) {
-            return Err(invalid("Two parts have the same name.").into());
-        }
-        let (limit, why) = if left < MAX_FILE.as_len() {
-            (left, "All files together may have 10 MiB.")
-        } else {
-            (MAX_FILE.as_len(), "A file may have 5 MiB.")
-        };
-        let bytes = content(field, limit, why).await?;
-        left -= bytes.len();
-        files.push(FilePart::new(said.name, said.file_name, media_type, bytes));
-    }
-    Ok(files)
-}
-
-/// One part's name and media type, if its headers are plain enough.
-fn headers(headers: &HeaderMap) -> Result<(Disposition, Option<String>), Refusal> {
-    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if size > MAX_PART_HEADERS {
-        return Err(invalid("A part's headers are over 8 KiB.").into());
-    }
-    let mut dispositions = headers.get_all(CONTENT_DISPOSITION).iter();
-    let (Some(disposition), None) = (dispositions.next(), dispositions.next()) else {
-        return Err(invalid("Every part needs exactly one Content-Disposition.").into());
-    };
-    let disposition = std::str::from_utf8(disposition.as_bytes())
-        .map_err(|_| "A part's Content-Disposition is not UTF-8.")
-        .and_then(disposition::parse)
-        .map_err(invalid)?;
-    let plain = headers.get("content-transfer-encoding").is_none_or(|value| {
-        [&b"binary"[..], b"8bit", b"7bit"].iter().any(|plain| value.as_bytes().eq_ignore_ascii_case(plain))
-    });
-    if !plain {
-        return Err(invalid("A part has a Content-Transfer-Encoding.").into());
-    }
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = media_type.map(|value| value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase());
-    if media_type.as_deref().is_some_and(|kind| kind.starts_with("multipart/")) {
-        return Err(invalid("A part is itself multipart.").into());
-    }
-    Ok((disposition, media_type))
-}
-
-async fn content(mut field: Field<'_>, limit: usize, too_large: &'static str) -> Result<Bytes, Refusal> {
-    let mut whole = BytesMut::new();
-    while let Some(chunk) = field.chunk().await.map_err(|error| unreadable(&error))? {
-        if whole.len() + chunk.len() > limit {
-            return Err(Problem::new(Code::BodyTooLarge).detail(too_large).into());
-        }
-        if whole.is_empty() {
-            // Pieces of one buffer join again without a copy where they are neighbours.
-            whole = BytesMut::from(chunk);
-        } else {
-            whole.extend_from_slice(&chunk);
-        }
-    }
-    Ok(whole.freeze())
-}
-
-/// The body as a stream, checked to begin with the boundary: what stands before it is read by nobody, so it is refused.
-async fn without_preamble(
-    body: Body,
-    boundary: &str,
-) -> Result<impl Stream<Item = Result<Bytes, axum::Error>> + Send + 'static, Refusal> {
-    let opening = [b"--", boundary.as_bytes()].concat();
+/// What arrived, and whether it was everything.
+async fn buffer(body: Body, announced: Option<u64>) -> (Bytes, Result<(), Problem>) {
+    let expected = announced.unwrap_or(0).min(MAX_BODY.bytes());
+    let mut whole = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
     let mut frames = body.into_data_stream();
-    let mut head = BytesMut::new();
-    while head.len() < opening.len() {
-        match frames.next().await {
-            Some(frame) => head.extend_from_slice(&frame.map_err(|error| broken(&error))?),
-            None => break,
+    while let Some(frame) = frames.next().await {
+        match frame {
+            Ok(bytes) if whole.len() + bytes.len() <= MAX_BODY.as_len() => whole.extend_from_slice(&bytes),
+            Ok(_) => {
+                let problem = Problem::new(Code::BodyTooLarge).detail("All files together may have 10 MiB.");
+                return (whole.freeze(), Err(problem));
+            }
+            Err(error) => return (whole.freeze(), Err(broken(&error))),
         }
     }
-    if !head.starts_with(&opening) {
-        return Err(invalid("The body does not begin with the boundary that the Content-Type names.").into());
+    (whole.freeze(), Ok(()))
+}
+
+/// Walks from boundary to boundary.
+struct Reader {
+    rest: Bytes,
+    /// What ends a part: line end, two hyphens, boundary.
+    delimiter: Vec<u8>,
+}
+
+impl Reader {
+    fn new(whole: Bytes, boundary: &str) -> Self {
+        Self { rest: whole, delimiter: [b"\r\n--", boundary.as_bytes()].concat() }
     }
-    Ok(stream::once(std::future::ready(Ok(head.freeze()))).chain(frames))
+
+    fn parts(&mut self) -> Result<Parts, Unreceived> {
+        let document = self.document()?;
+        match self.files() {
+            Ok(files) => Ok(Parts { document, files }),
+            Err(refusal) => Err(Unreceived { refusal, document: Some(document) }),
+        }
+    }
+
+    fn document(&mut self) -> Result<Bytes, Refusal> {
+        let opening = self.delimiter.strip_prefix(b"\r\n").unwrap_or_default();
+        if !self.rest.starts_with(opening) {
+            return Err(invalid("The body does not begin with the boundary that the Content-Type names."));
+        }
+        self.rest = self.rest.slice(opening.len()..);
+        let (said, content) = self.next()?.ok_or_else(|| invalid("There are no parts."))?;
+        if said.disposition.name != DOCUMENT || said.disposition.file_name.is_some() {
+            return Err(invalid("The first part has to be `application`, without a file name."));
+        }
+        if content.len() > MAX_DOCUMENT.as_len() {
+            return Err(too_large("The part `application` may have 1 MiB."));
+        }
+        Ok(content)
+    }
+
+    fn files(&mut self) -> Result<Vec<FilePart>, Refusal> {
+        let mut files: Vec<FilePart> = Vec::new();
+        let mut total = 0;
+        while let Some((said, content)) = self.next()? {
+            if files.len() == MAX_FILES {
+                return Err(invalid("There are more than 10 files."));
+            }
+            let Disposition { name, file_name } = said.disposition;
+            if name == DOCUMENT || files.iter().any(|file| file.id == name) {
+                return Err(invalid("Two parts have the same name."));
+            }
+            total += content.len();
+            if content.len() > MAX_FILE.as_len() {
+                return Err(too_large("A file may have 5 MiB."));
+            }
+            if total > MAX_FILES_TOTAL.as_len() {
+                return Err(too_large("All files together may have 10 MiB."));
+            }
+            files.push(FilePart::new(name, file_name, said.media_type, content));
+        }
+        Ok(files)
+    }
+
+    /// The next part; `None` after the final boundary. Stands right behind a boundary when called.
+    fn next(&mut self) -> Result<Option<(Said, Bytes)>, Refusal> {
+        if let Some(after) = self.rest.strip_prefix(b"--") {
+            return match after {
+                b"" | b"\r\n" => Ok(None),
+                _ => Err(invalid("Something follows the final boundary.")),
+            };
+        }
+        if !self.rest.starts_with(b"\r\n") {
+            return Err(invalid("The body ends before its final boundary, or a boundary is malformed."));
+        }
+        let window = &self.rest[..self.rest.len().min(MAX_PART_HEADERS + 4)];
+        let end =
+            find(window, b"\r\n\r\n").ok_or_else(|| invalid("A part's headers do not end, or are over 8 KiB."))?;
+        // Behind the boundary's line end; empty when the part has no header at all.
+        let headers = self.rest.slice(2.min(end)..end);
+        let content = self.rest.slice(end + 4..);
+        let length = find(&content, &self.delimiter)
+            .ok_or_else(|| invalid("The body ends before its final boundary, or a boundary is malformed."))?;
+        self.rest = content.slice(length + self.delimiter.len()..);
+        Ok(Some((said(&headers)?, content.slice(..length))))
+    }
 }
 
-fn invalid(why: &'static str) -> Problem {
-    Problem::new(Code::MultipartInvalid).detail(why)
+/// What a part's headers say.
+struct Said {
+    disposition: Disposition,
+    media_type: Option<String>,
 }
 
-/// Our words for the reader's errors; its own may quote a part's name.
-fn unreadable(error: &multer::Error) -> Problem {
-    match error {
-        multer::Error::StreamReadFailed(cause) => broken(cause.as_ref()),
-        multer::Error::StreamSizeExceeded { .. } | multer::Error::FieldSizeExceeded { .. } => {
-            Problem::new(Code::BodyTooLarge).detail("A submission may have 1 MiB of JSON and 10 MiB of files.")
+fn said(headers: &[u8]) -> Result<Said, Refusal> {
+    let text = std::str::from_utf8(headers).map_err(|_| invalid("A part's headers are not UTF-8."))?;
+    let (mut disposition, mut media_type, mut encoding) = (None, None, None);
+    for (number, line) in text.split("\r\n").enumerate() {
+        let (name, value) = line.split_once(':').ok_or_else(|| invalid("A part's header has no colon."))?;
+        let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !plain || value.chars().any(|c| c.is_control() && c != '\t') || number == MAX_PART_HEADER_LINES {
+            return Err(invalid("A part's headers are malformed or too many."));
         }
-        multer::Error::IncompleteFieldData { .. } | multer::Error::IncompleteStream => {
-            invalid("The body ends before its final boundary, or a boundary is malformed.")
+        let slot = match name.to_ascii_lowercase().as_str() {
+            "content-disposition" => &mut disposition,
+            "content-type" => &mut media_type,
+            "content-transfer-encoding" => &mut encoding,
+            _ => continue,
+        };
+        if slot.replace(value.trim()).is_some() {
+            return Err(invalid("A part has a header twice."));
         }
-        multer::Error::ReadHeaderFailed(_) | multer::Error::IncompleteHeaders => {
-            invalid("A part's headers cannot be read.")
+    }
+    if encoding.is_some_and(|encoding| !["binary", "8bit", "7bit"].iter().any(|e| encoding.eq_ignore_ascii_case(e))) {
+        return Err(invalid("A part has a Content-Transfer-Encoding."));
+    }
+    let media_type = media_type.map(|kind| kind.split(';').next().unwrap_or(kind).trim().to_ascii_lowercase());
+    if media_type.as_deref().is_some_and(|kind| kind.starts_with("multipart/")) {
+        return Err(invalid("A part is itself multipart."));
+    }
+    let disposition = disposition.ok_or_else(|| invalid("A part has no Content-Disposition."))?;
+    Ok(Said { disposition: disposition::parse(disposition).map_err(invalid)?, media_type })
+}
+
+/// Where the needle begins: Horspool's search, which looks at few bytes of a file for a boundary of usual length.
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    let last = needle.len().checked_sub(1)?;
+    let mut skip = [needle.len(); 256];
+    for (position, byte) in needle[..last].iter().enumerate() {
+        skip[usize::from(*byte)] = last - position;
+    }
+    let mut at = 0;
+    while let Some(window) = haystack.get(at..at + needle.len()) {
+        if window == needle {
+            return Some(at);
         }
-        _ => invalid("The parts cannot be read."),
+        at += skip[usize::from(window[last])];
+    }
+    None
+}
+
+fn invalid(why: &'static str) -> Refusal {
+    Problem::new(Code::MultipartInvalid).detail(why).into()
+}
+
+fn too_large(why: &'static str) -> Refusal {
+    Problem::new(Code::BodyTooLarge).detail(why).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_search_finds_what_a_plain_one_finds(hay in "[ab\r\n-]{0,60}", needle in "[ab\r\n-]{1,6}") {
+            prop_assert_eq!(find(hay.as_bytes(), needle.as_bytes()), hay.find(&needle));
+        }
     }
 }

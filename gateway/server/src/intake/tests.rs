@@ -87,7 +87,7 @@ async fn targets_are_chosen_and_each_starts_where_its_rules_say() {
             view.form.iter_mut().for_each(|(form, _)| {
                 form.questions = vec![Question::default()];
                 form.digest = "d2".to_owned();
-            })
+            });
         });
     };
     assert_eq!(outcome(asks, &plain).await, ["application_invalid"]);
@@ -175,7 +175,10 @@ async fn a_key_stands_for_one_request_and_its_receipt_outlives_the_posting() {
     });
     assert_eq!(submit(&world, &intake, &document(), Some("k")).await.unwrap(), first, "a lost answer can be fetched");
     assert_eq!(submit(&world, &intake, &document(), Some("new")).await.unwrap_err().problem.code, "posting_closed");
-    assert_eq!(world.store.inside().accepted.len(), 1);
+    let inside = world.store.inside();
+    assert_eq!(inside.accepted.len(), 1);
+    let refused: Vec<&str> = inside.refused.iter().map(|refusal| refusal.code.as_str()).collect();
+    assert_eq!(refused, ["idempotency_key_reused", "posting_closed"], "findable, whatever its code");
 }
 
 #[tokio::test]

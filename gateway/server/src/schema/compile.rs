@@ -5,6 +5,7 @@
 //!
 //! Invariants: nothing is fetched; no pattern can backtrack; every `format` is known and asserted.
 
+use causeway_core::posting::words::KEYWORD;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
@@ -49,8 +50,28 @@ pub enum SchemaError {
 /// A schema ready for use: the compiled form decides, the JSON lends its words.
 #[derive(Debug)]
 pub(super) struct Compiled {
-    pub(super) validator: Validator,
+    /// All of the schema but the rules.
+    pub(super) rest: Validator,
+    /// What `rest` was compiled from.
     pub(super) schema: Value,
+    /// See [`Rule`].
+    pub(super) rules: Vec<Rule>,
+}
+
+/// An alternative over the whole document that brings its own words and the place to show. Forms are made of these, one
+/// a question. Compiled alone it answers yes or no; asked for its errors it would copy the document once for every
+/// alternative that failed, only for the words to replace them all.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) validator: Validator,
+    pub(super) words: Value,
+}
+
+impl Compiled {
+    /// Does the document meet the schema?
+    pub(super) fn is_valid(&self, document: &Value) -> bool {
+        self.rest.is_valid(document) && self.rules.iter().all(|rule| rule.validator.is_valid(document))
+    }
 }
 
 /// Compiles the text of a schema.
@@ -64,8 +85,17 @@ pub(super) fn compile_text(of: &str, text: &str) -> Result<Compiled, SchemaError
 }
 
 /// Compiles a schema.
-pub(super) fn compile(of: &str, schema: Value) -> Result<Compiled, SchemaError> {
+pub(super) fn compile(of: &str, mut schema: Value) -> Result<Compiled, SchemaError> {
     guard::check(&schema).map_err(|why| SchemaError::Refused { of: of.to_owned(), why })?;
+    let mut rules = Vec::new();
+    for rule in take_rules(&mut schema) {
+        let words = rule.get(KEYWORD).cloned().unwrap_or_default();
+        rules.push(Rule { validator: validator(of, &rule)?, words });
+    }
+    Ok(Compiled { rest: validator(of, &schema)?, schema, rules })
+}
+
+fn validator(of: &str, schema: &Value) -> Result<Validator, SchemaError> {
     let options = jsonschema::options()
         .with_draft(Draft::Draft202012)
         .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_SIZE))
@@ -73,13 +103,39 @@ pub(super) fn compile(of: &str, schema: Value) -> Result<Compiled, SchemaError> 
         .should_ignore_unknown_formats(false)
         .with_format("email", formats::is_email)
         .offline();
-    match options.build(&schema) {
-        Ok(validator) => Ok(Compiled { validator, schema }),
-        Err(error) => Err(SchemaError::NotASchema {
-            of: of.to_owned(),
-            at: error.instance_path().to_string(),
-            keyword: error.kind().keyword().to_owned(),
-        }),
+    options.build(schema).map_err(|error| SchemaError::NotASchema {
+        of: of.to_owned(),
+        at: error.instance_path().to_string(),
+        keyword: error.kind().keyword().to_owned(),
+    })
+}
+
+/// Takes the rules out of a schema's outermost `allOf`.
+fn take_rules(schema: &mut Value) -> Vec<Value> {
+    let Some(Value::Array(parts)) = schema.get_mut("allOf") else { return Vec::new() };
+    let rules: Vec<Value> = parts.extract_if(.., |part| is_rule(part)).collect();
+    if parts.is_empty() {
+        // An empty `allOf` is no valid schema.
+        parts.push(Value::Bool(true));
+    }
+    rules
+}
+
+fn is_rule(part: &Value) -> bool {
+    let Some(keywords) = part.as_object() else { return false };
+    keywords.keys().all(|keyword| matches!(keyword.as_str(), "anyOf" | "oneOf" | KEYWORD))
+        && keywords.get(KEYWORD).is_some_and(|words| {
+            words.get("message").is_some_and(Value::is_string) && words.get("pointer").is_some_and(Value::is_string)
+        })
+        && !refers(part)
+}
+
+/// A part with a reference needs the document it refers into.
+fn refers(part: &Value) -> bool {
+    match part {
+        Value::Object(members) => members.contains_key("$ref") || members.values().any(refers),
+        Value::Array(items) => items.iter().any(refers),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 
@@ -87,8 +143,9 @@ pub(super) fn compile(of: &str, schema: Value) -> Result<Compiled, SchemaError> 
 mod tests {
     use std::time::{Duration, Instant};
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
+    use super::super::words::explain;
     use super::{SchemaError, compile, compile_text};
 
     #[test]
@@ -123,7 +180,7 @@ mod tests {
         let compiled = compile("test", json!({"items": {"pattern": "^(a+)+$"}})).unwrap();
         let hostile = json!(["a".repeat(20_000) + "!"]);
         let began = Instant::now();
-        assert!(!compiled.validator.is_valid(&hostile));
+        assert!(!compiled.is_valid(&hostile));
         assert!(began.elapsed() < Duration::from_secs(1));
         for (format, good, bad) in [
             ("email", "ada@example.org", "ada"),
@@ -134,8 +191,34 @@ mod tests {
             ("ipv6", "2001:db8::1", "2001:db8::g"),
         ] {
             let compiled = compile("test", json!({"format": format})).unwrap();
-            assert!(compiled.validator.is_valid(&json!(good)), "{format} {good}");
-            assert!(!compiled.validator.is_valid(&json!(bad)), "{format} {bad}");
+            assert!(compiled.is_valid(&json!(good)), "{format} {good}");
+            assert!(!compiled.is_valid(&json!(bad)), "{format} {bad}");
+        }
+    }
+
+    #[test]
+    fn a_rule_taken_out_decides_and_speaks_as_it_did_inside() {
+        let words =
+            |pointer: Value| json!({"reason": "answer_missing", "message": "No.", "fix": "", "pointer": pointer});
+        let ways = json!([{"required": ["a"]}, {"required": ["b"]}]);
+        for (schema, rules) in [
+            (json!({"allOf": [{"anyOf": ways, "x-words": words(json!("/a"))}]}), 1),
+            (json!({"allOf": [{"anyOf": ways, "x-words": words(json!("/a"))}, {"required": ["c"]}]}), 1),
+            // Without words of its own, without a place, with more to say, or with a reference: left where it is.
+            (json!({"allOf": [{"anyOf": ways}]}), 0),
+            (json!({"allOf": [{"anyOf": ways, "x-words": words(Value::Null)}]}), 0),
+            (json!({"allOf": [{"anyOf": ways, "required": ["c"], "x-words": words(json!("/a"))}]}), 0),
+            (
+                json!({"allOf": [{"anyOf": [{"$ref": "#/$defs/a"}], "x-words": words(json!("/a"))}], "$defs": {"a": {"required": ["a"]}}}),
+                0,
+            ),
+        ] {
+            let compiled = compile("test", schema.clone()).unwrap();
+            assert_eq!(compiled.rules.len(), rules, "{schema}");
+            assert!(compiled.is_valid(&json!({"a": 1, "c": 1})), "{schema}");
+            assert!(!compiled.is_valid(&json!({"c": 1})), "{schema}");
+            let errors = explain(&compiled, &json!({"c": 1}), "test");
+            assert_eq!(errors.len(), 1, "{schema}: {errors:?}");
         }
     }
 }

@@ -393,3 +393,33 @@ fn forms_are_kept_up_to_the_bound_and_the_oldest_go_first() {
     forms.prepared(connector.as_ref(), &form(1));
     assert_eq!(built(), CAPACITY + 2, "the one unused for longest was forgotten");
 }
+
+#[test]
+fn a_document_out_of_proportion_is_refused_by_the_contract_alone_and_at_once() {
+    let demanding = fake(descriptor!("demanding"), None, |_| {
+        let rule = |number: usize| json!({"if": {"properties": {"question": {"const": number.to_string()}}}, "then": {"required": ["option"]}});
+        Some(json!({"properties": {"answers": {"items": {"allOf": (0..300).map(rule).collect::<Vec<_>>()}}}}))
+    });
+    let (account, form) = (account(1, "ats"), Form::default());
+    let targets = [Target { account: &account, connector: demanding.as_ref(), form: Some(&form) }];
+    let (_, mut document) = documents("valid").remove(0);
+    let asked = |document: &Value| schemas().check(document, &targets).per_target.len();
+    document["answers"] = json!(vec![json!({"question": "1", "value": "x"}); 200]);
+    assert_eq!(asked(&document), 1);
+    document["answers"] = json!(vec![json!({"question": "1", "value": "x"}); 10_000]);
+    assert_eq!(asked(&document), 0);
+    let verdict = schemas().check(&document, &targets);
+    assert_eq!(told(&verdict.all_errors()), [("/answers".to_owned(), "value_invalid".to_owned())]);
+}
+
+#[test]
+fn a_prepared_form_is_not_compiled_again() {
+    let connector = fake(descriptor!("early"), None, question_one);
+    let broken = fake(descriptor!("broken"), None, |_| Some(json!({"type": "nothing"})));
+    let (schemas, account, form) = (schemas(), account(1, "ats"), Form::default());
+    assert_eq!(schemas.prepare(connector.as_ref(), &form), Ok(()));
+    assert!(schemas.prepare(broken.as_ref(), &form).is_err());
+    let (_, document) = documents("valid").remove(0);
+    schemas.check(&document, &[Target { account: &account, connector: connector.as_ref(), form: Some(&form) }]);
+    assert_eq!(connector.forms_built.load(Ordering::Relaxed), 1);
+}

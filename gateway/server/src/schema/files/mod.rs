@@ -1,8 +1,9 @@
 //! Is each attached file there, whole, and what its name says?
 //!
-//! Responsible for matching the document's attachments with the parts that came, and for judging content by its first
-//! bytes, not by its label. It does not unpack, render or scan anything: an office file is read as far as its table of
-//! contents. Which of the taken types a vendor wants for which document is that vendor's schema's business.
+//! Responsible for matching the document's attachments with the parts that came and with the answers that name them, and
+//! for judging content by its first bytes, not by its label. It does not unpack, render or scan anything: an office file
+//! is read as far as its table of contents. Which of the taken types a vendor wants for which document is that vendor's
+//! schema's business.
 //!
 //! Invariants: linear in the size of the files; nothing of a file or its name is repeated.
 
@@ -151,12 +152,31 @@ pub fn check(document: &Value, parts: &[Part<'_>]) -> Vec<FieldError> {
             errors.push(error(pointer, Reason::FileRefused, message, fix));
         }
     }
+    for pointer in dangling(document, &ids) {
+        let message = "No attachment has this id.";
+        errors.push(error(pointer, Reason::DocumentInvalid, message, "Name the `id` of an entry in `attachments`."));
+    }
     if parts.iter().any(|part| !ids.iter().flatten().any(|id| id == part.name)) {
         let message = "A file part belongs to no attachment of the document.";
         let fix = "List each file in `attachments`, with the part's name as its `id`.";
         errors.push(error("/attachments".to_owned(), Reason::DocumentInvalid, message, fix));
     }
     errors
+}
+
+/// Where the document names an attachment that it does not list.
+fn dangling(document: &Value, ids: &[Option<String>]) -> Vec<String> {
+    let answers = document.get("answers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let named_by_answers = answers
+        .iter()
+        .enumerate()
+        .filter_map(|(index, answer)| Some((format!("/answers/{index}/attachment"), answer.get("attachment")?)));
+    let parsed_from = document.pointer("/history/parsed_from").map(|id| ("/history/parsed_from".to_owned(), id));
+    named_by_answers
+        .chain(parsed_from)
+        .filter(|(_, id)| id.as_str().is_some_and(|id| !ids.iter().flatten().any(|listed| listed == id)))
+        .map(|(pointer, _)| pointer)
+        .collect()
 }
 
 fn error(pointer: String, reason: Reason, message: &str, fix: &str) -> FieldError {

@@ -163,6 +163,16 @@ fn parts_and_attachments_belong_together() {
         (json!({"attachments": [attachment("a")]}), vec![part("a"), part("a")], vec!["/attachments/0"]),
         (json!({"attachments": [attachment("a")]}), vec![part("a"), part("x")], vec!["/attachments"]),
         (json!({}), vec![part("x")], vec!["/attachments"]),
+        (
+            json!({"answers": [{"attachment": "a"}], "history": {"parsed_from": "a"}, "attachments": [attachment("a")]}),
+            vec![part("a")],
+            vec![],
+        ),
+        (
+            json!({"answers": [{"value": "a"}, {"attachment": "b"}], "history": {"parsed_from": "c"}}),
+            vec![],
+            vec!["/answers/1/attachment", "/history/parsed_from"],
+        ),
         (json!({"attachments": "nonsense"}), vec![], vec![]),
         (sized(PDF.len(), &right), vec![part("a")], vec![]),
         (sized(PDF.len() + 1, &right), vec![part("a")], vec!["/attachments/0/size"]),

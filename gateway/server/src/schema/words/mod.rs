@@ -28,7 +28,10 @@ const MAX_UNKNOWN: usize = 20;
 /// Everything the schema has to say against the document, in words.
 pub(super) fn explain(compiled: &Compiled, document: &Value, required_by: &str) -> Vec<FieldError> {
     let mut teller = Teller { schema: &compiled.schema, required_by, told: Vec::new() };
-    for error in compiled.validator.iter_errors(document).take(MAX_ERRORS) {
+    for rule in compiled.rules.iter().filter(|rule| !rule.validator.is_valid(document)) {
+        teller.tell_words(&rule.words, "", None);
+    }
+    for error in compiled.rest.iter_errors(document).take(MAX_ERRORS) {
         teller.tell(&error);
     }
     let mut told = teller.told;
@@ -75,7 +78,7 @@ impl Teller<'_> {
         let place = path::find(self.schema, error.evaluation_path());
         let instance = error.instance_path().as_str();
         if let Some(words) = place.words {
-            return self.tell_words(words, instance, error.kind());
+            return self.tell_words(words, instance, Some(error.kind()));
         }
         match error.kind() {
             Kind::Required { property } => self.tell_missing(&place, instance, property.as_str().unwrap_or_default()),
@@ -94,11 +97,11 @@ impl Teller<'_> {
 
     /// The schema's own words. Their pointer stands for what is missing in a container; where the fault is inside what
     /// it points at, the fault's own place is the better answer.
-    fn tell_words(&mut self, words: &Value, instance: &str, kind: &Kind) {
+    fn tell_words(&mut self, words: &Value, instance: &str, kind: Option<&Kind>) {
         let text = |name: &str| words.get(name).and_then(Value::as_str).unwrap_or_default();
         let reason = text("reason").parse().unwrap_or(Reason::ValueInvalid);
         let own = match kind {
-            Kind::Required { property } => path::child(instance, property.as_str().unwrap_or_default()),
+            Some(Kind::Required { property }) => path::child(instance, property.as_str().unwrap_or_default()),
             _ => path::shown(instance),
         };
         let pointer = match words.get("pointer").and_then(Value::as_str) {
