@@ -3,6 +3,8 @@
 //! It decides how lines look, not what is in them. No personal data reaches a line because what is personal has a type
 //! that does not print; ids and counts are what lines carry.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
@@ -38,7 +40,13 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
                 .with_span_list(false)
                 .with_writer(std::io::stderr),
         ),
-        LogFormat::Pretty => Box::new(fmt::layer().compact().with_target(false).with_writer(std::io::stderr)),
+        LogFormat::Pretty => Box::new(
+            fmt::layer()
+                .compact()
+                .with_target(false)
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_writer(std::io::stderr),
+        ),
     };
     tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
     Ok(())
