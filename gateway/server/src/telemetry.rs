@@ -30,6 +30,11 @@ pub enum TelemetryError {
 /// [`TelemetryError`].
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
     let filter = EnvFilter::builder().parse(&log.filter)?;
+    // A panic's message may quote what was being handled; its place says enough.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "a panic was caught");
+    }));
     // The default timer is UTC in RFC 3339.
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
         LogFormat::Json => Box::new(
