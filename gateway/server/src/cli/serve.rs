@@ -27,7 +27,7 @@ pub(super) async fn run(config: Config, json: bool) -> anyhow::Result<End> {
 
 /// Resolves on SIGTERM or SIGINT. They are heard from this call on, so one that comes while starting is not missed; if
 /// they cannot be heard it resolves at once, rather than never.
-pub(super) fn stop_signal() -> impl Future<Output = ()> {
+pub fn stop_signal() -> impl Future<Output = ()> {
     let heard = signal(SignalKind::terminate()).and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
     async move {
         match heard {
