@@ -1,0 +1,276 @@
+//! One delivery's trip: load, plan, and each step from admission to settlement.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use causeway_core::application::Application;
+use causeway_core::connector::{Connector, Delivery, File, Http};
+use causeway_core::delivery::{HeldCause, StepPlan};
+use causeway_core::outcome::{Class, Outcome};
+use causeway_core::reason::Reason;
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::settle::Ended;
+use super::{Dispatch, MARGIN};
+use crate::retry::{self, RetryPolicy, Situation};
+use crate::store::StoreError;
+use crate::store::work::{Begun, Claim, Next, WorkItem};
+
+/// Semaphores count to 2³², so memory is counted in KiB.
+pub(super) fn permits(bytes: usize) -> usize {
+    bytes.div_ceil(1024)
+}
+
+/// A delivery in hand.
+pub(super) struct Trip<'a> {
+    pub(super) dispatch: &'a Dispatch,
+    pub(super) claim: Claim,
+    pub(super) item: WorkItem,
+    pub(super) application: Application,
+    pub(super) files: Vec<File>,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) retry: RetryPolicy,
+    /// The files' share of the memory.
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+/// Whether the trip goes on.
+pub(super) enum Went {
+    /// To the next step.
+    On,
+    /// It ended here; when it is due again, if it is.
+    Ended(Option<Timestamp>),
+}
+
+impl Dispatch {
+    /// Carries one claimed delivery as far as it goes. Returns when it is due again, if that is known.
+    pub(super) async fn carry(&self, claim: Claim, stop: &CancellationToken) -> Option<Timestamp> {
+        if stop.is_cancelled() {
+            self.release(&claim, self.parts.clock.now()).await;
+            return None;
+        }
+        match self.load(claim).await {
+            Ok(trip) => trip.go(stop).await,
+            Err(due) => due,
+        }
+    }
+
+    /// What the trip needs; or, when it ends before it begins, when it is due again.
+    async fn load(&self, claim: Claim) -> Result<Trip<'_>, Option<Timestamp>> {
+        let (item, _) = match self.parts.store.load(&claim, false).await {
+            Ok(loaded) => loaded,
+            Err(error) => return Err(self.unloadable(&claim, &error).await),
+        };
+        if let Some(paused) = &item.account.paused {
+            let next = Next::Hold { cause: HeldCause::AccountPaused, reason: paused.reason, fields: Vec::new() };
+            return Err(self.settle(Ended::untried(&claim, "load", self.parts.clock.now()), next).await.due());
+        }
+        let Some(connector) = (self.parts.connectors)(&item.account.account.connector) else {
+            let next = Next::PauseAccount { reason: Reason::AccountMisconfigured };
+            return Err(self.settle(Ended::untried(&claim, "load", self.parts.clock.now()), next).await.due());
+        };
+        let Ok(application) = serde_json::from_slice::<Application>(&item.document) else {
+            return Err(self.park(&claim, "load").await);
+        };
+        let takes_files = connector.describe().takes_files && !application.attachments.is_empty();
+        let (files, memory) = if takes_files { self.files(&claim, &application).await? } else { (Vec::new(), None) };
+        let retry = self.parts.retry.of_account(&item.account.account.settings);
+        Ok(Trip { dispatch: self, claim, item, application, files, connector, retry, _memory: memory })
+    }
+
+    /// The files, within the memory that all deliveries share.
+    async fn files(
+        &self,
+        claim: &Claim,
+        application: &Application,
+    ) -> Result<(Vec<File>, Option<OwnedSemaphorePermit>), Option<Timestamp>> {
+        let bytes = application.attachments.iter().fold(0u64, |sum, file| sum.saturating_add(file.size));
+        let most = permits(self.parts.policy.attachment_bytes);
+        let wanted = permits(usize::try_from(bytes).unwrap_or(usize::MAX)).clamp(1, most.max(1));
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let memory = Arc::clone(&self.memory).acquire_many_owned(wanted).await.ok();
+        match self.parts.store.load(claim, true).await {
+            Ok((_, files)) => Ok((files, memory)),
+            Err(error) => Err(self.unloadable(claim, &error).await),
+        }
+    }
+
+    async fn unloadable(&self, claim: &Claim, error: &StoreError) -> Option<Timestamp> {
+        match error {
+            StoreError::Corrupt(_) => {
+                tracing::error!(delivery = %claim.delivery, %error, "a delivery cannot be read back");
+                self.park(claim, "load").await
+            }
+            StoreError::Fenced | StoreError::NotFound(_) => {
+                tracing::warn!(delivery = %claim.delivery, %error, "a claimed delivery is no longer ours");
+                None
+            }
+            StoreError::Unavailable(_)
+            | StoreError::Exists(_)
+            | StoreError::IllegalMove { .. }
+            | StoreError::Failed(_) => {
+                tracing::error!(delivery = %claim.delivery, %error, "a claimed delivery cannot be loaded");
+                let due = crate::egress::later(self.parts.clock.now(), Duration::from_secs(5));
+                self.release(claim, due).await;
+                Some(due)
+            }
+        }
+    }
+
+    /// Poison: it is parked and delays nobody.
+    pub(super) async fn park(&self, claim: &Claim, step: &str) -> Option<Timestamp> {
+        let ended = Ended::untried(claim, step, self.parts.clock.now());
+        self.settle(ended, Next::Park { reason: Reason::Poison }).await.due()
+    }
+}
+
+impl Trip<'_> {
+    async fn go(mut self, stop: &CancellationToken) -> Option<Timestamp> {
+        let plan = std::panic::catch_unwind(AssertUnwindSafe(|| self.connector.plan(&self.delivery())));
+        let Some(plan) = plan.ok().filter(|plan| !plan.is_empty()) else {
+            tracing::error!(delivery = %self.claim.delivery, "planning a delivery failed");
+            return self.dispatch.park(&self.claim, "plan").await;
+        };
+        if let Some(verifying) = self.claim.verifying.take()
+            && let Went::Ended(due) = self.verify(&plan, verifying).await
+        {
+            return due;
+        }
+        let last = plan.len() - 1;
+        for (at, step) in plan.iter().enumerate() {
+            if self.item.done.iter().any(|done| done == step.name) {
+                continue;
+            }
+            let now = self.now();
+            let needed = crate::egress::later(now, self.dispatch.parts.policy.step_deadline + MARGIN);
+            if stop.is_cancelled() || self.claim.until < needed {
+                self.dispatch.release(&self.claim, now).await;
+                return Some(now);
+            }
+            if let Went::Ended(due) = self.attempt(step, at == last).await {
+                return due;
+            }
+        }
+        // Every step was done before: it ended between its last step and being called delivered.
+        let ended = Ended::untried(&self.claim, plan[last].name, self.now());
+        let next = Next::Delivered { proof: self.proof(None) };
+        self.dispatch.settle(ended, next).await.due()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.dispatch.parts.clock.now()
+    }
+
+    pub(super) fn delivery(&self) -> Delivery<'_> {
+        Delivery {
+            id: self.claim.delivery,
+            application_id: self.claim.submission,
+            code: &self.item.code,
+            received_at: self.item.received_at,
+            account: &self.item.account.account,
+            posting: &self.item.posting,
+            form: self.item.form.as_ref(),
+            application: &self.application,
+            files: &self.files,
+            refs: &self.item.refs,
+            now: self.now(),
+        }
+    }
+
+    /// One try of one step.
+    async fn attempt(&mut self, step: &StepPlan, last: bool) -> Went {
+        let parts = &self.dispatch.parts;
+        let admission = match parts.egress.admit(&self.item.account).await {
+            Ok(admission) => admission,
+            Err(refused) => {
+                // Not an attempt: the lease goes back and the delivery waits its turn.
+                self.dispatch.release(&self.claim, refused.until).await;
+                return Went::Ended(Some(refused.until));
+            }
+        };
+        let begun_at = self.now();
+        let begun = match parts.store.begin_attempt(&self.claim, step.name, begun_at).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                tracing::error!(delivery = %self.claim.delivery, %error, "an attempt could not be begun; nothing was sent");
+                return Went::Ended(None);
+            }
+        };
+        let began = Instant::now();
+        let (outcome, broke) = self.run(step, &admission).await;
+        let took = began.elapsed();
+        drop(admission);
+        self.came_to(step, last, begun, begun_at, outcome, broke, took).await
+    }
+
+    /// Runs the step within its deadline; a panic is an unknown outcome, and told apart.
+    async fn run(&self, step: &StepPlan, http: &dyn Http) -> (Outcome, bool) {
+        let delivery = self.delivery();
+        let run = AssertUnwindSafe(self.connector.run(step.name, &delivery, http)).catch_unwind();
+        match tokio::time::timeout(self.dispatch.parts.policy.step_deadline, run).await {
+            Ok(Ok(outcome)) => (outcome, false),
+            Ok(Err(_)) => {
+                tracing::error!(delivery = %self.claim.delivery, step = step.name, "a delivery broke its worker");
+                (Outcome::new(Class::Unknown).because(Reason::Poison), true)
+            }
+            Err(_) => (Outcome::new(Class::Unknown).because(Reason::OutcomeUnknown), false),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the facts of one attempt, used once")]
+    async fn came_to(
+        &mut self,
+        step: &StepPlan,
+        last: bool,
+        begun: Begun,
+        since: Timestamp,
+        outcome: Outcome,
+        broke: bool,
+        took: Duration,
+    ) -> Went {
+        let situation = Situation {
+            idempotency: step.idempotency,
+            consumed: self.claim.attempts,
+            number: begun.number,
+            now: self.now(),
+            dice: retry::dice(self.dispatch.parts.entropy.as_ref()),
+        };
+        let follow = if broke && begun.number >= self.retry.poison_after {
+            retry::Follow::Park(Reason::Poison)
+        } else {
+            retry::decide(&self.retry, &outcome, situation)
+        };
+        tracing::info!(
+            delivery = %self.claim.delivery,
+            account = %self.claim.account,
+            step = step.name,
+            number = begun.number,
+            class = %outcome.class,
+            took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "a delivery was tried"
+        );
+        let done = matches!(follow, retry::Follow::Done);
+        let next = self.next(follow, step, last, since, &outcome).await;
+        let gained = outcome.refs.clone();
+        let ended = Ended {
+            claim: self.claim.clone(),
+            attempt: Some(begun),
+            step: step.name.to_owned(),
+            outcome: Some(outcome),
+            ended_at: self.now(),
+            took,
+        };
+        let settled = self.dispatch.settle_or_unlink(ended, next).await;
+        if done && !last && settled.went_well() {
+            self.item.refs.extend(gained);
+            self.item.done.push(step.name.to_owned());
+            return Went::On;
+        }
+        Went::Ended(settled.due())
+    }
+}

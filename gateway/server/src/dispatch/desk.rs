@@ -1,0 +1,180 @@
+//! What dispatch holds in memory: claims not begun yet, how many are under way per account, where more work is known.
+//!
+//! Pure bookkeeping, no I/O. Losing it loses nothing: leases bring the work back.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use causeway_core::ids::AccountId;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::store::work::Claim;
+
+/// A delivery's worker has ended. Sent when dropped, so a worker that dies reports too.
+pub(super) struct Finished {
+    account: AccountId,
+    /// When the delivery is due again, if it is.
+    next: Option<Timestamp>,
+    report: Option<mpsc::UnboundedSender<Report>>,
+}
+
+/// What a worker reported.
+pub(super) struct Report {
+    account: AccountId,
+    next: Option<Timestamp>,
+}
+
+impl Finished {
+    pub(super) fn of(account: AccountId, report: mpsc::UnboundedSender<Report>) -> Self {
+        Self { account, next: None, report: Some(report) }
+    }
+
+    pub(super) fn send(mut self, next: Option<Timestamp>) {
+        self.next = next;
+    }
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        if let Some(report) = self.report.take() {
+            // Nobody listens any more after a stop, and nothing is lost by it.
+            report.send(Report { account: self.account, next: self.next }).ok();
+        }
+    }
+}
+
+pub(super) struct Desk {
+    in_flight: usize,
+    running: BTreeMap<AccountId, usize>,
+    ready: BTreeMap<AccountId, VecDeque<Claim>>,
+    /// Each account's calls at once, as last told.
+    concurrency: BTreeMap<AccountId, usize>,
+    /// Who was started last, to go on behind him.
+    last: Option<AccountId>,
+    /// Accounts known to have more due work.
+    more: BTreeSet<AccountId>,
+    /// Accounts that cannot take any before then.
+    blocked: BTreeMap<AccountId, Timestamp>,
+    next_due: Option<Timestamp>,
+}
+
+impl Desk {
+    pub(super) fn new(in_flight: usize) -> Self {
+        Self {
+            in_flight: in_flight.max(1),
+            running: BTreeMap::new(),
+            ready: BTreeMap::new(),
+            concurrency: BTreeMap::new(),
+            last: None,
+            more: BTreeSet::new(),
+            blocked: BTreeMap::new(),
+            next_due: None,
+        }
+    }
+
+    fn running_of(&self, account: AccountId) -> usize {
+        self.running.get(&account).copied().unwrap_or(0)
+    }
+
+    fn ready_of(&self, account: AccountId) -> usize {
+        self.ready.get(&account).map_or(0, VecDeque::len)
+    }
+
+    /// The store was asked: who has due work, and when there is more.
+    pub(super) fn looked(&mut self, due: impl Iterator<Item = AccountId>, next: Option<Timestamp>) {
+        self.more = due.collect();
+        self.blocked.clear();
+        self.next_due = next;
+    }
+
+    /// Accounts worth claiming for: more work is known, and they have begun most of what they hold.
+    pub(super) fn more(&self) -> Vec<AccountId> {
+        let low = |account: &&AccountId| {
+            let concurrency = self.concurrency.get(account).copied().unwrap_or(1);
+            self.running_of(**account) + self.ready_of(**account) <= concurrency && !self.blocked.contains_key(*account)
+        };
+        self.more.iter().filter(low).copied().collect()
+    }
+
+    pub(super) fn blocked(&mut self, account: AccountId, until: Timestamp) {
+        self.blocked.insert(account, until);
+    }
+
+    /// How many more claims the account could use.
+    pub(super) fn appetite(&mut self, account: AccountId, concurrency: usize, calls: usize) -> usize {
+        self.concurrency.insert(account, concurrency);
+        let held = self.running_of(account) + self.ready_of(account);
+        (2 * concurrency).saturating_sub(held).min(calls.saturating_sub(self.ready_of(account)))
+    }
+
+    /// How many more claims all accounts together may hold.
+    pub(super) fn free(&self) -> usize {
+        let held = self.running.values().sum::<usize>() + self.ready.values().map(VecDeque::len).sum::<usize>();
+        (2 * self.in_flight).saturating_sub(held)
+    }
+
+    /// The store's answer to a claim. An account that got nothing has nothing more that can be claimed now.
+    pub(super) fn claimed(&mut self, asked: &[(AccountId, usize)], claims: Vec<Claim>) {
+        let got: BTreeSet<AccountId> = claims.iter().map(|claim| claim.account).collect();
+        for (account, _) in asked {
+            if !got.contains(account) {
+                self.more.remove(account);
+            }
+        }
+        for claim in claims {
+            self.ready.entry(claim.account).or_default().push_back(claim);
+        }
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The next claim to begin, account by account in turn; `None` when nothing may begin now.
+    pub(super) fn start(&mut self) -> Option<Claim> {
+        if self.running.values().sum::<usize>() >= self.in_flight {
+            return None;
+        }
+        let after = self.last.map_or_else(Vec::new, |last| {
+            let behind = (std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded);
+            self.ready.range(behind).map(|(account, _)| *account).collect()
+        });
+        let account = after
+            .into_iter()
+            .chain(self.ready.keys().copied())
+            .find(|account| self.running_of(*account) < self.concurrency.get(account).copied().unwrap_or(1))?;
+        let queue = self.ready.get_mut(&account)?;
+        let claim = queue.pop_front();
+        if queue.is_empty() {
+            self.ready.remove(&account);
+        }
+        self.last = Some(account);
+        *self.running.entry(account).or_default() += 1;
+        claim
+    }
+
+    pub(super) fn finished(&mut self, report: &Report) {
+        if let Some(count) = self.running.get_mut(&report.account) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.running.remove(&report.account);
+            }
+        }
+        if let Some(next) = report.next {
+            self.next_due = Some(self.next_due.map_or(next, |known| known.min(next)));
+        }
+    }
+
+    /// How long nothing will happen by itself, at most `most`.
+    pub(super) fn wake(&self, now: Timestamp, most: Duration) -> Duration {
+        let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO);
+        let soonest = self.blocked.values().copied().chain(self.next_due).min();
+        // Never nothing at all: a moment that has passed must not turn the loop into a spin.
+        soonest.map_or(most, until).clamp(Duration::from_millis(5).min(most), most)
+    }
+
+    pub(super) fn into_ready(self) -> impl Iterator<Item = Claim> {
+        self.ready.into_values().flatten()
+    }
+}

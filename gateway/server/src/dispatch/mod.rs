@@ -1,0 +1,260 @@
+//! Dispatch: what is due is claimed fairly, carried, and settled. Reading path: `store` before this folder, a connector's
+//! `run` and `egress` after it.
+//!
+//! ```text
+//! ring or timer → due → share among tenants → claim → load → plan → per step:
+//!     admit → begin the attempt (committed before the first byte) → run → judge → settle → next step
+//!     unknown outcome: verify → adopt what the vendor has, or resend what it has not
+//! ```
+//!
+//! It decides nothing about retries (`retry` does), knows no vendor (connectors do) and keeps no truth: everything it holds
+//! in memory can be lost at any moment, and the store's leases bring the work back.
+//!
+//! Invariants: waiting for admission is not an attempt; nothing is sent before its attempt is committed; what was begun is
+//! settled or found by its lease; a delivery that breaks its worker does not break its neighbours; at a stop nothing new is
+//! begun, and what is on the wire may finish.
+
+mod carry;
+mod desk;
+mod fair;
+mod settle;
+mod verify;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use causeway_core::clock::{Clock, Entropy};
+use causeway_core::ids::AccountId;
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::egress::{self, Connectors, Egress};
+use crate::queue::embedded::EmbeddedBell;
+use crate::retry::RetryPolicy;
+use crate::store::setup::AccountRecord;
+use crate::store::work::{Claim, ClaimRequest};
+use crate::store::{self, Store};
+
+use desk::{Desk, Finished};
+use fair::Want;
+
+/// The figures dispatch works with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DispatchPolicy {
+    /// Deliveries under way at once, over all accounts.
+    pub in_flight: usize,
+    /// How long a claimed delivery is ours.
+    pub lease: Duration,
+    /// One step, its lookups included.
+    pub step_deadline: Duration,
+    /// Attachment bytes in memory at once.
+    pub attachment_bytes: usize,
+    /// How long what is on the wire may take after a stop.
+    pub stop_grace: Duration,
+    /// How much earlier than the attempt a vendor's clock may say a record was created.
+    pub clock_skew: Duration,
+    /// Unique per process: names it in leases.
+    pub owner: String,
+}
+
+impl Default for DispatchPolicy {
+    fn default() -> Self {
+        Self {
+            in_flight: 64,
+            lease: Duration::from_secs(120),
+            step_deadline: Duration::from_secs(75),
+            attachment_bytes: 64 * 1024 * 1024,
+            stop_grace: Duration::from_secs(30),
+            clock_skew: Duration::from_secs(120),
+            owner: "gateway".to_owned(),
+        }
+    }
+}
+
+/// Longer than admission can wait and a settlement can take: what a lease must outlast besides the step itself.
+const MARGIN: Duration = Duration::from_secs(15);
+/// The longest time between two looks at the store; a wall clock that jumps is noticed within it.
+const TICK: Duration = Duration::from_secs(1);
+/// How soon to look again while due work cannot be claimed.
+const STALLED: Duration = Duration::from_millis(250);
+
+/// What dispatch is made of.
+pub struct DispatchParts {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// The way out.
+    pub egress: Arc<Egress>,
+    /// Finds connectors.
+    pub connectors: Connectors,
+    /// Now.
+    pub clock: Arc<dyn Clock>,
+    /// For jitter.
+    pub entropy: Arc<dyn Entropy>,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// The figures.
+    pub policy: DispatchPolicy,
+}
+
+/// The lease is too short for the step it has to outlast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the delivery lease must be longer than a step's deadline plus {} s", MARGIN.as_secs())]
+pub struct LeaseTooShort;
+
+/// See the module's documentation.
+pub struct Dispatch {
+    parts: DispatchParts,
+    memory: Arc<Semaphore>,
+    accounts: Mutex<HashMap<AccountId, (u64, AccountRecord)>>,
+    turn: AtomicUsize,
+}
+
+impl Dispatch {
+    /// Does nothing yet.
+    ///
+    /// # Errors
+    /// When the lease cannot outlast a step: two workers could then send the same thing.
+    pub fn new(parts: DispatchParts) -> Result<Arc<Self>, LeaseTooShort> {
+        if parts.policy.lease <= parts.policy.step_deadline + MARGIN {
+            return Err(LeaseTooShort);
+        }
+        let memory = Arc::new(Semaphore::new(carry::permits(parts.policy.attachment_bytes)));
+        Ok(Arc::new(Self { parts, memory, accounts: Mutex::default(), turn: AtomicUsize::new(0) }))
+    }
+
+    /// Works until told to stop; then begins nothing, gives unused leases back and waits for what is on the wire.
+    pub async fn run(self: Arc<Self>, bell: Arc<EmbeddedBell>, stop: CancellationToken) {
+        let tracker = TaskTracker::new();
+        let (report, mut reports) = mpsc::unbounded_channel();
+        let mut desk = Desk::new(self.parts.policy.in_flight);
+        let mut look_everywhere = true;
+        while !stop.is_cancelled() {
+            let wake = self.pass(&mut desk, look_everywhere).await;
+            while let Some(claim) = desk.start() {
+                let (dispatch, stop) = (Arc::clone(&self), stop.clone());
+                let report = Finished::of(claim.account, report.clone());
+                tracker.spawn(async move { report.send(dispatch.carry(claim, &stop).await) });
+            }
+            look_everywhere = tokio::select! {
+                () = stop.cancelled() => break,
+                _ = bell.rung() => true,
+                () = tokio::time::sleep(wake) => true,
+                Some(finished) = reports.recv() => {
+                    desk.finished(&finished);
+                    while let Ok(finished) = reports.try_recv() {
+                        desk.finished(&finished);
+                    }
+                    false
+                }
+            };
+        }
+        self.leave(desk, &tracker).await;
+    }
+
+    /// Claims what there is room for. Returns how long there is nothing to do unless something happens.
+    async fn pass(&self, desk: &mut Desk, everywhere: bool) -> Duration {
+        let now = self.parts.clock.now();
+        let look = if everywhere { self.look(desk, now).await } else { Ok(()) };
+        match look {
+            Ok(()) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot ask the store for due work");
+                return TICK;
+            }
+        }
+        let wants = self.wants(desk, now).await;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let wants = fair::share(&wants, desk.free(), turn);
+        if wants.is_empty() {
+            return desk.wake(now, TICK);
+        }
+        let request = ClaimRequest {
+            owner: self.parts.policy.owner.clone(),
+            wants: wants.clone(),
+            lease: self.parts.policy.lease,
+            now,
+        };
+        match self.parts.store.claim(request).await {
+            Ok(claims) => desk.claimed(&wants, claims),
+            Err(error) => tracing::error!(%error, "cannot claim due work"),
+        }
+        desk.wake(now, if desk.has_ready() { TICK } else { STALLED })
+    }
+
+    async fn look(&self, desk: &mut Desk, now: Timestamp) -> store::Result<()> {
+        let (due, next) = self.parts.store.due(now).await?;
+        desk.looked(due.into_iter().map(|due| due.account), next);
+        Ok(())
+    }
+
+    /// What each account with more work could take now: twice its concurrency is held ready, so that a claim serves
+    /// several deliveries, and never more than its breaker and window would let go.
+    async fn wants(&self, desk: &mut Desk, now: Timestamp) -> Vec<Want> {
+        let mut wants = Vec::new();
+        for id in desk.more() {
+            let record = match self.account(id).await {
+                Ok(record) => record,
+                Err(error) => {
+                    tracing::error!(account = %id, %error, "cannot read an account with due work");
+                    desk.blocked(id, egress::later(now, TICK));
+                    continue;
+                }
+            };
+            let room = self.parts.egress.room(&record);
+            let concurrency = self.concurrency(&record);
+            if room.calls == 0 {
+                desk.blocked(id, room.from);
+                continue;
+            }
+            let calls = desk.appetite(id, concurrency, room.calls);
+            wants.push(Want { tenant: record.account.tenant, account: id, calls });
+        }
+        wants
+    }
+
+    fn concurrency(&self, record: &AccountRecord) -> usize {
+        let connector = (self.parts.connectors)(&record.account.connector);
+        connector
+            .map_or(1, |connector| egress::limits(connector.describe(), &record.account).concurrency.max(1) as usize)
+    }
+
+    /// The account as last read; read again when anything about accounts changed.
+    async fn account(&self, id: AccountId) -> store::Result<AccountRecord> {
+        let generation = self.parts.store.generation();
+        {
+            let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, record)) = accounts.get(&id).filter(|(of, _)| *of == generation) {
+                return Ok(record.clone());
+            }
+        }
+        let record = self.parts.store.account(id).await?;
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (generation, record.clone()));
+        Ok(record)
+    }
+
+    /// Gives back what was claimed and not begun, and waits for the rest.
+    async fn leave(&self, desk: Desk, tracker: &TaskTracker) {
+        let now = self.parts.clock.now();
+        for claim in desk.into_ready() {
+            self.release(&claim, now).await;
+        }
+        tracker.close();
+        if tokio::time::timeout(self.parts.policy.stop_grace, tracker.wait()).await.is_err() {
+            tracing::warn!(left = tracker.len(), "stopping with calls to vendors still on the wire");
+        }
+    }
+
+    /// Gives a lease back. If that fails, the lease runs out by itself.
+    async fn release(&self, claim: &Claim, due_at: Timestamp) {
+        if let Err(error) = self.parts.store.release(claim, due_at).await {
+            tracing::warn!(delivery = %claim.delivery, %error, "a lease could not be given back; it will run out");
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,381 @@
+//! The way out: one stack per account, and the only place where a vendor is called. Reading path: a connector's `run`
+//! before this file, `core/outcome` after it.
+//!
+//! The stack classifies; `retry` decides; the store remembers: there is no retry layer, because a retry in memory holds a
+//! lease, dies with the process and hides attempts from support. Connectors see an `Http` that drives a clone of the
+//! stack. The stack knows no application, no delivery and no store; secrets come from a [`CredentialSource`].
+//!
+//! Invariants: limits and breaker of an account are shared by everything that calls for it; what goes on the wire has paid
+//! a token and holds a slot; no credential and no URL is ever logged.
+
+mod around;
+mod auth;
+mod breaker;
+mod classify;
+mod client;
+mod guard;
+mod limit;
+mod moments;
+mod observe;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use causeway_core::account::Account;
+use causeway_core::clock::{Clock, Entropy};
+use causeway_core::connector::{Connector, Descriptor, Http, Limits, SendError};
+use causeway_core::ids::AccountId;
+use http::{Request, Response};
+use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
+use tower::timeout::TimeoutLayer;
+use tower::util::{BoxCloneSyncService, MapErrLayer};
+use tower::{BoxError, ServiceBuilder, ServiceExt};
+
+use crate::store::setup::AccountRecord;
+
+use around::{Answer, Wire, around};
+use auth::Auth;
+pub use auth::{CredentialSource, NoCredentials};
+pub use breaker::BreakerPolicy;
+use breaker::{Gate, Permit};
+use classify::Classify;
+use client::Wired;
+pub use client::{Resolver, SystemResolver, WirePolicy};
+use guard::Guard;
+use limit::{Limiter, Rate, SlotHeld, Slots, Token};
+use moments::Moments;
+pub(crate) use moments::later;
+use observe::Observe;
+
+/// Finds a connector by its name.
+pub type Connectors = Arc<dyn Fn(&str) -> Option<Arc<dyn Connector>> + Send + Sync>;
+
+/// The figures the stack works with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EgressPolicy {
+    /// The breaker's.
+    pub breaker: BreakerPolicy,
+    /// The wire's.
+    pub wire: WirePolicy,
+    /// One request, from leaving the limits to the last byte of its answer.
+    pub attempt: Duration,
+    /// How long a request may wait for a slot, and again for a token.
+    pub wait: Duration,
+    /// How long an account keeps quiet after a 429 that names no time.
+    pub busy_pause: Duration,
+    /// The longest `Retry-After` that is believed.
+    pub retry_after_cap: Duration,
+    /// A stack not used for so long is dropped.
+    pub idle: Duration,
+}
+
+impl Default for EgressPolicy {
+    fn default() -> Self {
+        Self {
+            breaker: BreakerPolicy::default(),
+            wire: WirePolicy::default(),
+            attempt: Duration::from_secs(30),
+            wait: Duration::from_secs(2),
+            busy_pause: Duration::from_secs(1),
+            retry_after_cap: Duration::from_hours(24),
+            idle: Duration::from_mins(10),
+        }
+    }
+}
+
+/// What egress is made of.
+pub struct EgressParts {
+    /// Wall time, for what is told to others.
+    pub clock: Arc<dyn Clock>,
+    /// For jitter.
+    pub entropy: Arc<dyn Entropy>,
+    /// The accounts' secrets.
+    pub credentials: Arc<dyn CredentialSource>,
+    /// For their Descriptors.
+    pub connectors: Connectors,
+    /// Names to addresses; [`SystemResolver`] outside tests.
+    pub resolver: Arc<dyn Resolver>,
+    /// The figures.
+    pub policy: EgressPolicy,
+}
+
+/// Why an account may not be called now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotNow {
+    /// When to come back.
+    pub until: Timestamp,
+    /// What was in the way.
+    pub why: Busy,
+}
+
+/// What is in the way of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Busy {
+    /// The breaker is open: the vendor failed lately.
+    Breaker,
+    /// Too many calls are in flight.
+    Slots,
+    /// The vendor's window is used up, or it asked for quiet.
+    Tokens,
+    /// There is no such connector in this build.
+    NoConnector,
+}
+
+/// How many calls the breaker and the vendor's window would let begin now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// So many.
+    pub calls: usize,
+    /// When there will be room, if there is none.
+    pub from: Timestamp,
+}
+
+/// See the module's documentation.
+pub struct Egress {
+    parts: EgressParts,
+    moments: Moments,
+    public: Wired,
+    private: Wired,
+    lanes: Mutex<HashMap<AccountId, Arc<Lane>>>,
+}
+
+/// One account's stack and the state its clones share.
+struct Lane {
+    account: Account,
+    stack: Stack,
+    gate: Gate,
+    limiter: Arc<Limiter>,
+    auth: Arc<Auth>,
+    last_used: Mutex<Duration>,
+}
+
+type Stack = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, SendError>;
+
+impl Egress {
+    /// Calls nobody yet.
+    pub fn new(parts: EgressParts) -> Self {
+        let moments = Moments::new(Arc::clone(&parts.clock));
+        let wired = |allow| Wired::new(parts.policy.wire.clone(), Arc::clone(&parts.resolver), allow);
+        let (public, private) = (wired(false), wired(true));
+        Self { parts, moments, public, private, lanes: Mutex::default() }
+    }
+
+    /// How many calls for the account could begin now: asked before work is claimed, takes nothing.
+    pub fn room(&self, record: &AccountRecord) -> Room {
+        let Some(lane) = self.lane(&record.account) else {
+            return Room { calls: 1, from: self.moments.now() };
+        };
+        if let Some(until) = lane.gate.refuses() {
+            return Room { calls: 0, from: self.moments.wall(until) };
+        }
+        let (tokens, at) = lane.limiter.room();
+        let calls = if lane.gate.wants_probe() { tokens.min(1) } else { tokens };
+        Room { calls, from: self.moments.wall(at) }
+    }
+
+    /// Leave to try one step: the breaker's permission, a slot until the admission is dropped, and the token of its first
+    /// request. None of it is an attempt.
+    ///
+    /// # Errors
+    /// When to come back, and why.
+    pub async fn admit(&self, record: &AccountRecord) -> Result<Admission, NotNow> {
+        let refuse = |why: Busy| move |until: Timestamp| NotNow { until, why };
+        let Some(lane) = self.lane(&record.account) else {
+            return Err(refuse(Busy::NoConnector)(later(self.moments.now(), Duration::from_mins(10))));
+        };
+        let permit = lane.gate.admit().map_err(|until| refuse(Busy::Breaker)(self.moments.wall(until)))?;
+        let slot = lane.limiter.slot().await.map_err(|error| refuse(Busy::Slots)(self.until(&error)))?;
+        let token = lane.limiter.token().await.map_err(|error| refuse(Busy::Tokens)(self.until(&error)))?;
+        let prepaid = Prepaid(Arc::new(Mutex::new((Some(permit), Some(token)))));
+        Ok(Admission { stack: lane.stack.clone(), prepaid, _slot: slot })
+    }
+
+    /// For reads outside deliveries: every request pays for itself.
+    pub fn http(&self, record: &AccountRecord) -> impl Http + use<> {
+        Plain(self.lane(&record.account).map(|lane| lane.stack.clone()))
+    }
+
+    /// Does the account have this credential?
+    pub async fn has_credential(&self, record: &AccountRecord, name: &str) -> bool {
+        match self.lane(&record.account) {
+            Some(lane) => lane.auth.has(name).await,
+            None => false,
+        }
+    }
+
+    fn until(&self, error: &SendError) -> Timestamp {
+        match error {
+            SendError::NotNow { until } => *until,
+            SendError::NotSent(_) | SendError::Unknown(_) | SendError::Misconfigured(_) => self.moments.now(),
+        }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, HashMap<AccountId, Arc<Lane>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lane(&self, account: &Account) -> Option<Arc<Lane>> {
+        let now = self.moments.mono();
+        let mut lanes = self.lanes();
+        if let Some(lane) = lanes.get(&account.id).filter(|lane| lane.account == *account) {
+            lane.touch(now);
+            return Some(Arc::clone(lane));
+        }
+        let connector = (self.parts.connectors)(&account.connector)?;
+        lanes.retain(|_, lane| Arc::strong_count(lane) > 1 || !lane.idle(now, self.parts.policy.idle));
+        let wire = if account.allow_private { self.private.clone() } else { self.public.clone() };
+        let lane = Arc::new(self.build(connector.describe(), account, lanes.get(&account.id), wire));
+        lane.touch(now);
+        lanes.insert(account.id, Arc::clone(&lane));
+        Some(lane)
+    }
+
+    /// A new stack. What the old one knew of the vendor's limits and health stays true when only settings changed.
+    fn build<S: Wire>(
+        &self,
+        descriptor: &'static Descriptor,
+        account: &Account,
+        old: Option<&Arc<Lane>>,
+        wire: S,
+    ) -> Lane {
+        let limits = limits(descriptor, account);
+        let limiter = match old.filter(|old| old.limiter.limits() == limits) {
+            Some(old) => Arc::clone(&old.limiter),
+            None => Arc::new(Limiter::new(limits, self.moments.clone(), self.parts.policy.wait)),
+        };
+        let entropy = Arc::clone(&self.parts.entropy);
+        let gate = Gate::new(self.parts.policy.breaker.clone(), self.moments.clone(), entropy);
+        let credentials = Arc::clone(&self.parts.credentials);
+        let auth = Arc::new(Auth::new(credentials, descriptor, account.clone(), self.moments.clone()));
+        let stack = self.stack(descriptor, account, &gate, &limiter, &auth, wire);
+        Lane { account: account.clone(), stack, gate, limiter, auth, last_used: Mutex::default() }
+    }
+
+    fn stack<S: Wire>(
+        &self,
+        descriptor: &'static Descriptor,
+        account: &Account,
+        gate: &Gate,
+        limiter: &Arc<Limiter>,
+        auth: &Arc<Auth>,
+        client: S,
+    ) -> Stack {
+        let policy = &self.parts.policy;
+        let classify = Classify {
+            limiter: Arc::clone(limiter),
+            moments: self.moments.clone(),
+            read_pace: descriptor.read_pace,
+            busy_pause: policy.busy_pause,
+            cap: policy.retry_after_cap,
+        };
+        let stack = ServiceBuilder::new()
+            // Outermost: one event for every request, with what it came to in the end, refusals of our own included.
+            .layer(around(Observe::new(descriptor.name, account.id, self.moments.clone())))
+            // Refuses at once, before a slot or a token is spent.
+            .layer(around(gate.clone()))
+            // Inside the breaker, which it feeds; outside everything whose failure it must judge.
+            .layer(around(classify))
+            // Outside the limits: a second try after a 401 is a second request and pays again.
+            .layer(around(Arc::clone(auth)))
+            // Before the bucket: a token taken early goes stale while it waits for a slot.
+            .layer(around(Slots(Arc::clone(limiter))))
+            // Every request on the wire costs a token.
+            .layer(around(Rate(Arc::clone(limiter))))
+            // Inside the waits: the vendor is charged for its own time only. A dropped request may have arrived.
+            .layer(MapErrLayer::new(timed))
+            .layer(TimeoutLayer::new(policy.attempt))
+            // The last word before the wire.
+            .layer(around(Guard::new(descriptor, account)))
+            // Pool, TLS, address check at connect, cap on answers.
+            .service(client);
+        BoxCloneSyncService::new(stack)
+    }
+}
+
+impl Lane {
+    fn last_used(&self) -> MutexGuard<'_, Duration> {
+        self.last_used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn touch(&self, now: Duration) {
+        *self.last_used() = now;
+    }
+
+    fn idle(&self, now: Duration, after: Duration) -> bool {
+        now.saturating_sub(*self.last_used()) > after && self.gate.refuses().is_none()
+    }
+}
+
+/// The time-out layer boxes its errors; what is not ours is its own: the time was up.
+fn timed(error: BoxError) -> SendError {
+    error.downcast::<SendError>().map_or(SendError::Unknown("the vendor did not answer in time"), |error| *error)
+}
+
+/// A text setting: the account's, else the Descriptor's default.
+fn setting(descriptor: &Descriptor, account: &Account, name: &str) -> Option<String> {
+    let default = || descriptor.settings.iter().find(|field| field.name == name).and_then(|field| field.default);
+    account.setting(name).or_else(default).map(str::to_owned)
+}
+
+/// The vendor's limits, unless the account has its own (`limit_calls`, `limit_window_ms`, `limit_concurrency`).
+pub fn limits(descriptor: &Descriptor, account: &Account) -> Limits {
+    let number = |name: &str| account.settings.get(name).and_then(serde_json::Value::as_u64).filter(|value| *value > 0);
+    let small = |name: &str, default: u32| number(name).and_then(|value| u32::try_from(value).ok()).unwrap_or(default);
+    Limits {
+        window: number("limit_window_ms").map_or(descriptor.limits.window, Duration::from_millis),
+        calls: small("limit_calls", descriptor.limits.calls),
+        concurrency: small("limit_concurrency", descriptor.limits.concurrency),
+    }
+}
+
+/// What an admission has paid for in advance; travels in the request's extensions.
+#[derive(Clone)]
+struct Prepaid(Arc<Mutex<(Option<Permit>, Option<Token>)>>);
+
+impl Prepaid {
+    fn take_permit(&self) -> Option<Permit> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.take()
+    }
+
+    fn take_token(&self) -> Option<Token> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.take()
+    }
+}
+
+/// Leave to try one step. Its first request spends the token taken with it, later ones take their own; the slot is held
+/// until it is dropped. Dropped unused, everything is given back.
+pub struct Admission {
+    stack: Stack,
+    prepaid: Prepaid,
+    _slot: OwnedSemaphorePermit,
+}
+
+#[async_trait]
+impl Http for Admission {
+    async fn send(&self, mut request: Request<Bytes>) -> Answer {
+        request.extensions_mut().insert(self.prepaid.clone());
+        request.extensions_mut().insert(SlotHeld);
+        self.stack.clone().oneshot(request).await
+    }
+}
+
+struct Plain(Option<Stack>);
+
+#[async_trait]
+impl Http for Plain {
+    async fn send(&self, request: Request<Bytes>) -> Answer {
+        match &self.0 {
+            Some(stack) => stack.clone().oneshot(request).await,
+            None => Err(SendError::Misconfigured("there is no such connector in this build")),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

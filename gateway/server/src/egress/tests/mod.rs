@@ -1,0 +1,4 @@
+//! The stack under a paused clock, and the client on real sockets.
+
+mod stack;
+mod wire;

@@ -1,0 +1,98 @@
+//! The client on real loopback sockets: what can have reached the vendor and what cannot.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tower::ServiceExt;
+
+use super::super::client::{SystemResolver, WirePolicy, Wired};
+use super::super::testing::{egress, record};
+use super::super::*;
+
+/// A server that reads a request's head and answers these bytes, then closes. Its port.
+async fn server(answer: impl Into<Vec<u8>>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, answer) = (listener.local_addr().unwrap().port(), answer.into());
+    tokio_util::task::TaskTracker::new().spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut head = [0u8; 4096];
+            let read = socket.read(&mut head).await.unwrap_or(0);
+            assert!(read > 0, "a request came");
+            socket.write_all(&answer).await.ok();
+        }
+    });
+    port
+}
+
+async fn get(host: &str, port: u16, allow_private: bool, policy: WirePolicy) -> Answer {
+    let client = Wired::new(policy, Arc::new(SystemResolver), allow_private);
+    client.oneshot(Request::get(format!("http://{host}:{port}/")).body(Bytes::new()).unwrap()).await
+}
+
+async fn answered(answer: impl Into<Vec<u8>>, policy: WirePolicy) -> Answer {
+    get("127.0.0.1", server(answer).await, true, policy).await
+}
+
+#[tokio::test]
+async fn what_is_known_about_a_missing_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = listener.local_addr().unwrap().port();
+    drop(listener);
+    let policy = WirePolicy::default;
+    assert!(matches!(get("127.0.0.1", closed, true, policy()).await, Err(SendError::NotSent(_))), "no connection");
+    assert!(matches!(answered("", policy()).await, Err(SendError::Unknown(_))), "closed without an answer");
+    let half = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf";
+    assert!(matches!(answered(half, policy()).await, Err(SendError::Unknown(_))), "broken off");
+    assert!(matches!(answered("garbage\r\n\r\n", policy()).await, Err(SendError::Unknown(_))), "not HTTP");
+    let whole = answered("HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\nok", policy()).await.unwrap();
+    assert_eq!((whole.status().as_u16(), whole.body().as_ref()), (201, b"ok".as_slice()));
+}
+
+#[tokio::test]
+async fn an_answer_over_the_cap_is_unknown() {
+    let policy = WirePolicy { body_cap: 10, ..WirePolicy::default() };
+    let exactly = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123456789";
+    let more = "HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n0123456789a";
+    let endless = "HTTP/1.1 200 OK\r\n\r\n0123456789 and so on";
+    assert!(answered(exactly, policy.clone()).await.is_ok());
+    assert!(matches!(answered(more, policy.clone()).await, Err(SendError::Unknown(_))));
+    assert!(matches!(answered(endless, policy.clone()).await, Err(SendError::Unknown(_))));
+    let head = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 0\r\n\r\n", "y".repeat(1_000_000));
+    assert!(matches!(answered(head, policy).await, Err(SendError::Unknown(_))));
+}
+
+#[tokio::test]
+async fn redirects_are_answers() {
+    let moved = "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n";
+    assert_eq!(answered(moved, WirePolicy::default()).await.unwrap().status(), 302);
+}
+
+#[tokio::test]
+async fn a_name_that_resolves_to_loopback_is_not_connected_to() {
+    let port = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    assert!(matches!(get("localhost", port, false, WirePolicy::default()).await, Err(SendError::NotSent(_))));
+    assert!(get("localhost", port, true, WirePolicy::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_sent_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let policy = WirePolicy { connect: Duration::from_millis(50), ..WirePolicy::default() };
+    let client = Wired::new(policy, Arc::new(SystemResolver), true);
+    let request = Request::get(format!("https://localhost:{port}/")).body(Bytes::new()).unwrap();
+    assert!(matches!(client.oneshot(request).await, Err(SendError::NotSent(_))));
+}
+
+#[tokio::test]
+async fn the_whole_stack_reaches_the_loopback_of_a_private_account_only() {
+    for allow_private in [true, false] {
+        let port = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        let base = format!("http://127.0.0.1:{port}");
+        let mut record = record("scripted", serde_json::json!({ "base_url": base }));
+        record.account.allow_private = allow_private;
+        let egress = egress(Arc::new(super::stack::Silent), EgressPolicy::default());
+        let request = Request::post(format!("{base}/v1")).body(Bytes::from_static(b"{}")).unwrap();
+        let answer = egress.http(&record).send(request).await;
+        assert_eq!(answer.is_ok(), allow_private, "{answer:?}");
+    }
+}

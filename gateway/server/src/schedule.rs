@@ -1,0 +1,396 @@
+//! Periodic work: what has to happen without anybody asking. Each job is a lease row with a fence, so that of several
+//! gateways one does it.
+//!
+//! Jobs: leases that ran out; postings of each ATS account, and at once when intake rings for one it does not know; forms
+//! that became old; deliveries that waited for a posting or form; retention; orphaned blobs. A job that fails is logged and
+//! comes again; one that hangs delays only itself. It judges no application: a [`Judge`] is handed in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use causeway_core::account::Role;
+use causeway_core::clock::Clock;
+use causeway_core::ids::{AccountId, TenantId};
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::egress::later;
+use crate::feeds::sync::Feeds;
+use crate::queue::Bell;
+use crate::store::intake::{Decision, ReadyDelivery};
+use crate::store::setup::AccountRecord;
+use crate::store::trace::Retention;
+use crate::store::{self, Store};
+
+/// Decides a delivery that waited for its posting or form, as intake would have. Pure computation.
+pub trait Judge: Send + Sync {
+    /// What becomes of it.
+    fn judge(&self, ready: &ReadyDelivery) -> Decision;
+}
+
+/// Asks for a sync at once. Cheap; rings coalesce.
+#[derive(Debug, Default)]
+pub struct SyncBell {
+    rung: Mutex<BTreeSet<Ring>>,
+    wake: Notify,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ring {
+    Tenant(TenantId),
+    Account(AccountId),
+    Forms(AccountId),
+}
+
+impl SyncBell {
+    /// One account's postings are wanted now, or those of all the tenant's ATS accounts.
+    pub fn ring_sync(&self, tenant: TenantId, account: Option<AccountId>) {
+        self.ring(account.map_or(Ring::Tenant(tenant), Ring::Account));
+    }
+
+    /// The account's postings are wanted now.
+    pub fn ring_account(&self, account: AccountId) {
+        self.ring(Ring::Account(account));
+    }
+
+    /// Forms of the account that were never fetched, or are old, are wanted now.
+    pub fn ring_forms(&self, account: AccountId) {
+        self.ring(Ring::Forms(account));
+    }
+
+    fn ring(&self, ring: Ring) {
+        if self.rung.lock().unwrap_or_else(PoisonError::into_inner).insert(ring) {
+            self.wake.notify_one();
+        }
+    }
+
+    async fn rung(&self) -> BTreeSet<Ring> {
+        loop {
+            let rung = std::mem::take(&mut *self.rung.lock().unwrap_or_else(PoisonError::into_inner));
+            if !rung.is_empty() {
+                return rung;
+            }
+            self.wake.notified().await;
+        }
+    }
+}
+
+/// How often.
+#[derive(Debug, Clone)]
+pub struct SchedulePolicy {
+    /// Leases that ran out.
+    pub leases: Duration,
+    /// The postings of each ATS account.
+    pub jobs: Duration,
+    /// Two syncs of one account are at least so far apart, however often intake rings.
+    pub jobs_gap: Duration,
+    /// Forms that may have become old.
+    pub forms: Duration,
+    /// Deliveries that waited for a posting or form.
+    pub awaiting: Duration,
+    /// Retention and blobs.
+    pub upkeep: Duration,
+    /// How long each class is kept.
+    pub retention: Retention,
+    /// How long a job is ours without being renewed.
+    pub lease: Duration,
+    /// Unique per process: names it in leases.
+    pub owner: String,
+}
+
+/// What the schedule is made of.
+pub struct ScheduleParts {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// Reads postings and forms.
+    pub feeds: Arc<Feeds>,
+    /// Decides what waited.
+    pub judge: Arc<dyn Judge>,
+    /// Rings dispatch for what may go.
+    pub bell: Arc<dyn Bell>,
+    /// Rung by intake.
+    pub sync_bell: Arc<SyncBell>,
+    /// Now.
+    pub clock: Arc<dyn Clock>,
+    /// The figures.
+    pub policy: SchedulePolicy,
+}
+
+/// See the module's documentation.
+pub struct Schedule {
+    parts: ScheduleParts,
+    /// Until when each job is ours.
+    leases: Mutex<BTreeMap<String, Timestamp>>,
+    /// When each account was last synced, or will be.
+    synced: Mutex<BTreeMap<AccountId, Timestamp>>,
+}
+
+/// Rows removed per retention call, and deliveries decided per call: other writers get their turn between.
+const BATCH: usize = 500;
+
+impl Schedule {
+    /// Does nothing yet.
+    pub fn new(parts: ScheduleParts) -> Arc<Self> {
+        Arc::new(Self { parts, leases: Mutex::default(), synced: Mutex::default() })
+    }
+
+    /// Works until told to stop, then lets the jobs under way be dropped: each is one transaction or repeatable.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let tracker = TaskTracker::new();
+        let policy = &self.parts.policy;
+        let jobs: [(Job, Duration); 6] = [
+            (Job::Leases, policy.leases),
+            (Job::Jobs, policy.jobs),
+            (Job::Forms, policy.forms),
+            (Job::Awaiting, policy.awaiting),
+            (Job::Retention, policy.upkeep),
+            (Job::Blobs, policy.upkeep),
+        ];
+        for (job, every) in jobs {
+            let (schedule, stop) = (Arc::clone(&self), stop.clone());
+            tracker.spawn(async move {
+                stop.run_until_cancelled(schedule.repeat(job, every)).await;
+            });
+        }
+        let (rings, until) = (Arc::clone(&self).answer_rings(tracker.clone(), stop.clone()), stop.clone());
+        tracker.spawn(async move {
+            until.run_until_cancelled(rings).await;
+        });
+        tracker.close();
+        tracker.wait().await;
+    }
+
+    async fn repeat(&self, job: Job, every: Duration) {
+        let mut ticks = tokio::time::interval(every.max(Duration::from_millis(10)));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if !self.ours(job.name()).await {
+                continue;
+            }
+            if let Err(error) = self.once(job).await {
+                tracing::error!(job = job.name(), %error, "a periodic job failed; it comes again");
+            }
+        }
+    }
+
+    /// Is the job ours, now and for a while?
+    async fn ours(&self, job: &str) -> bool {
+        let (now, policy) = (self.parts.clock.now(), &self.parts.policy);
+        let half = later(now, policy.lease / 2);
+        let held = self.leases.lock().unwrap_or_else(PoisonError::into_inner).get(job).copied();
+        if held.is_some_and(|until| until > half && until <= later(now, policy.lease)) {
+            return true;
+        }
+        let leased = self.parts.store.lease_job(job, &policy.owner, now, policy.lease).await;
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        match leased {
+            Ok(Some(_)) => {
+                leases.insert(job.to_owned(), later(now, policy.lease));
+                true
+            }
+            Ok(None) => {
+                leases.remove(job);
+                false
+            }
+            Err(error) => {
+                tracing::error!(job, %error, "a periodic job could not be leased");
+                leases.remove(job);
+                false
+            }
+        }
+    }
+
+    async fn once(&self, job: Job) -> store::Result<()> {
+        match job {
+            Job::Leases => self.expire_leases().await,
+            Job::Jobs => self.sync_all().await,
+            Job::Forms => self.forms().await,
+            Job::Awaiting => self.decide_awaiting().await.map(|_| ()),
+            Job::Retention => self.retain().await,
+            Job::Blobs => {
+                let removed = self.parts.store.sweep_blobs(self.parts.clock.now()).await?;
+                if removed > 0 {
+                    tracing::info!(removed, "orphaned attachments were removed");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes back what workers that are gone had claimed. Dispatch finds it at its next look.
+    async fn expire_leases(&self) -> store::Result<()> {
+        let (unknown, due) = self.parts.store.expire_leases(self.parts.clock.now()).await?;
+        if unknown + due > 0 {
+            tracing::warn!(unknown, due, "leases of deliveries ran out");
+        }
+        Ok(())
+    }
+
+    async fn ats_accounts(&self, tenant: Option<TenantId>) -> store::Result<Vec<AccountId>> {
+        let accounts = self.parts.store.accounts(tenant).await?;
+        Ok(accounts
+            .into_iter()
+            .filter(|record| record.account.role == Role::Ats && !cannot_be_read(record))
+            .map(|record| record.account.id)
+            .collect())
+    }
+
+    async fn sync_all(&self) -> store::Result<()> {
+        let accounts = self.ats_accounts(None).await?;
+        futures_util::future::join_all(accounts.into_iter().map(|account| self.sync(account))).await;
+        Ok(())
+    }
+
+    /// Each ring is answered by a task of its own: a vendor that hangs delays no other account's sync.
+    async fn answer_rings(self: Arc<Self>, tracker: TaskTracker, stop: CancellationToken) {
+        let spawn_sync = |account: AccountId| {
+            let (schedule, stop) = (Arc::clone(&self), stop.clone());
+            tracker.spawn(async move { stop.run_until_cancelled(schedule.sync(account)).await });
+        };
+        loop {
+            for ring in self.parts.sync_bell.rung().await {
+                match ring {
+                    Ring::Account(account) => spawn_sync(account),
+                    Ring::Tenant(tenant) => match self.ats_accounts(Some(tenant)).await {
+                        Ok(accounts) => accounts.into_iter().for_each(spawn_sync),
+                        Err(error) => {
+                            tracing::error!(tenant = %tenant, %error, "a sync that was rung for could not begin");
+                        }
+                    },
+                    Ring::Forms(account) => {
+                        let (schedule, stop) = (Arc::clone(&self), stop.clone());
+                        tracker.spawn(async move { stop.run_until_cancelled(schedule.refresh(account)).await });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fetches one account's missing and old forms, and decides what waited for them.
+    async fn refresh(&self, account: AccountId) {
+        if let Err(error) = self.parts.feeds.sync_forms(account).await {
+            tracing::warn!(account = %account, %error, "forms could not be refreshed");
+        }
+        if let Err(error) = self.decide_awaiting().await {
+            tracing::error!(%error, "what waited for a form could not be decided; it comes again");
+        }
+    }
+
+    /// Syncs one account, a gap after the last sync, and decides what waited for it. A sync that is about to begin serves
+    /// everybody who asks for one; a sync that has begun may have read too early for who asks now.
+    async fn sync(&self, account: AccountId) {
+        let Some(wait) = self.reserve(account) else {
+            return;
+        };
+        tokio::time::sleep(wait).await;
+        match self.parts.feeds.sync_jobs(account).await {
+            Ok(synced) => tracing::debug!(account = %account, listed = synced.report.listed, "postings were synced"),
+            Err(error) => tracing::warn!(account = %account, %error, "postings could not be synced"),
+        }
+        if let Err(error) = self.decide_awaiting().await {
+            tracing::error!(%error, "what waited for a sync could not be decided; it comes again");
+        }
+    }
+
+    /// Reserves the next moment for this account's sync; `None` when somebody else waits for one already.
+    fn reserve(&self, account: AccountId) -> Option<Duration> {
+        let (now, gap) = (self.parts.clock.now(), self.parts.policy.jobs_gap);
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back must not make an account wait longer than one gap.
+        let last = synced.get(&account).copied().filter(|last| *last <= later(now, gap));
+        if last.is_some_and(|last| last > now) {
+            return None;
+        }
+        let at = last.map_or(now, |last| later(last, gap)).max(now);
+        synced.insert(account, at);
+        Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+    }
+
+    async fn forms(&self) -> store::Result<()> {
+        let accounts = self.ats_accounts(None).await?;
+        futures_util::future::join_all(accounts.into_iter().map(|account| self.refresh(account))).await;
+        Ok(())
+    }
+
+    /// Decides deliveries whose posting or form is known now. Returns how many.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn decide_awaiting(&self) -> store::Result<usize> {
+        let mut decided = 0;
+        // One that stays where it is would be handed out again and again: each is judged once a call.
+        let mut seen = BTreeSet::new();
+        loop {
+            let ready = self.parts.store.awaiting(BATCH).await?;
+            let fresh: Vec<_> = ready.into_iter().filter(|ready| seen.insert(ready.delivery)).collect();
+            if fresh.is_empty() {
+                return Ok(decided);
+            }
+            for ready in fresh {
+                let decision = self.parts.judge.judge(&ready);
+                let goes = matches!(decision, Decision::Go { .. });
+                match self.parts.store.decide_held(ready.delivery, decision, self.parts.clock.now()).await {
+                    Ok(()) => decided += 1,
+                    Err(error) => {
+                        tracing::warn!(delivery = %ready.delivery, %error, "a waiting delivery could not be decided");
+                        continue;
+                    }
+                }
+                if goes {
+                    self.parts.bell.ring(ready.account);
+                }
+            }
+        }
+    }
+
+    async fn retain(&self) -> store::Result<()> {
+        loop {
+            let now = self.parts.clock.now();
+            let report = self.parts.store.retain(&self.parts.policy.retention, now, BATCH).await?;
+            let removed = report.applications + report.refusals + report.idempotency + report.edge_counts;
+            if removed == 0 {
+                return Ok(());
+            }
+            tracing::info!(removed, "rows past their retention were removed");
+        }
+    }
+}
+
+/// A person's pause stops deliveries, not reading; refused credentials stop both.
+fn cannot_be_read(record: &AccountRecord) -> bool {
+    record.paused.as_ref().is_some_and(|paused| paused.reason != Reason::AccountPaused)
+}
+
+/// The periodic jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Job {
+    Leases,
+    Jobs,
+    Forms,
+    Awaiting,
+    Retention,
+    Blobs,
+}
+
+impl Job {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Leases => "expire-leases",
+            Self::Jobs => "sync-jobs",
+            Self::Forms => "sync-forms",
+            Self::Awaiting => "decide-awaiting",
+            Self::Retention => "retention",
+            Self::Blobs => "sweep-blobs",
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "schedule_tests.rs"]
+mod tests;
