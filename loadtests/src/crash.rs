@@ -98,7 +98,7 @@ struct Progress {
 async fn script_the_vendors(stage: &Stage, plan: &Plan) -> Result<()> {
     let lag = u64::try_from(plan.lag.as_millis())?;
     for sandbox in [&stage.ats, &stage.crm] {
-        let settings = json!({ "visibility_lag_ms": lag, "rate_limit": null });
+        let settings = json!({ "visibility_lag_ms": lag });
         sandbox.control("POST", "/_sandbox/settings", Some(&settings)).await?;
     }
     let lost = |operation: &str, share: f64| json!({ "operation": operation, "probability": share, "do": "drop_after_commit" });

@@ -171,7 +171,7 @@ pub(crate) fn set_up(data: &Path, ats: &Sandbox, crm: &Sandbox, extra: &[(&str, 
     add_account(data, "greenhouse", "ats", ats, extra)?;
     add_account(data, "hubspot", "crm", crm, extra)?;
     let key = causeway(data, &["keys", "create", "--name", "load", "--scope", "submit,read,support"])?;
-    let key = key["key"].as_str().context("keys create answers `key`")?.to_owned();
+    let key = key["text"].as_str().context("keys create answers `text`")?.to_owned();
     causeway(data, &["jobs", "sync", "greenhouse"])?;
     Ok(Tenancy { data: data.to_owned(), key })
 }

@@ -73,7 +73,7 @@ impl Store for Broken {
     async fn load(&self, claim: &Claim, with_files: bool) -> Result<(WorkItem, Vec<File>)> {
         let (mut item, files) = self.inner.load(claim, with_files).await?;
         if self.promise == Promise::NoLag {
-            item.account.account.settings.insert("visibility_lag_ms".to_owned(), serde_json::json!("0"));
+            item.account.account.settings.insert("visibility_lag_ms".to_owned(), serde_json::json!(1));
         }
         Ok((item, files))
     }
@@ -256,6 +256,6 @@ impl Store for Broken {
     }
 
     async fn close(&self) {
-        self.inner.close().await
+        self.inner.close().await;
     }
 }
