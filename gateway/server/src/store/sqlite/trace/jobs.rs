@@ -43,6 +43,9 @@ impl Jobs {
     /// Is this the posting of a submission that was meant? One whose posting was not known may be any account's.
     pub(super) fn means(&self, posting_id: &str, account: Option<AccountId>) -> bool {
         self.typed.contains(posting_id)
-            || self.known.iter().any(|(ours, known)| known == posting_id && account.is_none_or(|account| account == *ours))
+            || self
+                .known
+                .iter()
+                .any(|(ours, known)| known == posting_id && account.is_none_or(|account| account == *ours))
     }
 }

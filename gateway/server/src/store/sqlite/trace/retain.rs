@@ -28,12 +28,7 @@ pub(in crate::store::sqlite) async fn retain(
     Ok(report)
 }
 
-fn remove(
-    conn: &Connection,
-    retention: &Retention,
-    now: Timestamp,
-    limit: i64,
-) -> Op<(RetentionReport, Vec<BlobId>)> {
+fn remove(conn: &Connection, retention: &Retention, now: Timestamp, limit: i64) -> Op<(RetentionReport, Vec<BlobId>)> {
     let mut left = limit;
     let mut blobs = Vec::new();
     let mut submissions = |sql: &str, kept: Duration, left: &mut i64| -> Op<u64> {
