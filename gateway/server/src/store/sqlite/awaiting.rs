@@ -1,16 +1,180 @@
-//! Being written.
+//! Deliveries held for a posting or a form, once it is known, or known not to exist; and what intake decided about them.
+//!
+//! A posting counts as absent only when every ATS account of the tenant has completed a sync that began after the
+//! application came. What the decision says is checked against what is stored when it is written.
 
-pub(super) async fn awaiting(
-    _: &super::SqliteStore,
-    _: usize,
-) -> crate::store::Result<Vec<crate::store::intake::ReadyDelivery>> {
-    Err(crate::store::StoreError::Failed("not built yet".to_owned()))
+use std::sync::Arc;
+
+use causeway_core::account::{Repeats, Role};
+use causeway_core::delivery::{HeldCause, State};
+use causeway_core::ids::{AccountId, DeliveryId, SubmissionId, TenantId};
+use causeway_core::outcome::FieldReason;
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::delivery::Delivery;
+use super::errors::Op;
+use super::rows::{Columns, StoredId, every, execute, first, sql, stored, value};
+use super::submission::{data_key, open_document, seal_fields};
+use super::tx::Tx;
+use super::{SqliteStore, cases, delivery, postings};
+use crate::store::intake::{Decision, ReadyDelivery};
+use crate::store::keys::Keyring;
+use crate::store::{Result, StoreError};
+
+/// A held delivery that can be decided, not yet opened.
+struct Candidate {
+    delivery: DeliveryId,
+    tenant: TenantId,
+    account: AccountId,
+    submission: SubmissionId,
+    posting_id: String,
+    cause: HeldCause,
 }
-pub(super) async fn decide_held(
-    _: &super::SqliteStore,
-    _: causeway_core::ids::DeliveryId,
-    _: crate::store::intake::Decision,
-    _: jiff::Timestamp,
-) -> crate::store::Result<()> {
-    Err(crate::store::StoreError::Failed("not built yet".to_owned()))
+
+pub(super) async fn awaiting(store: &SqliteStore, limit: usize) -> Result<Vec<ReadyDelivery>> {
+    let keyring = Arc::clone(&store.keys);
+    store
+        .read(move |conn| {
+            let candidates = every(conn, sql!("awaiting"), params![stored(limit)], candidate)?;
+            let mut ready = Vec::with_capacity(candidates.len());
+            for candidate in candidates {
+                match open(conn, &keyring, &candidate) {
+                    Ok(found) => ready.push(found),
+                    // One that does not open must not keep the others waiting; it stays held, in its case.
+                    Err(stop) => {
+                        let error = StoreError::from(stop);
+                        tracing::error!(delivery = %candidate.delivery, %error, "a held delivery does not open");
+                    }
+                }
+            }
+            Ok(ready)
+        })
+        .await
+}
+
+fn candidate(row: &Row<'_>) -> Op<Candidate> {
+    Ok(Candidate {
+        delivery: row.id("id")?,
+        tenant: row.id("tenant")?,
+        account: row.id("account")?,
+        submission: row.id("submission")?,
+        posting_id: row.col("posting_id")?,
+        cause: row.word("held_cause")?,
+    })
+}
+
+fn open(conn: &Connection, keyring: &Keyring, candidate: &Candidate) -> Op<ReadyDelivery> {
+    let keys = keyring.tenant(candidate.tenant).ok_or(StoreError::Corrupt("tenant"))?;
+    let key = data_key(conn, &keys, candidate.submission)?;
+    Ok(ReadyDelivery {
+        delivery: candidate.delivery,
+        tenant: candidate.tenant,
+        account: candidate.account,
+        cause: candidate.cause,
+        document: open_document(conn, &keys, candidate.tenant, candidate.submission, &key)?,
+        view: postings::view(conn, &keys, candidate.tenant, &candidate.posting_id)?,
+    })
+}
+
+pub(super) async fn decide_held(store: &SqliteStore, id: DeliveryId, decision: Decision, now: Timestamp) -> Result<()> {
+    let (sealed, decision) = seal(store, id, decision).await?;
+    store.write(move |tx| decide(tx, id, decision, sealed, now)).await
+}
+
+/// Takes the field-level reasons out of the decision and seals them.
+async fn seal(store: &SqliteStore, id: DeliveryId, mut decision: Decision) -> Result<(Option<Vec<u8>>, Decision)> {
+    let fields: Vec<FieldReason> = match &mut decision {
+        Decision::Refuse { fields, .. } | Decision::HoldInvalid { fields } => std::mem::take(fields),
+        Decision::Go { .. } | Decision::AwaitForm => Vec::new(),
+    };
+    if fields.is_empty() {
+        return Ok((None, decision));
+    }
+    let keyring = Arc::clone(&store.keys);
+    let (tenant, key) = store
+        .read(move |conn| {
+            let row = delivery::read(conn, id)?;
+            let keys = keyring.tenant(row.tenant).ok_or(StoreError::Corrupt("tenant"))?;
+            Ok((row.tenant, data_key(conn, &keys, row.submission)?))
+        })
+        .await?;
+    Ok((seal_fields(store, &key, tenant, id, &fields)?, decision))
+}
+
+fn decide(tx: &Tx<'_>, id: DeliveryId, decision: Decision, fields: Option<Vec<u8>>, now: Timestamp) -> Op<()> {
+    let mut row = delivery::read(tx.conn, id)?;
+    let fence = row.fence;
+    if !matches!(row.held, Some(HeldCause::PostingUnknown | HeldCause::FormUnknown)) {
+        // It was cancelled, erased or decided meanwhile.
+        return Err(StoreError::Fenced.into());
+    }
+    learn_posting(tx, &mut row)?;
+    row.fence += 1;
+    match decision {
+        Decision::Go { form_digest } => {
+            row.form_digest = form_digest;
+            go(tx, &mut row, now)?;
+        }
+        Decision::Refuse { reason, .. } => {
+            row.become_(State::Refused)?;
+            cases::close_of_delivery(tx.conn, id, now)?;
+            (row.reason, row.fields, row.case) = (Some(reason), fields, None);
+        }
+        Decision::HoldInvalid { .. } => {
+            rehold(tx, &mut row, HeldCause::Invalid, Reason::ValueInvalid, now)?;
+            row.fields = fields;
+        }
+        Decision::AwaitForm => rehold(tx, &mut row, HeldCause::FormUnknown, Reason::FormNotFetchedYet, now)?,
+    }
+    row.save(tx.conn, fence, now)
+}
+
+/// It may go, unless a rule that could not be asked at accept keeps it.
+fn go(tx: &Tx<'_>, row: &mut Delivery, now: Timestamp) -> Op<()> {
+    let repeats = first(tx.conn, sql!("repeats_of"), params![row.submission.bytes(), row.account.bytes()], |found| {
+        found.variant::<Repeats>("repeats")
+    })?;
+    if repeats == Some(Repeats::Hold) {
+        return rehold(tx, row, HeldCause::Operator, Reason::RepeatApplication, now);
+    }
+    row.become_(State::Queued)?;
+    cases::close_of_delivery(tx.conn, row.id, now)?;
+    (row.reason, row.fields, row.case, row.next_attempt_at) = (None, None, None, Some(now));
+    if let Some((reason, case)) = row.paused {
+        row.hold_paused(reason, case)?;
+    }
+    Ok(())
+}
+
+/// Stays held, for another reason and in a case of that reason.
+fn rehold(tx: &Tx<'_>, row: &mut Delivery, cause: HeldCause, reason: Reason, now: Timestamp) -> Op<()> {
+    cases::close_of_delivery(tx.conn, row.id, now)?;
+    let case = cases::open(tx, (row.tenant, row.account, row.id), reason, now)?;
+    (row.held, row.reason, row.case) = (Some(cause), Some(reason), Some(case));
+    Ok(())
+}
+
+/// The submission learns which account its posting belongs to, and a delivery to an ATS account goes to that one.
+fn learn_posting(tx: &Tx<'_>, row: &mut Delivery) -> Op<()> {
+    if row.held != Some(HeldCause::PostingUnknown) {
+        return Ok(());
+    }
+    let submission = params![row.submission.bytes()];
+    let Some(owner) = first(tx.conn, sql!("posting_owner"), submission, |found| found.id::<AccountId>("account"))?
+    else {
+        return Ok(());
+    };
+    execute(tx.conn, sql!("submission_posting_account"), params![row.submission.bytes(), owner.bytes()])?;
+    let role: Option<String> = value(tx.conn, sql!("account_role"), params![row.account.bytes()])?;
+    let ats = super::rows::variant_text(&Role::Ats)?;
+    if role == Some(ats) && row.account != owner {
+        row.account = owner;
+        row.paused = first(tx.conn, sql!("account_pause_state"), params![owner.bytes()], |found| {
+            Ok((found.maybe_word::<Reason>("paused_reason")?, found.maybe_id("paused_case")?))
+        })?
+        .and_then(|(reason, case)| reason.map(|reason| (reason, case)));
+    }
+    Ok(())
 }

@@ -1,1 +1,67 @@
-//! Being written.
+//! Cases: opened beside what they are about, in the same transaction; closed when it goes on.
+
+use causeway_core::ids::{AccountId, CaseId, DeliveryId, TenantId};
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::errors::Op;
+use super::rows::{Columns, StoredId, execute, first, micros, sql};
+use super::tx::Tx;
+
+/// Opens a case about a delivery. One that is open for the same reason is used again, so that a delivery which fails the
+/// same way ten times is one case.
+pub(super) fn open(
+    tx: &Tx<'_>,
+    (tenant, account, delivery): (TenantId, AccountId, DeliveryId),
+    reason: Reason,
+    at: Timestamp,
+) -> Op<CaseId> {
+    let same = params![delivery.bytes(), reason.as_str()];
+    if let Some(case) = first(tx.conn, sql!("case_same"), same, |row| row.id("id"))? {
+        return Ok(case);
+    }
+    insert(tx, tenant, account, Some(delivery), reason, at)
+}
+
+/// Opens a case about a whole account.
+pub(super) fn open_for_account(
+    tx: &Tx<'_>,
+    tenant: TenantId,
+    account: AccountId,
+    reason: Reason,
+    at: Timestamp,
+) -> Op<CaseId> {
+    insert(tx, tenant, account, None, reason, at)
+}
+
+fn insert(
+    tx: &Tx<'_>,
+    tenant: TenantId,
+    account: AccountId,
+    delivery: Option<DeliveryId>,
+    reason: Reason,
+    at: Timestamp,
+) -> Op<CaseId> {
+    let case = CaseId::new(at, tx.entropy);
+    let row = params![
+        case.bytes(),
+        tenant.bytes(),
+        account.bytes(),
+        delivery.map(StoredId::bytes),
+        reason.as_str(),
+        micros(at)
+    ];
+    execute(tx.conn, sql!("case_insert"), row)?;
+    Ok(case)
+}
+
+/// Closes every open case about a delivery.
+pub(super) fn close_of_delivery(conn: &Connection, delivery: DeliveryId, at: Timestamp) -> Op<()> {
+    execute(conn, sql!("cases_close_of_delivery"), params![delivery.bytes(), micros(at)]).map(|_| ())
+}
+
+/// Closes one case.
+pub(super) fn close(conn: &Connection, case: CaseId, at: Timestamp) -> Op<()> {
+    execute(conn, sql!("case_close"), params![case.bytes(), micros(at)]).map(|_| ())
+}

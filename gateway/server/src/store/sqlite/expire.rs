@@ -1,15 +1,61 @@
-//! Being written.
+//! Leases that end without being settled: given back, run out, or left by a process that is gone.
+//!
+//! An attempt that was on the wire has an unknown outcome and is verified from the moment it began; everything else is
+//! due again at once. Either way the fence grows, so whoever held the lease can write nothing more.
 
-pub(super) async fn release(
-    _: &super::SqliteStore,
-    _: &crate::store::work::Claim,
-    _: jiff::Timestamp,
-) -> crate::store::Result<()> {
-    Err(crate::store::StoreError::Failed("not built yet".to_owned()))
+use causeway_core::delivery::State;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::errors::Op;
+use super::rows::{execute, micros, sql, stored};
+use super::{SqliteStore, delivery};
+use crate::store::work::Claim;
+use crate::store::{Result, StoreError};
+
+pub(super) async fn expire_leases(store: &SqliteStore, now: Timestamp) -> Result<(u64, u64)> {
+    store.write(move |tx| end(tx.conn, micros(now), now)).await
 }
-pub(super) async fn expire_leases(_: &super::SqliteStore, _: jiff::Timestamp) -> crate::store::Result<(u64, u64)> {
-    Err(crate::store::StoreError::Failed("not built yet".to_owned()))
+
+/// At start: whoever held a lease is gone.
+pub(super) fn every_lease(conn: &Connection, now: Timestamp) -> Op<(u64, u64)> {
+    end(conn, i64::MAX, now)
 }
-pub(super) fn every_lease(_: &rusqlite::Connection, _: jiff::Timestamp) -> super::errors::Op<(u64, u64)> {
-    Ok((0, 0))
+
+fn end(conn: &Connection, until: i64, now: Timestamp) -> Op<(u64, u64)> {
+    for to in [State::Verifying, State::Queued, State::Waiting] {
+        delivery::may(State::InFlight, to)?;
+    }
+    let unknown = execute(conn, sql!("expire_unknown"), params![until, micros(now)])?;
+    let due = execute(conn, sql!("expire_due"), params![until, micros(now)])?;
+    if due > 0 {
+        delivery::may(State::Queued, State::Held)?;
+        delivery::may(State::Waiting, State::Held)?;
+        execute(conn, sql!("hold_of_paused_accounts"), params![micros(now)])?;
+    }
+    Ok((stored(unknown).unsigned_abs(), stored(due).unsigned_abs()))
+}
+
+pub(super) async fn release(store: &SqliteStore, claim: &Claim, due_at: Timestamp) -> Result<()> {
+    let claim = claim.clone();
+    let now = store.clock.now();
+    store
+        .write(move |tx| {
+            let mut row = delivery::leased(tx.conn, &claim)?;
+            if row.open_attempt.is_some() {
+                return Err(StoreError::Failed("an attempt was begun: it has to be settled".to_owned()).into());
+            }
+            let to = row.unclaimed_state();
+            row.become_(to)?;
+            row.next_attempt_at = Some(due_at);
+            row.claims = 0;
+            row.fence += 1;
+            if let Some((reason, case)) = row.paused
+                && to != State::Verifying
+            {
+                row.hold_paused(reason, case)?;
+            }
+            row.save(tx.conn, claim.fence, now)
+        })
+        .await
 }

@@ -12,6 +12,7 @@ mod awaiting;
 mod cases;
 mod checkpoint;
 mod claim;
+mod delivery;
 mod due;
 mod errors;
 mod expire;
@@ -57,7 +58,7 @@ use self::errors::Op;
 use self::readers::Readers;
 use self::tx::Tx;
 use self::writer::Writer;
-use super::blobs::Blobs;
+use super::blobs::{BlobError, Blobs};
 use super::intake::{
     Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
 };
@@ -76,7 +77,7 @@ pub struct SqliteStore {
     // Dropped in this order: the writer commits what is waiting before the lock goes.
     writer: Writer,
     readers: Readers,
-    blobs: Blobs,
+    blobs: Arc<Blobs>,
     keys: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -247,5 +248,19 @@ impl Store for SqliteStore {
     }
     async fn close(&self) {
         self.writer.close();
+    }
+}
+
+/// What a failed blob means for the store: a disk error under a promised file ends the process, as a failed sync does.
+fn blob_error(store: &SqliteStore, error: &BlobError) -> StoreError {
+    match error {
+        BlobError::Unavailable => StoreError::Unavailable("the blob folder cannot be written"),
+        BlobError::Disk => {
+            tracing::error!("the disk failed under an attachment: the process ends");
+            (store.on_fatal)(0);
+            StoreError::Unavailable("the disk failed")
+        }
+        BlobError::Missing | BlobError::DoesNotOpen => StoreError::Corrupt("attachment"),
+        BlobError::Other(source) => StoreError::Failed(format!("blob folder: {}", source.kind())),
     }
 }

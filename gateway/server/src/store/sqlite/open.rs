@@ -104,7 +104,7 @@ pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> 
     sync_folder(&options.path).map_err(|source| OpenError::Io { path: options.path.clone(), source })?;
 
     let blobs = options.path.join("blobs");
-    let blobs = Blobs::open(&blobs).map_err(|source| OpenError::Io { path: blobs, source })?;
+    let blobs = Arc::new(Blobs::open(&blobs).map_err(|source| OpenError::Io { path: blobs, source })?);
     let readers = Readers::open(&path, options.readers)?;
     let checkpoint = Connection::open(&path).map_err(Unsafe::from)?;
     pragmas::apply(&checkpoint, Use::Checkpoint)?;

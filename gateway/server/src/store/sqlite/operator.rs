@@ -1,23 +1,84 @@
-//! Being written.
+//! What an operator does to one delivery, and the audit rows that others ask for.
 
+use std::sync::Arc;
+
+use causeway_core::delivery::State;
+use causeway_core::ids::{DeliveryId, TenantId};
+use jiff::Timestamp;
+
+use super::delivery::Delivery;
+use super::errors::Op;
+use super::tx::Tx;
+use super::{SqliteStore, cases, delivery};
+use crate::store::trace::AuditEntry;
+use crate::store::{Result, StoreError};
+
+/// Queues a settled delivery again: same references, steps that went well stay done, the retry schedule starts over. One
+/// that was given up without knowing whether the vendor has it is flagged as a possible duplicate.
 pub(super) async fn replay(
-    _: &super::SqliteStore,
-    _: causeway_core::ids::TenantId,
-    _: causeway_core::ids::DeliveryId,
-    _: &str,
-    _: jiff::Timestamp,
-) -> crate::store::Result<()> {
-    Err(crate::store::StoreError::Failed("not built yet".to_owned()))
+    store: &SqliteStore,
+    tenant: TenantId,
+    id: DeliveryId,
+    actor: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let actor: Arc<str> = actor.into();
+    store
+        .write(move |tx| {
+            let mut row = of_tenant(tx, tenant, id)?;
+            let fence = row.fence;
+            let from = row.state();
+            if !from.is_settled() {
+                return Err(StoreError::IllegalMove { from, to: State::Queued }.into());
+            }
+            row.become_(State::Queued)?;
+            cases::close_of_delivery(tx.conn, id, now)?;
+            row.next_attempt_at = Some(now);
+            (row.reason, row.fields, row.case) = (None, None, None);
+            (row.attempts, row.claims) = (0, 0);
+            row.fence += 1;
+            if row.verifying.take().is_some() {
+                row.possible_duplicate = true;
+            }
+            if let Some((reason, case)) = row.paused {
+                row.hold_paused(reason, case)?;
+            }
+            row.save(tx.conn, fence, now)?;
+            tx.audit(tenant, now, &actor, "deliveries.replay", &id.to_string())
+        })
+        .await
 }
+
 pub(super) async fn cancel(
-    _: &super::SqliteStore,
-    _: causeway_core::ids::TenantId,
-    _: causeway_core::ids::DeliveryId,
-    _: &str,
-    _: jiff::Timestamp,
-) -> crate::store::Result<()> {
-    Err(crate::store::StoreError::Failed("not built yet".to_owned()))
+    store: &SqliteStore,
+    tenant: TenantId,
+    id: DeliveryId,
+    actor: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let actor: Arc<str> = actor.into();
+    store
+        .write(move |tx| {
+            let mut row = of_tenant(tx, tenant, id)?;
+            let fence = row.fence;
+            row.become_(State::Cancelled)?;
+            cases::close_of_delivery(tx.conn, id, now)?;
+            row.reason = Some(causeway_core::reason::Reason::OperatorDecided);
+            row.case = None;
+            row.fence += 1;
+            row.save(tx.conn, fence, now)?;
+            tx.audit(tenant, now, &actor, "deliveries.cancel", &id.to_string())
+        })
+        .await
 }
-pub(super) async fn audit(_: &super::SqliteStore, _: crate::store::trace::AuditEntry) -> crate::store::Result<()> {
-    Err(crate::store::StoreError::Failed("not built yet".to_owned()))
+
+/// Another tenant's delivery is as absent as none.
+fn of_tenant(tx: &Tx<'_>, tenant: TenantId, id: DeliveryId) -> Op<Delivery> {
+    let row = delivery::read(tx.conn, id)?;
+    if row.tenant == tenant { Ok(row) } else { Err(StoreError::NotFound("delivery").into()) }
+}
+
+pub(super) async fn audit(store: &SqliteStore, entry: AuditEntry) -> Result<()> {
+    let AuditEntry { tenant, at, actor, action, subject } = entry;
+    store.write(move |tx| tx.audit(tenant, at, &actor, &action, &subject)).await
 }

@@ -1,8 +1,208 @@
-//! Being written.
+//! Committing what an attempt came to, and what follows: the whole life of a delivery after its claim.
+//!
+//! First the lease is checked, then what was tried is recorded, then the move is made. Whatever the vendor gave (a record,
+//! references) is kept whatever follows. On a paused account nothing goes on: what would have stayed leased or waited is
+//! held instead.
 
-pub(super) async fn settle(
-    _: &super::SqliteStore,
-    _: crate::store::work::Settlement,
-) -> crate::store::Result<crate::store::work::Settled> {
-    Err(crate::store::StoreError::Failed("not built yet".to_owned()))
+use causeway_core::delivery::{HeldCause, State};
+use causeway_core::outcome::{Class, FieldReason};
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+use rusqlite::params;
+
+use super::delivery::Delivery;
+use super::errors::Op;
+use super::rows::{Columns, StoredId, as_stored, execute, first, micros, sql};
+use super::submission::{data_key, seal_fields, seal_words};
+use super::tx::Tx;
+use super::{SqliteStore, attempt, cases, delivery, pause};
+use crate::store::work::{Next, Settled, Settlement};
+use crate::store::{Result, StoreError};
+
+/// Personal data of the settlement, sealed before the writer is asked.
+struct Sealed {
+    words: Option<attempt::Words>,
+    fields: Option<Vec<u8>>,
+}
+
+pub(super) async fn settle(store: &SqliteStore, mut settlement: Settlement) -> Result<Settled> {
+    let sealed = seal(store, &mut settlement).await?;
+    store.write(move |tx| apply(tx, settlement, sealed)).await
+}
+
+async fn seal(store: &SqliteStore, settlement: &mut Settlement) -> Result<Sealed> {
+    let words = settlement.outcome.as_mut().and_then(|outcome| outcome.vendor_words.take());
+    let fields: &[FieldReason] = match &settlement.next {
+        Next::Refuse { fields, .. } | Next::Hold { fields, .. } if !fields.is_empty() => fields,
+        _ => settlement.outcome.as_ref().map_or(&[], |outcome| &outcome.fields),
+    };
+    if words.is_none() && fields.is_empty() {
+        return Ok(Sealed { words: None, fields: None });
+    }
+    let claim = &settlement.claim;
+    let (tenant, submission) = (claim.tenant, claim.submission);
+    let keys = store.tenant_keys(tenant)?;
+    let key = store.read(move |conn| data_key(conn, &keys, submission)).await;
+    let key = match key {
+        Ok(key) => key,
+        // What happened is recorded all the same; only the words have nowhere to go.
+        Err(StoreError::NotFound(_) | StoreError::Corrupt(_)) => return Ok(Sealed { words: None, fields: None }),
+        Err(error) => return Err(error),
+    };
+    let attempt = settlement.attempt.as_ref().map(|begun| begun.attempt);
+    let id = attempt.unwrap_or_else(|| causeway_core::ids::AttemptId::new(settlement.ended_at, &*store.entropy));
+    let words =
+        words.map(|words| attempt::Words { attempt: id, sealed: seal_words(store, &key, tenant, id, words.reveal()) });
+    let fields = seal_fields(store, &key, tenant, claim.delivery, fields)?;
+    Ok(Sealed { words, fields })
+}
+
+fn apply(tx: &mut Tx<'_>, settlement: Settlement, sealed: Sealed) -> Op<Settled> {
+    let fence = settlement.claim.fence;
+    let now = settlement.ended_at;
+    let mut row = delivery::leased(tx.conn, &settlement.claim)?;
+    if let Next::Adopt { vendor_id, .. } = &settlement.next
+        && linked_to_another(tx, &row, vendor_id)?
+    {
+        return Ok(Settled::LinkTaken);
+    }
+    attempt::record(tx, &mut row, &settlement, sealed.words.as_ref())?;
+    row.claims = 0;
+    row.fields = None;
+    keep_what_was_given(tx, &mut row, &settlement)?;
+    follow(tx, &mut row, &settlement, sealed.fields)?;
+    if matches!(row.state(), State::InFlight | State::Waiting)
+        && let Some((reason, case)) = row.paused
+    {
+        row.hold_paused(reason, case)?;
+    }
+    row.save(tx.conn, fence, now)?;
+    Ok(Settled::Done { state: row.state() })
+}
+
+/// References, the vendor's record, the first two proofs, and cases that change no decision.
+fn keep_what_was_given(tx: &Tx<'_>, row: &mut Delivery, settlement: &Settlement) -> Op<()> {
+    let Some(outcome) = &settlement.outcome else { return Ok(()) };
+    let now = settlement.ended_at;
+    row.refs.extend(outcome.refs.clone());
+    if matches!(outcome.class, Class::Accepted | Class::AlreadyThere) {
+        if let Some(begun) = &settlement.attempt {
+            row.sent_at = attempt::began_at(tx.conn, begun.attempt)?;
+            row.said_yes_at = Some(as_stored(now));
+        }
+        if let Some(vendor_id) = &outcome.vendor_id {
+            link(tx, row, vendor_id, now)?;
+        }
+    }
+    let wanted = [outcome.case, outcome.drift.then_some(Reason::VendorDrifted)];
+    for reason in wanted.into_iter().flatten() {
+        row.case = Some(cases::open(tx, (row.tenant, row.account, row.id), reason, now)?);
+    }
+    Ok(())
+}
+
+fn linked_to_another(tx: &Tx<'_>, row: &Delivery, vendor_id: &str) -> Op<bool> {
+    let link = params![row.account.bytes(), vendor_id];
+    let linked: Option<causeway_core::ids::DeliveryId> =
+        first(tx.conn, sql!("vendor_link"), link, |link| link.id("delivery"))?;
+    Ok(linked.is_some_and(|delivery| delivery != row.id))
+}
+
+/// A vendor that answers two creates with one record merged them or is mistaken: delivered, and a person should look.
+fn link(tx: &Tx<'_>, row: &mut Delivery, vendor_id: &str, now: Timestamp) -> Op<()> {
+    row.vendor_id = Some(vendor_id.to_owned());
+    if linked_to_another(tx, row, vendor_id)? {
+        row.case = Some(cases::open(tx, (row.tenant, row.account, row.id), Reason::VendorDrifted, now)?);
+        return Ok(());
+    }
+    let link = params![row.account.bytes(), vendor_id, row.id.bytes(), micros(now)];
+    execute(tx.conn, sql!("vendor_link_insert"), link).map(|_| ())
+}
+
+fn step_done(tx: &Tx<'_>, row: &Delivery, step: &str, now: Timestamp) -> Op<()> {
+    execute(tx.conn, sql!("step_insert"), params![row.id.bytes(), step, micros(now)]).map(|_| ())
+}
+
+/// The move itself, one arm per consequence.
+fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: Option<Vec<u8>>) -> Op<()> {
+    let (step, now) = (settlement.step.as_str(), settlement.ended_at);
+    let about = (row.tenant, row.account, row.id);
+    match &settlement.next {
+        Next::NextStep => {
+            row.become_(State::InFlight)?;
+            (row.reason, row.verifying) = (None, None);
+            step_done(tx, row, step, now)
+        }
+        Next::Delivered { proof } => {
+            row.become_(State::Delivered)?;
+            (row.reason, row.verifying) = (None, None);
+            row.seen_at = proof.seen_at;
+            row.not_verifiable.clone_from(&proof.not_verifiable);
+            step_done(tx, row, step, now)
+        }
+        // An unknown outcome is not forgotten because something else has to wait.
+        Next::Wait { until, .. } if row.verifying.is_some() => verify_again(row, *until),
+        Next::Wait { until, reason, consumed } => {
+            row.become_(State::Waiting)?;
+            row.next_attempt_at = Some(*until);
+            row.reason = Some(*reason);
+            row.attempts += u32::from(*consumed);
+            row.fields = fields;
+            Ok(())
+        }
+        Next::Verify { until, verifying } => {
+            row.verifying = Some(verifying.clone());
+            verify_again(row, *until)
+        }
+        Next::Adopt { vendor_id, refs } => {
+            row.become_(State::InFlight)?;
+            row.sent_at = row.verifying.take().map(|verifying| verifying.since).or(row.sent_at);
+            row.reason = None;
+            row.refs.extend(refs.clone());
+            link(tx, row, vendor_id, now)?;
+            step_done(tx, row, step, now)
+        }
+        Next::Resend { possible_duplicate } => {
+            row.become_(State::InFlight)?;
+            (row.reason, row.verifying) = (None, None);
+            row.possible_duplicate |= possible_duplicate;
+            // The attempt that came to nothing counts: a vendor that swallows every create must not be asked for ever.
+            row.attempts += 1;
+            Ok(())
+        }
+        Next::Refuse { reason, .. } => {
+            row.become_(State::Refused)?;
+            (row.reason, row.verifying) = (Some(*reason), None);
+            row.fields = fields;
+            Ok(())
+        }
+        Next::Hold { cause, reason, .. } => {
+            let case = cases::open(tx, about, *reason, now)?;
+            row.hold(*cause, *reason, Some(case))?;
+            row.fields = fields;
+            Ok(())
+        }
+        Next::Park { reason } => {
+            row.become_(State::Parked)?;
+            row.reason = Some(*reason);
+            row.case = Some(cases::open(tx, about, *reason, now)?);
+            row.fields = fields;
+            Ok(())
+        }
+        Next::PauseAccount { reason } => {
+            let paused = pause::pause(tx, row.account, *reason, "system", now)?;
+            row.paused = Some((paused.reason, paused.case));
+            if row.verifying.is_some() {
+                return verify_again(row, now);
+            }
+            row.hold(HeldCause::AccountPaused, paused.reason, paused.case)
+        }
+    }
+}
+
+fn verify_again(row: &mut Delivery, until: Timestamp) -> Op<()> {
+    row.become_(State::Verifying)?;
+    row.reason = Some(Reason::OutcomeUnknown);
+    row.next_attempt_at = Some(until);
+    Ok(())
 }

@@ -1,9 +1,242 @@
-//! Being written.
+//! A submission's sealed parts, and the view of an application that its sender may read.
+//!
+//! The document is kept byte for byte. Its demographics are cut out of the bytes and sealed with a key of their own, so
+//! they can be kept from readers, and destroyed, without the rest; opening both puts the bytes back as they came.
 
-pub(super) async fn application(
-    _: &super::SqliteStore,
-    _: causeway_core::ids::TenantId,
-    _: causeway_core::ids::SubmissionId,
-) -> crate::store::Result<crate::store::intake::ApplicationView> {
-    Err(crate::store::StoreError::Failed("not built yet".to_owned()))
+use bytes::Bytes;
+use causeway_core::ids::{AttemptId, BlobId, DeliveryId, SubmissionId, TenantId};
+use causeway_core::outcome::FieldReason;
+use rusqlite::{Connection, Row, params};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::SqliteStore;
+use super::errors::Op;
+use super::rows::{Columns, StoredId, every, first, sql, to_json, value};
+use crate::store::intake::{ApplicationView, TargetView};
+use crate::store::keys::{DataKey, Owner, TenantKeys};
+use crate::store::seal::{DoesNotOpen, Place};
+use crate::store::{Result, StoreError};
+
+/// Where each sealed value of a submission is stored.
+pub(super) struct Places;
+
+impl Places {
+    pub(super) const fn submission<'a>(tenant: TenantId, row: &'a [u8], column: &'static str) -> Place<'a> {
+        Place { tenant, table: "submissions", row, column }
+    }
+    pub(super) const fn fields(tenant: TenantId, row: &[u8]) -> Place<'_> {
+        Place { tenant, table: "deliveries", row, column: "fields" }
+    }
+    pub(super) const fn words(tenant: TenantId, row: &[u8]) -> Place<'_> {
+        Place { tenant, table: "attempts", row, column: "words" }
+    }
+    pub(super) const fn attachment(tenant: TenantId, row: &[u8]) -> Place<'_> {
+        Place { tenant, table: "attachments", row, column: "meta" }
+    }
+}
+
+/// A document ready to be written.
+pub(super) struct SealedDocument {
+    pub(super) document: Vec<u8>,
+    /// Where in the document they belong, and what they are.
+    pub(super) demographics: Option<(i64, Vec<u8>)>,
+    /// Kinds and wrapped keys.
+    pub(super) keys: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// Seals a document under a new key of the submission.
+pub(super) fn seal_document(
+    store: &SqliteStore,
+    keys: &TenantKeys,
+    tenant: TenantId,
+    id: SubmissionId,
+    document: &[u8],
+) -> (DataKey, SealedDocument) {
+    let entropy = &*store.entropy;
+    let row = id.bytes();
+    let (data_key, wrapped) = keys.new_data_key(Owner::Submission(id), entropy);
+    let mut wrapped_keys = vec![("submission", wrapped)];
+    let cut = demographics_of(document).and_then(|(at, length)| {
+        let (before, rest) = document.split_at_checked(at)?;
+        let (middle, after) = rest.split_at_checked(length)?;
+        Some((i64::try_from(at).ok()?, middle, [before, after].concat()))
+    });
+    let seal = |plain: &[u8]| data_key.seal(&Places::submission(tenant, &row, "document"), plain, entropy);
+    let (sealed, demographics) = match cut {
+        None => (seal(document), None),
+        Some((at, demographics, rest)) => {
+            let (own_key, wrapped) = keys.new_data_key(Owner::Demographics(id), entropy);
+            wrapped_keys.push(("demographics", wrapped));
+            let place = Places::submission(tenant, &row, "demographics");
+            (seal(&rest), Some((at, own_key.seal(&place, demographics, entropy))))
+        }
+    };
+    (data_key, SealedDocument { document: sealed, demographics, keys: wrapped_keys })
+}
+
+/// Where the document's demographics stand, if it has any.
+fn demographics_of(document: &[u8]) -> Option<(usize, usize)> {
+    #[derive(Deserialize)]
+    struct Envelope<'a> {
+        #[serde(borrow)]
+        demographics: Option<&'a RawValue>,
+    }
+    let text = std::str::from_utf8(document).ok()?;
+    let raw = serde_json::from_str::<Envelope<'_>>(text).ok()?.demographics?.get();
+    let at = (raw.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    Some((at, raw.len()))
+}
+
+/// The submission's key. `NotFound` once it was destroyed.
+pub(super) fn data_key(conn: &Connection, keys: &TenantKeys, id: SubmissionId) -> Op<DataKey> {
+    key(conn, keys, Owner::Submission(id))
+}
+
+fn key(conn: &Connection, keys: &TenantKeys, owner: Owner) -> Op<DataKey> {
+    let wrapped: Option<Vec<u8>> = value(conn, sql!("wrapped_key"), params![owner.uuid().as_bytes(), owner.kind()])?;
+    let wrapped = wrapped.ok_or(StoreError::NotFound("key: the data was erased"))?;
+    keys.open_data_key(owner, &wrapped).map_err(|_| StoreError::Corrupt("key").into())
+}
+
+/// The document as it came, demographics in their place.
+pub(super) fn open_document(
+    conn: &Connection,
+    keys: &TenantKeys,
+    tenant: TenantId,
+    id: SubmissionId,
+    data_key: &DataKey,
+) -> Op<Bytes> {
+    let read = |row: &Row<'_>| {
+        let document: Option<Vec<u8>> = row.col("document_sealed")?;
+        let at: Option<i64> = row.col("demographics_at")?;
+        let demographics: Option<Vec<u8>> = row.col("demographics_sealed")?;
+        Ok((document, at.zip(demographics)))
+    };
+    let stored = first(conn, sql!("submission_document"), params![id.bytes(), tenant.bytes()], read)?;
+    let (document, demographics) = stored.ok_or(StoreError::NotFound("submission"))?;
+    let row = id.bytes();
+    let corrupt = |_: DoesNotOpen| StoreError::Corrupt("document");
+    let document = document.ok_or(StoreError::NotFound("document: the data was erased"))?;
+    let rest = data_key.open(&Places::submission(tenant, &row, "document"), &document).map_err(corrupt)?;
+    let Some((at, sealed)) = demographics else { return Ok(rest.into()) };
+    let own_key = key(conn, keys, Owner::Demographics(id))?;
+    let middle = own_key.open(&Places::submission(tenant, &row, "demographics"), &sealed).map_err(corrupt)?;
+    let at = usize::try_from(at).map_err(|_| StoreError::Corrupt("document"))?;
+    let (before, after) = rest.split_at_checked(at).ok_or(StoreError::Corrupt("document"))?;
+    Ok([before, &middle, after].concat().into())
+}
+
+/// Field-level reasons, sealed; `None` for none.
+pub(super) fn seal_fields(
+    store: &SqliteStore,
+    data_key: &DataKey,
+    tenant: TenantId,
+    delivery: DeliveryId,
+    fields: &[FieldReason],
+) -> Op<Option<Vec<u8>>> {
+    if fields.is_empty() {
+        return Ok(None);
+    }
+    let row = delivery.bytes();
+    Ok(Some(data_key.seal(&Places::fields(tenant, &row), to_json(&fields)?.as_bytes(), &*store.entropy)))
+}
+
+/// What [`seal_fields`] sealed.
+pub(super) fn open_fields(
+    data_key: &DataKey,
+    tenant: TenantId,
+    delivery: DeliveryId,
+    sealed: &[u8],
+) -> Op<Vec<FieldReason>> {
+    let plain = data_key.open(&Places::fields(tenant, &delivery.bytes()), sealed)?;
+    serde_json::from_slice(&plain).map_err(|_| StoreError::Corrupt("fields").into())
+}
+
+/// The vendor's words, sealed.
+pub(super) fn seal_words(
+    store: &SqliteStore,
+    data_key: &DataKey,
+    tenant: TenantId,
+    attempt: AttemptId,
+    words: &str,
+) -> Vec<u8> {
+    data_key.seal(&Places::words(tenant, &attempt.bytes()), words.as_bytes(), &*store.entropy)
+}
+
+/// What [`seal_words`] sealed.
+pub(super) fn open_words(data_key: &DataKey, tenant: TenantId, attempt: AttemptId, sealed: &[u8]) -> Op<String> {
+    let plain = data_key.open(&Places::words(tenant, &attempt.bytes()), sealed)?;
+    String::from_utf8(plain).map_err(|_| StoreError::Corrupt("words").into())
+}
+
+/// What a row says about its blob.
+#[derive(serde::Serialize, Deserialize)]
+pub(super) struct AttachmentMeta {
+    /// The attachment's id in the document.
+    pub(super) id: String,
+    /// SHA-256 of the plaintext.
+    pub(super) sha256: [u8; 32],
+}
+
+pub(super) fn seal_attachment(
+    store: &SqliteStore,
+    data_key: &DataKey,
+    tenant: TenantId,
+    blob: BlobId,
+    meta: &AttachmentMeta,
+) -> Op<Vec<u8>> {
+    let row = blob.bytes();
+    Ok(data_key.seal(&Places::attachment(tenant, &row), to_json(meta)?.as_bytes(), &*store.entropy))
+}
+
+pub(super) fn open_attachment(data_key: &DataKey, tenant: TenantId, blob: BlobId, sealed: &[u8]) -> Op<AttachmentMeta> {
+    let plain = data_key.open(&Places::attachment(tenant, &blob.bytes()), sealed)?;
+    serde_json::from_slice(&plain).map_err(|_| StoreError::Corrupt("attachment").into())
+}
+
+pub(super) async fn application(store: &SqliteStore, tenant: TenantId, id: SubmissionId) -> Result<ApplicationView> {
+    store.read(move |conn| view(conn, tenant, id)).await
+}
+
+fn view(conn: &Connection, tenant: TenantId, id: SubmissionId) -> Op<ApplicationView> {
+    let targets = every(conn, sql!("application_targets"), params![id.bytes(), tenant.bytes()], |row| {
+        Ok(TargetView {
+            account: row.col("name")?,
+            role: row.variant("role")?,
+            state: row.word("state")?,
+            reason: row.maybe_word("reason")?,
+            changed_at: row.time("changed_at")?,
+            next_attempt_at: row.maybe_time("next_attempt_at")?,
+        })
+    })?;
+    let found = first(conn, sql!("application"), params![id.bytes(), tenant.bytes()], |row| {
+        Ok(ApplicationView {
+            id,
+            code: row.col("code")?,
+            received_at: row.time("received_at")?,
+            posting_id: row.col("posting_id")?,
+            repeat_of: row.maybe_id("repeat_of")?,
+            targets,
+        })
+    })?;
+    found.ok_or_else(|| StoreError::NotFound("application").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::demographics_of;
+
+    fn check(document: &str, expected: Option<&str>) {
+        let found = demographics_of(document.as_bytes()).map(|(at, length)| &document[at..at + length]);
+        assert_eq!(found, expected, "{document}");
+    }
+
+    #[test]
+    fn demographics_are_found_where_they_stand() {
+        check(r#"{"job":"1","demographics": [{"scheme":"x"}] ,"a":1}"#, Some(r#"[{"scheme":"x"}]"#));
+        check(r#"{"person":{"demographics":[1]}}"#, None);
+        check(r#"{"job":"1"}"#, None);
+        check("not json", None);
+    }
 }

@@ -1,0 +1,221 @@
+//! A delivery's row while a verb changes it: read whole, changed in memory, written back whole under its fence.
+//!
+//! The state changes only through [`Delivery::become_`], which asks the table of legal moves. Verbs that move many rows
+//! at once (`pause`, `expire`) say their moves to the same table. A row that does not read back is `Corrupt`.
+
+use causeway_core::delivery::{HeldCause, Refs, State};
+use causeway_core::ids::{AccountId, AttemptId, CaseId, DeliveryId, SubmissionId, TenantId};
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::errors::Op;
+use super::rows::{Columns, StoredId, execute, first, micros, sql, stored, to_json};
+use crate::store::StoreError;
+use crate::store::work::{Claim, Verifying};
+
+pub(super) struct Delivery {
+    pub(super) seq: i64,
+    pub(super) id: DeliveryId,
+    pub(super) tenant: TenantId,
+    pub(super) submission: SubmissionId,
+    pub(super) account: AccountId,
+    /// The account's pause: why, and the case its held deliveries are attached to.
+    pub(super) paused: Option<(Reason, Option<CaseId>)>,
+    state: State,
+    pub(super) held: Option<HeldCause>,
+    pub(super) reason: Option<Reason>,
+    pub(super) fields: Option<Vec<u8>>,
+    pub(super) lane: i64,
+    pub(super) next_attempt_at: Option<Timestamp>,
+    pub(super) attempts: u32,
+    pub(super) attempt_number: u32,
+    pub(super) open_attempt: Option<AttemptId>,
+    pub(super) claims: u32,
+    pub(super) fence: u64,
+    pub(super) lease: Option<(String, Timestamp)>,
+    pub(super) claimed_from: Option<State>,
+    pub(super) verifying: Option<Verifying>,
+    pub(super) refs: Refs,
+    pub(super) vendor_id: Option<String>,
+    pub(super) possible_duplicate: bool,
+    pub(super) form_digest: Option<String>,
+    pub(super) case: Option<CaseId>,
+    pub(super) sent_at: Option<Timestamp>,
+    pub(super) said_yes_at: Option<Timestamp>,
+    pub(super) seen_at: Option<Timestamp>,
+    pub(super) not_verifiable: Option<String>,
+}
+
+/// Refuses what the table of legal moves refuses.
+pub(super) fn may(from: State, to: State) -> Op<()> {
+    if from.may_become(to) { Ok(()) } else { Err(StoreError::IllegalMove { from, to }.into()) }
+}
+
+pub(super) fn read(conn: &Connection, id: DeliveryId) -> Op<Delivery> {
+    let found = first(conn, sql!("delivery"), params![id.bytes()], parse)?;
+    found.ok_or_else(|| StoreError::NotFound("delivery").into())
+}
+
+pub(super) fn read_by_seq(conn: &Connection, seq: i64) -> Op<Delivery> {
+    first(conn, sql!("delivery_by_seq"), params![seq], parse)?.ok_or_else(|| StoreError::NotFound("delivery").into())
+}
+
+/// The delivery, if the claim is still the newest lease on it.
+pub(super) fn leased(conn: &Connection, claim: &Claim) -> Op<Delivery> {
+    let delivery = read(conn, claim.delivery)?;
+    if delivery.state != State::InFlight || delivery.fence != claim.fence || delivery.tenant != claim.tenant {
+        return Err(StoreError::Fenced.into());
+    }
+    Ok(delivery)
+}
+
+impl Delivery {
+    pub(super) const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Moves to another state. What belongs to the former one (lease, timer, cause of holding) is gone.
+    pub(super) fn become_(&mut self, next: State) -> Op<()> {
+        may(self.state, next)?;
+        self.state = next;
+        self.held = None;
+        self.next_attempt_at = None;
+        if next != State::InFlight {
+            self.lease = None;
+            self.claimed_from = None;
+        }
+        Ok(())
+    }
+
+    pub(super) fn hold(&mut self, cause: HeldCause, reason: Reason, case: Option<CaseId>) -> Op<()> {
+        self.become_(State::Held)?;
+        self.held = Some(cause);
+        self.reason = Some(reason);
+        self.case = case;
+        Ok(())
+    }
+
+    /// Holds it as one of its paused account's. It stays held where it is already.
+    pub(super) fn hold_paused(&mut self, reason: Reason, case: Option<CaseId>) -> Op<()> {
+        if self.state == State::Held {
+            self.held = Some(HeldCause::AccountPaused);
+            self.reason = Some(reason);
+            self.case = case;
+            return Ok(());
+        }
+        self.hold(HeldCause::AccountPaused, reason, case)
+    }
+
+    /// Where a lease that was not used returns to.
+    pub(super) fn unclaimed_state(&self) -> State {
+        match (&self.verifying, self.claimed_from) {
+            (Some(_), _) => State::Verifying,
+            (None, Some(State::Waiting)) => State::Waiting,
+            (None, _) => State::Queued,
+        }
+    }
+
+    /// Writes everything back, if nobody else did since it was read under `fence`.
+    pub(super) fn save(&self, conn: &Connection, fence: u64, now: Timestamp) -> Op<()> {
+        let verifying = self.verifying.as_ref();
+        let changed = conn.prepare_cached(sql!("delivery_save"))?.execute(params![
+            self.seq,
+            stored(fence),
+            self.state.as_str(),
+            self.held.map(HeldCause::as_str),
+            self.reason.map(Reason::as_str),
+            self.fields,
+            micros(now),
+            self.lane,
+            self.next_attempt_at.map(micros),
+            self.attempts,
+            self.attempt_number,
+            self.open_attempt.map(StoredId::bytes),
+            self.claims,
+            stored(self.fence),
+            self.lease.as_ref().map(|(owner, _)| owner),
+            self.lease.as_ref().map(|(_, until)| micros(*until)),
+            self.claimed_from.map(State::as_str),
+            verifying.map(|verifying| &verifying.step),
+            verifying.map(|verifying| micros(verifying.since)),
+            verifying.map_or(0, |verifying| verifying.not_seen),
+            verifying.map_or(0, |verifying| verifying.asked),
+            to_json(&self.refs)?,
+            self.vendor_id,
+            self.possible_duplicate,
+            self.account.bytes(),
+            self.form_digest,
+            self.case.map(StoredId::bytes),
+            self.sent_at.map(micros),
+            self.said_yes_at.map(micros),
+            self.seen_at.map(micros),
+            self.not_verifiable
+        ])?;
+        if changed == 1 { Ok(()) } else { Err(StoreError::Fenced.into()) }
+    }
+}
+
+fn parse(row: &Row<'_>) -> Op<Delivery> {
+    let paused: Option<Reason> = row.maybe_word("paused_reason")?;
+    let paused_case = row.maybe_id("paused_case")?;
+    let lease_owner: Option<String> = row.col("lease_owner")?;
+    let state = row.word("state")?;
+    let delivery = Delivery {
+        seq: row.col("seq")?,
+        id: row.id("id")?,
+        tenant: row.id("tenant")?,
+        submission: row.id("submission")?,
+        account: row.id("account")?,
+        paused: paused.map(|reason| (reason, paused_case)),
+        state,
+        held: row.maybe_word("held_cause")?,
+        reason: row.maybe_word("reason")?,
+        fields: row.col("fields_sealed")?,
+        lane: row.col("lane")?,
+        next_attempt_at: row.maybe_time("next_attempt_at")?,
+        attempts: row.unsigned("attempts")?,
+        attempt_number: row.unsigned("attempt_number")?,
+        open_attempt: row.maybe_id("open_attempt")?,
+        claims: row.unsigned("claims")?,
+        fence: row.unsigned("fence")?,
+        lease: lease_owner.zip(row.maybe_time("lease_until")?),
+        claimed_from: row.maybe_word("claimed_from")?,
+        verifying: verifying(row)?,
+        refs: row.json("refs")?,
+        vendor_id: row.col("vendor_id")?,
+        possible_duplicate: row.col("possible_duplicate")?,
+        form_digest: row.col("form_digest")?,
+        case: row.maybe_id("case_id")?,
+        sent_at: row.maybe_time("sent_at")?,
+        said_yes_at: row.maybe_time("said_yes_at")?,
+        seen_at: row.maybe_time("seen_at")?,
+        not_verifiable: row.col("not_verifiable")?,
+    };
+    if delivery.state == State::Verifying && delivery.verifying.is_none() {
+        return Err(StoreError::Corrupt("delivery").into());
+    }
+    Ok(delivery)
+}
+
+fn verifying(row: &Row<'_>) -> Op<Option<Verifying>> {
+    let step: Option<String> = row.col("verifying_step")?;
+    match (step, row.maybe_time("verifying_since")?) {
+        (None, None) => Ok(None),
+        (Some(step), Some(since)) => Ok(Some(Verifying {
+            step,
+            since,
+            not_seen: row.unsigned("verifying_not_seen")?,
+            asked: row.unsigned("verifying_asked")?,
+        })),
+        (Some(_), None) | (None, Some(_)) => Err(StoreError::Corrupt("delivery").into()),
+    }
+}
+
+/// Settles the bookkeeping of a statement that has to change exactly what it was asked to.
+pub(super) fn execute_one(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Op<()> {
+    match execute(conn, sql, params)? {
+        1 => Ok(()),
+        _ => Err(StoreError::Fenced.into()),
+    }
+}

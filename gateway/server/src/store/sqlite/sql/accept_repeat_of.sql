@@ -1,0 +1,5 @@
+SELECT id
+FROM submissions
+WHERE tenant = ?1 AND email_exact = ?2 AND posting_id = ?3 AND received_at >= ?4 AND kind = 'accepted'
+ORDER BY received_at
+LIMIT 1

@@ -1,0 +1,1 @@
+SELECT tenant, paused_reason, paused_case FROM accounts WHERE id = ?1

@@ -1,0 +1,1 @@
+SELECT paused_since FROM accounts WHERE id = ?1

@@ -1,0 +1,1 @@
+SELECT 1 FROM attachments WHERE blob = ?1

@@ -1,0 +1,1 @@
+SELECT began_at FROM attempts WHERE id = ?1

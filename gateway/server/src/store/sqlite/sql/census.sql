@@ -1,0 +1,1 @@
+SELECT state, count(*) AS deliveries FROM deliveries GROUP BY state

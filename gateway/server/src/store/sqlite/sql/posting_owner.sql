@@ -1,0 +1,7 @@
+SELECT p.account
+FROM submissions s
+JOIN postings p ON p.tenant = s.tenant AND p.posting_id = s.posting_id
+JOIN accounts a ON a.id = p.account
+WHERE s.id = ?1
+ORDER BY a.created_at, a.id
+LIMIT 1

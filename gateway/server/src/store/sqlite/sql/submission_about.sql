@@ -1,0 +1,1 @@
+SELECT posting_id, posting_account, received_at, code FROM submissions WHERE id = ?1 AND tenant = ?2
