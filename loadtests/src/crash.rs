@@ -2,7 +2,6 @@
 //! commit; then the three ledgers are compared. A run with too few kills, deliveries or lost answers is void.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -21,8 +20,8 @@ use crate::rig::{self, GatewayOptions};
 /// How the run goes.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// `causeway`, or a control that has to be caught.
-    pub(crate) program: PathBuf,
+    /// The promise of a control that has to be caught.
+    pub(crate) broken: Option<&'static str>,
     pub(crate) kills: u64,
     pub(crate) submissions: u64,
     pub(crate) seed: u64,
@@ -57,7 +56,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<Report> {
     let postings =
         postings::open(&stage.ats).await?.into_iter().filter(|one| !one.needs_more_files).collect::<Vec<_>>();
     let options = GatewayOptions {
-        program: plan.program.clone(),
+        command: rig::gateway_command(plan.broken)?,
         settings: [
             ("CAUSEWAY_RETRY_SCHEDULE", "200ms,500ms,1s,2s,2s,3s,3s,3s,5s,5s,5s,5s,5s,5s,5s,5s,5s,5s"),
             ("CAUSEWAY_LIMITS_CONCURRENCY", "64"),
@@ -99,7 +98,7 @@ struct Progress {
 async fn script_the_vendors(stage: &Stage, plan: &Plan) -> Result<()> {
     let lag = u64::try_from(plan.lag.as_millis())?;
     for sandbox in [&stage.ats, &stage.crm] {
-        let settings = json!({ "visibility_lag_ms": lag, "rate_limit": null });
+        let settings = json!({ "visibility_lag_ms": lag });
         sandbox.control("POST", "/_sandbox/settings", Some(&settings)).await?;
     }
     let lost = |operation: &str, share: f64| json!({ "operation": operation, "probability": share, "do": "drop_after_commit" });

@@ -27,7 +27,7 @@ pub(crate) struct Report {
 pub(crate) async fn run(per_second: f64, seconds: u64) -> Result<Report> {
     let stage = Stage::set(29).await?;
     for sandbox in [&stage.ats, &stage.crm] {
-        let settings = serde_json::json!({ "visibility_lag_ms": 200, "rate_limit": null });
+        let settings = serde_json::json!({ "visibility_lag_ms": 200 });
         sandbox.control("POST", "/_sandbox/settings", Some(&settings)).await?;
     }
     let gateway = stage.start(&[]).await?;

@@ -114,11 +114,11 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             show(json, &report, &report.violations)
         }
         Run::Crash { kills, submissions, seed } => {
-            let report = crash::run(&crash_plan("causeway", *kills, *submissions, *seed)?).await?;
+            let report = crash::run(&crash_plan(None, *kills, *submissions, *seed)).await?;
             show(json, &report, &report.violations)
         }
         Run::Order => {
-            let report = order::run("causeway").await?;
+            let report = order::run(None).await?;
             show(json, &report, &report.violations)
         }
         Run::Control { broken, kills, submissions } => control(*broken, *kills, *submissions, json).await,
@@ -137,31 +137,31 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     }
 }
 
-fn crash_plan(program: &str, kills: u64, submissions: u64, seed: u64) -> Result<crash::Plan> {
+fn crash_plan(broken: Option<&'static str>, kills: u64, submissions: u64, seed: u64) -> crash::Plan {
     let lag = Duration::from_millis(600);
-    Ok(crash::Plan {
-        program: rig::beside_me(program)?,
+    crash::Plan {
+        broken,
         kills,
         submissions,
         seed,
         lag,
         claimed_lag: lag + Duration::from_millis(100),
         lost_answers: 0.01,
-    })
+    }
 }
 
 async fn control(broken: Control, kills: u64, submissions: u64, json: bool) -> Result<bool> {
     match broken {
         Control::TwoCommits => {
-            let report = crash::run(&crash_plan("control-two-commits", kills, submissions, 1)?).await?;
+            let report = crash::run(&crash_plan(Some("two-commits"), kills, submissions, 1)).await?;
             show(json, &report, &report.violations)
         }
         Control::SyncOff => {
-            let report = order::run("control-sync-off").await?;
+            let report = order::run(Some("sync-off")).await?;
             show(json, &report, &report.violations)
         }
         Control::NoLag => {
-            let mut plan = crash_plan("control-no-lag", kills, submissions, 1)?;
+            let mut plan = crash_plan(Some("no-lag"), kills, submissions, 1);
             plan.lag = Duration::from_secs(3);
             plan.claimed_lag = plan.lag;
             plan.lost_answers = 0.05;

@@ -32,8 +32,8 @@ const SEQUENTIAL: u64 = 200;
 const PARALLEL_CLIENTS: u64 = 8;
 const PARALLEL_EACH: u64 = 25;
 
-/// `program` is `causeway`, or a control that has to be caught.
-pub(crate) async fn run(program: &str) -> Result<Report> {
+/// `broken` names the promise of a control that has to be caught.
+pub(crate) async fn run(broken: Option<&str>) -> Result<Report> {
     let stage = Stage::set(3).await?;
     let trace = stage.tenancy.data.join("strace.txt");
     let wrapper = [
@@ -51,7 +51,7 @@ pub(crate) async fn run(program: &str) -> Result<Report> {
     .chain([trace.display().to_string()])
     .collect();
     let options = GatewayOptions {
-        program: rig::beside_me(program)?,
+        command: rig::gateway_command(broken)?,
         settings: vec![("CAUSEWAY_DISPATCH_ENABLED".to_owned(), "false".to_owned())],
         wrapper,
     };

@@ -30,8 +30,8 @@ impl Drop for Sandbox {
 /// What the gateway is started with.
 #[derive(Clone)]
 pub(crate) struct GatewayOptions {
-    /// The program: `causeway`, or a control that composes the same library.
-    pub(crate) program: PathBuf,
+    /// `causeway serve`, or a broken gateway.
+    pub(crate) command: Vec<String>,
     /// `CAUSEWAY_…` variables.
     pub(crate) settings: Vec<(String, String)>,
     /// Put before the program, such as `strace …`.
@@ -108,6 +108,15 @@ pub(crate) fn beside_me(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The command line of the gateway, or of a gateway with one promise broken.
+pub(crate) fn gateway_command(broken: Option<&str>) -> Result<Vec<String>> {
+    let (program, argument) = match broken {
+        None => (beside_me("causeway")?, "serve"),
+        Some(promise) => (beside_me("broken")?, promise),
+    };
+    Ok(vec![program.display().to_string(), argument.to_owned()])
+}
+
 /// A free loopback port, found by binding it for a moment.
 pub(crate) fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
@@ -162,7 +171,7 @@ pub(crate) fn set_up(data: &Path, ats: &Sandbox, crm: &Sandbox, extra: &[(&str, 
     add_account(data, "greenhouse", "ats", ats, extra)?;
     add_account(data, "hubspot", "crm", crm, extra)?;
     let key = causeway(data, &["keys", "create", "--name", "load", "--scope", "submit,read,support"])?;
-    let key = key["key"].as_str().context("keys create answers `key`")?.to_owned();
+    let key = key["text"].as_str().context("keys create answers `text`")?.to_owned();
     causeway(data, &["jobs", "sync", "greenhouse"])?;
     Ok(Tenancy { data: data.to_owned(), key })
 }
@@ -193,9 +202,7 @@ pub(crate) async fn start_gateway(
     public: u16,
     management: u16,
 ) -> Result<Gateway> {
-    let mut line: Vec<String> = options.wrapper.clone();
-    line.push(options.program.display().to_string());
-    line.push("serve".to_owned());
+    let line: Vec<String> = options.wrapper.iter().chain(&options.command).cloned().collect();
     let (program, arguments) = line.split_first().context("a program")?;
     let log = std::fs::File::options().create(true).append(true).open(data.join("gateway.log"))?;
     let child = Command::new(program)

@@ -21,9 +21,9 @@ pub const DEFAULT_FILE: &str = include_str!("config.default.toml");
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Takes a restart.
+    /// Fixed by its nature: addresses, folders, sizes of what is built at start.
     pub fixed: Fixed,
-    /// Taken over on SIGHUP.
+    /// Policy, which a running gateway could take over; read at start, too.
     pub reloadable: Reloadable,
 }
 
@@ -38,7 +38,7 @@ pub struct Fixed {
     pub log: Log,
 }
 
-/// What may change while the gateway runs. The default file describes each key.
+/// Policy: what could change while the gateway runs. The default file describes each key.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the default file describes every key")]
 pub struct Reloadable {

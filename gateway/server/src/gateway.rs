@@ -28,6 +28,7 @@ use crate::queue::Bell;
 use crate::queue::embedded::EmbeddedBell;
 use crate::schedule::{Schedule, ScheduleParts, SyncBell};
 use crate::schema::Schemas;
+use crate::store::Store;
 use crate::store::keys::RootKey;
 use crate::support::{Ring, Support};
 
@@ -101,7 +102,18 @@ impl Gateway {
     /// # Errors
     /// Whatever keeps the gateway from starting, in words for an operator. The data is untouched.
     pub async fn open(config: Config) -> anyhow::Result<Self> {
-        let core = Core::open(&config)?;
+        Self::open_over(config, |store| store).await
+    }
+
+    /// As [`Gateway::open`], over a store that was wrapped: for the load tests' broken gateways, which are other binaries.
+    ///
+    /// # Errors
+    /// As [`Gateway::open`].
+    pub async fn open_over(
+        config: Config,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> anyhow::Result<Self> {
+        let core = Core::open_over(&config, wrap)?;
         warn_of_private(&core).await?;
         let connectors = causeway_connectors::all();
         let schemas = Arc::new(Schemas::new(&connectors).context("a schema of this build cannot be used")?);

@@ -7,9 +7,9 @@ pub mod intake;
 pub mod schema;
 pub mod store;
 
+pub mod dispatch;
 pub mod queue;
 
-pub mod dispatch;
 pub mod egress;
 pub mod retry;
 

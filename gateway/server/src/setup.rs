@@ -254,7 +254,9 @@ pub fn needs(connector: &dyn Connector) -> Vec<String> {
     };
     let secrets = described.credentials.iter().map(|field| line("--secret", field));
     let settings = described.settings.iter().map(|field| line("--set", field));
-    let common = COMMON.iter().map(|(name, help)| format!("--set {name}=… (optional): {help}"));
+    let own = |name: &str| described.settings.iter().any(|field| field.name == name);
+    let common =
+        COMMON.iter().filter(|(name, _)| !own(name)).map(|(name, help)| format!("--set {name}=… (optional): {help}"));
     secrets.chain(settings).chain(common).collect()
 }
 

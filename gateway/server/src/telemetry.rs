@@ -3,6 +3,8 @@
 //! It decides how lines look, not what is in them. No personal data reaches a line because what is personal has a type
 //! that does not print; ids and counts are what lines carry.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
@@ -28,6 +30,11 @@ pub enum TelemetryError {
 /// [`TelemetryError`].
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
     let filter = EnvFilter::builder().parse(&log.filter)?;
+    // A panic's message may quote what was being handled; its place says enough.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "a panic was caught");
+    }));
     // The default timer is UTC in RFC 3339.
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
         LogFormat::Json => Box::new(
@@ -38,7 +45,13 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
                 .with_span_list(false)
                 .with_writer(std::io::stderr),
         ),
-        LogFormat::Pretty => Box::new(fmt::layer().compact().with_target(false).with_writer(std::io::stderr)),
+        LogFormat::Pretty => Box::new(
+            fmt::layer()
+                .compact()
+                .with_target(false)
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_writer(std::io::stderr),
+        ),
     };
     tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
     Ok(())

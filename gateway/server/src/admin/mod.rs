@@ -133,6 +133,13 @@ pub enum CheckVerdict {
     NotTestable,
 }
 
+/// Nothing that could be tried is allowed: the credentials do not work at all. A permission that an optional credential
+/// would bring may be missing from ones that do.
+pub fn is_refused(checked: &[Checked]) -> bool {
+    let has = |verdict| checked.iter().any(|one| one.verdict == verdict);
+    has(CheckVerdict::No) && !has(CheckVerdict::Yes)
+}
+
 impl From<Verdict> for CheckVerdict {
     fn from(verdict: Verdict) -> Self {
         match verdict {
@@ -195,3 +202,6 @@ impl Fault {
         Self { kind, text: text.into() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::progress::while_waiting;
 use super::{End, out};
-use crate::admin::{CheckVerdict, Request, Response, socket};
+use crate::admin::{CheckVerdict, Request, Response, is_refused, socket};
 use crate::config::{Config, DEFAULT_FILE, Mistakes};
 use crate::telemetry;
 
@@ -201,7 +201,8 @@ async fn credentials(dir: &Path, account: &str, tenant: String) -> Finding {
             if refused.is_empty() {
                 Finding::new(what, Health::Well, format!("{} permissions looked at", checked.len()))
             } else {
-                Finding::new(what, Health::Bad, refused.join("; "))
+                let health = if is_refused(&checked) { Health::Bad } else { Health::Warning };
+                Finding::new(what, health, refused.join("; "))
             }
         }
         Ok(_) => Finding::new(what, Health::Bad, "the gateway gave another answer than asked for"),

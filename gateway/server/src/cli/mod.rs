@@ -22,6 +22,8 @@ use clap::Parser;
 use crate::config::Config;
 use args::{Cli, Command};
 
+pub use serve::stop_signal;
+
 /// Nothing was found.
 const NOTHING_FOUND: u8 = 3;
 
@@ -67,7 +69,7 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
     match command {
         Command::Sandbox(args) => {
             let options = causeway_sandboxes::Options { listen: args.listen, seed: args.seed };
-            causeway_sandboxes::run(&args.name, options, serve::stop_signal()).await?;
+            causeway_sandboxes::run(&args.name, options, stop_signal()).await?;
             Ok(End::Answered)
         }
         Command::Demo(args) => demo::run(args, json, data).await,

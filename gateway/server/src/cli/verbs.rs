@@ -6,7 +6,7 @@ use causeway_core::clock::Clock;
 use super::args::{Accounts, AddAccount, Command, EraseArgs, Jobs, Keys, Tenants, WhyArgs};
 use super::ask::ask;
 use super::{End, input, out, serve, table};
-use crate::admin::{CheckVerdict, Request, Response};
+use crate::admin::{Request, Response, is_refused};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::setup::AccountWish;
@@ -39,6 +39,15 @@ pub(super) async fn run(command: Command, config: Config, json: bool) -> anyhow:
     }
 }
 
+/// How a command ended that came to this answer.
+fn end_of(response: &Response) -> End {
+    match response {
+        Response::Report(report) if !report.found => End::NothingFound,
+        Response::Checked(checked) if is_refused(checked) => End::No,
+        _an_answer => End::Answered,
+    }
+}
+
 struct Desk {
     config: Config,
     json: bool,
@@ -47,11 +56,7 @@ struct Desk {
 impl Desk {
     async fn show(&self, what: &str, request: Request) -> anyhow::Result<End> {
         let response = ask(&self.config, what, request).await?;
-        let end = match &response {
-            Response::Report(report) if !report.found => End::NothingFound,
-            Response::Checked(checked) if checked.iter().any(|one| one.verdict == CheckVerdict::No) => End::No,
-            _an_answer => End::Answered,
-        };
+        let end = end_of(&response);
         if self.json {
             out::json(&response.value())?;
         } else {
@@ -175,5 +180,42 @@ impl Desk {
             out::text("The store is of this version.")?;
         }
         Ok(End::Answered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::{CheckVerdict, Checked};
+    use crate::support::Report;
+
+    #[test]
+    fn the_exit_code_says_whether_there_was_an_answer() {
+        let report = |found| {
+            let edge_refused = std::collections::BTreeMap::new();
+            let (text, erased_at) = (None, None);
+            Response::Report(Box::new(Report {
+                found,
+                submissions: vec![],
+                truncated: false,
+                text,
+                erased_at,
+                edge_refused,
+            }))
+        };
+        let checked = |verdicts: &[CheckVerdict]| {
+            let one = |verdict: &CheckVerdict| Checked { name: String::new(), verdict: *verdict, text: String::new() };
+            Response::Checked(verdicts.iter().map(one).collect())
+        };
+        for (response, end) in [
+            (report(true), End::Answered),
+            (report(false), End::NothingFound),
+            (Response::Tenants(vec![]), End::Answered),
+            (checked(&[CheckVerdict::Yes, CheckVerdict::No]), End::Answered),
+            (checked(&[CheckVerdict::NotTestable, CheckVerdict::No]), End::No),
+            (checked(&[CheckVerdict::NotTestable]), End::Answered),
+        ] {
+            assert_eq!(end_of(&response), end, "{response:?}");
+        }
     }
 }

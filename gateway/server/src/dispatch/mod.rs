@@ -257,4 +257,4 @@ impl Dispatch {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

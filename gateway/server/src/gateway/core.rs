@@ -31,11 +31,18 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
+        Self::open_over(config, |store| store)
+    }
+
+    pub(super) fn open_over(
+        config: &Config,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let root_key = RootKey::load(&config.fixed.data.root_key())?;
         let options = OpenOptions::new(&config.fixed.data.dir, root_key, Arc::clone(&clock), Arc::clone(&entropy));
-        let store: Arc<dyn Store> = SqliteStore::open(options).context("the store does not open")?;
+        let store: Arc<dyn Store> = wrap(SqliteStore::open(options).context("the store does not open")?);
         let connectors: Connectors = Arc::new(causeway_connectors::by_name);
         let egress = Arc::new(Egress::new(EgressParts {
             clock: Arc::clone(&clock),

@@ -48,11 +48,11 @@ pub(super) struct RingsTheSchedule(pub(super) Arc<SyncBell>);
 
 impl intake::SyncBell for RingsTheSchedule {
     fn sync(&self, account: AccountId) {
-        self.0.ring_sync(account);
+        self.0.ring_account(account);
     }
 
     fn form(&self, account: AccountId, _posting_id: &str) {
-        self.0.ring_sync(account);
+        self.0.ring_forms(account);
     }
 }
 

@@ -7,13 +7,13 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::Body;
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
 use causeway_core::problem::{Code, Problem};
 use futures_util::StreamExt as _;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::multipart;
@@ -85,18 +85,17 @@ impl<T: Into<Refusal>> From<T> for Unreceived {
 
 /// Reads the body as its content type says.
 pub(super) async fn receive(request: Request, budget: &BodyBudget) -> Result<Received, Unreceived> {
+    // From the header: the bodies of the layers above do not pass their length on. The server holds clients to it.
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     match kind(request.headers())? {
         Kind::Json => {
-            let body = request.into_body();
-            let reserved = budget.reserve(body.size_hint().exact(), MAX_DOCUMENT).await?;
-            let document = read_document(body).await?;
+            let reserved = budget.reserve(announced, MAX_DOCUMENT).await?;
+            let document = read_document(request.into_body(), announced).await?;
             Ok(Received { document, files: Vec::new(), reserved })
         }
         Kind::Multipart(boundary) => {
-            let body = request.into_body();
-            let announced = body.size_hint().exact();
             let reserved = budget.reserve(announced, MAX_BODY).await?;
-            let parts = multipart::read(body, &boundary, announced).await?;
+            let parts = multipart::read(request.into_body(), &boundary, announced).await?;
             Ok(Received { document: parts.document, files: parts.files, reserved })
         }
     }
@@ -143,14 +142,17 @@ fn parameter<'a>(parameters: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-async fn read_document(body: Body) -> Result<Bytes, Refusal> {
+async fn read_document(body: Body, announced: Option<u64>) -> Result<Bytes, Refusal> {
     let too_large = || Problem::new(Code::BodyTooLarge).detail("A JSON body may have 1 MiB.");
-    if body.size_hint().lower() > MAX_DOCUMENT.bytes() {
+    if announced.is_some_and(|length| length > MAX_DOCUMENT.bytes()) {
         return Err(too_large().into());
     }
     let mut frames = body.into_data_stream();
     let Some(first) = frames.next().await else { return Ok(Bytes::new()) };
     let first = first.map_err(|error| broken(&error))?;
+    if first.len() > MAX_DOCUMENT.as_len() {
+        return Err(too_large().into());
+    }
     // The ordinary document is one frame: no copy.
     let Some(second) = frames.next().await else { return Ok(first) };
     let mut whole = BytesMut::from(first);

@@ -63,6 +63,7 @@ impl Listener {
     pub(super) async fn run(self, stop: CancellationToken) {
         let connections = TaskTracker::new();
         let graceful = GracefulShutdown::new();
+        let cut = CancellationToken::new();
         while let Some((stream, address, place)) = self.next(&stop).await {
             self.metrics.connections_accepted.fetch_add(1, Ordering::Relaxed);
             let Some(counted) = Addresses::enter(&self.addresses, address) else {
@@ -71,10 +72,10 @@ impl Listener {
             };
             let serving =
                 serve(stream, self.router.clone(), Arc::clone(&self.http), graceful.watcher(), self.header_read);
-            let metrics = Arc::clone(&self.metrics);
+            let (metrics, cut) = (Arc::clone(&self.metrics), cut.clone());
             connections.spawn(async move {
                 let _open = Open::new(metrics);
-                serving.await;
+                cut.run_until_cancelled(serving).await;
                 drop((place, counted));
             });
         }
@@ -82,9 +83,9 @@ impl Listener {
         connections.close();
         if tokio::time::timeout(self.drain, graceful.shutdown()).await.is_err() {
             tracing::warn!(open = connections.len(), "connections were cut at stop");
-        } else {
-            connections.wait().await;
+            cut.cancel();
         }
+        connections.wait().await;
     }
 
     /// The next connection there is room for; `None` once stopped.

@@ -37,7 +37,8 @@ impl Intake {
         Ok(decided)
     }
 
-    fn decision(&self, ready: &ReadyDelivery) -> Decision {
+    /// What becomes of it. Pure.
+    pub fn decision(&self, ready: &ReadyDelivery) -> Decision {
         let refuse = |reason| Decision::Refuse { reason, fields: Vec::new() };
         let Some(posting) = &ready.view.posting else { return refuse(Reason::PostingUnknown) };
         if posting.closed_at.is_some() && ready.cause == HeldCause::PostingUnknown {

@@ -172,19 +172,23 @@ impl Intake {
             .parse(&submission.document)
             .map_err(|error| Refusal::from(Problem::new(Code::BodyUnreadable).detail(error.to_string())))?;
         let envelope = Envelope::of(&document);
-        let decided = match self.decide(sender.tenant, &submission, &document, &envelope, received_at).await {
-            Ok(decided) => decided,
+        let taken = match self.decide(sender.tenant, &submission, &document, &envelope, received_at).await {
+            Ok(decided) => {
+                let taken = self.accept(sender, &submission, &document, &envelope, &decided, received_at).await;
+                if taken.is_ok() {
+                    self.ring_for_missing(&decided, envelope.job.unwrap_or_default());
+                }
+                taken
+            }
             Err(refusal) => {
-                let fingerprint = submission.fingerprint(&document);
-                return match self.accepted_before(sender.tenant, &submission, fingerprint).await? {
-                    Some(receipt) => Ok(receipt),
-                    None => Err(self.record(sender, &submission, &envelope, refusal, received_at).await),
-                };
+                let before = self.accepted_before(sender.tenant, &submission, &document).await;
+                before.and_then(|receipt| receipt.ok_or(refusal))
             }
         };
-        let receipt = self.accept(sender, submission, &document, &envelope, &decided, received_at).await?;
-        self.ring_for_missing(&decided, envelope.job.unwrap_or_default());
-        Ok(receipt)
+        match taken {
+            Ok(receipt) => Ok(receipt),
+            Err(refusal) => Err(self.record(sender, &submission, &envelope, refusal, received_at).await),
+        }
     }
 
     /// Records a submission whose body did not arrive whole, if its document did.
@@ -269,7 +273,7 @@ impl Intake {
     async fn accept(
         &self,
         sender: Sender,
-        submission: Submission,
+        submission: &Submission,
         document: &Value,
         envelope: &Envelope<'_>,
         decided: &Decided,
@@ -341,10 +345,10 @@ impl Intake {
         &self,
         tenant: TenantId,
         submission: &Submission,
-        fingerprint: Vec<u8>,
+        document: &Value,
     ) -> Result<Option<Bytes>, Refusal> {
         let Some(key) = submission.idempotency_key.as_deref() else { return Ok(None) };
-        match self.store.accepted_before(tenant, key, fingerprint).await {
+        match self.store.accepted_before(tenant, key, submission.fingerprint(document)).await {
             Ok(Some(Accepted::Before { receipt })) => Ok(Some(receipt)),
             Ok(Some(Accepted::KeyReused)) => Err(Code::IdempotencyKeyReused.into()),
             Ok(Some(Accepted::New { .. } | Accepted::CodeTaken) | None) => Ok(None),

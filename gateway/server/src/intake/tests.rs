@@ -175,7 +175,10 @@ async fn a_key_stands_for_one_request_and_its_receipt_outlives_the_posting() {
     });
     assert_eq!(submit(&world, &intake, &document(), Some("k")).await.unwrap(), first, "a lost answer can be fetched");
     assert_eq!(submit(&world, &intake, &document(), Some("new")).await.unwrap_err().problem.code, "posting_closed");
-    assert_eq!(world.store.inside().accepted.len(), 1);
+    let inside = world.store.inside();
+    assert_eq!(inside.accepted.len(), 1);
+    let refused: Vec<&str> = inside.refused.iter().map(|refusal| refusal.code.as_str()).collect();
+    assert_eq!(refused, ["idempotency_key_reused", "posting_closed"], "findable, whatever its code");
 }
 
 #[tokio::test]

@@ -156,7 +156,10 @@ async fn uploads_wait_for_memory_and_small_documents_do_not() {
         )
     };
     let mut first = TcpStream::connect(served.public).await.unwrap();
-    first.write_all(format!("{}Expect: 100-continue\r\n\r\n", head(11 << 20)).as_bytes()).await.unwrap();
+    first
+        .write_all(format!("{}Expect: 100-continue\r\n\r\n", head((11 << 20) + (256 << 10))).as_bytes())
+        .await
+        .unwrap();
     // Being asked to go on means the room is taken.
     let mut go_on = [0; 25];
     tokio::time::timeout(NEVER, first.read_exact(&mut go_on)).await.unwrap().unwrap();
@@ -169,4 +172,16 @@ async fn uploads_wait_for_memory_and_small_documents_do_not() {
     assert!(second.try_read(&mut go_on).is_err(), "no room, no answer");
     drop(first);
     assert_eq!(read_answer(&mut second).await.says(), (400, "multipart_invalid".to_owned()));
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_client_that_never_finishes() {
+    let served = Served::with(Config { drain: SHORT, ..Config::default() }).await;
+    let mut stream = TcpStream::connect(served.public).await.unwrap();
+    let headers = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", served.key);
+    let bytes = request("POST", "/v1/applications", &headers, document().to_string().as_bytes());
+    stream.write_all(bytes.strip_suffix(b"}").unwrap()).await.unwrap();
+    assert_eq!(exchange(served.public, &request("GET", "/problems/internal", "", b"")).await.status, 200);
+    let world = served.stop().await;
+    assert!(world.store.inside().accepted.is_empty());
 }

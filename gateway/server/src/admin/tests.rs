@@ -1,0 +1,148 @@
+//! Requests over a real store, directly and through a real control socket.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use causeway_core::account::{OnInvalid, OnUnknown, Repeats, Role};
+use causeway_core::clock::{ManualClock, SeededEntropy};
+use causeway_core::pii::Secret;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::socket::{self, Control};
+use super::*;
+use crate::store::keys::RootKey;
+use crate::store::sqlite::{OpenOptions, SqliteStore};
+
+struct NoVendors;
+
+#[async_trait]
+impl Vendors for NoVendors {
+    async fn check(&self, _account: &AccountRecord) -> Result<Vec<Checked>, Fault> {
+        Ok(vec![])
+    }
+    async fn sync(&self, _account: &AccountRecord) -> Result<SyncReport, Fault> {
+        Ok(SyncReport::default())
+    }
+}
+
+fn services(dir: &Path) -> Services {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+    let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(1));
+    let options = OpenOptions::new(dir, RootKey::generate(&*entropy), Arc::clone(&clock), Arc::clone(&entropy));
+    let store: Arc<dyn Store> = SqliteStore::open(options).unwrap();
+    let support = Support::new(Arc::clone(&store), Arc::clone(&clock), Arc::new(|_| {}));
+    Services { store, support, clock, entropy, vendors: Arc::new(NoVendors) }
+}
+
+fn wish(secrets: &[(&str, &str)], settings: &[(&str, &str)]) -> AccountWish {
+    let secrets = secrets.iter().map(|(name, text)| ((*name).to_owned(), Hidden(Secret::new(*text))));
+    AccountWish {
+        connector: "greenhouse".to_owned(),
+        role: Role::Ats,
+        name: None,
+        settings: settings.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
+        secrets: secrets.collect(),
+        allow_private: false,
+        on_invalid: OnInvalid::default(),
+        repeats: Repeats::default(),
+        on_unknown: OnUnknown::default(),
+    }
+}
+
+fn named(name: &str) -> Request {
+    Request::TenantCreate { name: name.to_owned() }
+}
+
+#[tokio::test]
+async fn a_tenant_may_go_unnamed_only_while_it_is_the_only_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let services = services(folder.path());
+    let keys = |tenant: Option<&str>| Request::Keys { tenant: tenant.map(str::to_owned) };
+    let fault = execute(&services, keys(None)).await.unwrap_err();
+    assert!(fault.text.contains("tenants create"), "{fault}");
+    execute(&services, named("acme")).await.unwrap();
+    execute(&services, keys(None)).await.unwrap();
+    execute(&services, named("globex")).await.unwrap();
+    let fault = execute(&services, keys(None)).await.unwrap_err();
+    assert!(fault.kind == FaultKind::Usage && fault.text.contains("--tenant: acme, globex"), "{fault}");
+    execute(&services, keys(Some("globex"))).await.unwrap();
+    assert_eq!(execute(&services, keys(Some("initech"))).await.unwrap_err().kind, FaultKind::NotFound);
+    assert_eq!(execute(&services, named("acme")).await.unwrap_err().kind, FaultKind::Refused);
+    assert_eq!(execute(&services, named("Acme Inc")).await.unwrap_err().kind, FaultKind::Usage);
+    services.store.close().await;
+}
+
+#[tokio::test]
+async fn an_account_is_added_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let services = services(folder.path());
+    execute(&services, named("acme")).await.unwrap();
+    let add = |wish| Request::AccountAdd { tenant: None, wish };
+    let fault = execute(&services, add(wish(&[], &[]))).await.unwrap_err();
+    assert!(fault.text.contains("board_api_key") && fault.text.contains("board_token"), "{fault}");
+    let Response::Accounts(none) = execute(&services, Request::Accounts { tenant: None }).await.unwrap() else {
+        panic!()
+    };
+    assert!(none.is_empty());
+    let whole = || wish(&[("board_api_key", "hunter2")], &[("board_token", "acme")]);
+    let response = execute(&services, add(whole())).await.unwrap();
+    assert!(!response.value().to_string().contains("hunter2"), "a secret is never shown again");
+    assert_eq!(execute(&services, add(whole())).await.unwrap_err().kind, FaultKind::Refused);
+    services.store.close().await;
+}
+
+async fn through_the_socket(dir: &Path) {
+    let services = services(dir);
+    std::fs::write(dir.join(socket::NAME), "left by a process that was killed").unwrap();
+    let control = Control::bind(dir).unwrap();
+    let mode = std::fs::metadata(dir.join(socket::NAME)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    tasks.spawn(control.serve(services.clone(), tasks.clone(), stop.clone()));
+    let ask = async |request: Request| {
+        let stream = socket::connect(dir).await.unwrap().expect("it listens");
+        socket::ask(stream, &request).await
+    };
+    assert!(matches!(ask(Request::Ping).await, Ok(Response::Pong)));
+    assert!(matches!(ask(named("acme")).await, Ok(Response::Tenant(tenant)) if tenant.name == "acme"));
+    assert_eq!(ask(named("acme")).await.unwrap_err().kind, FaultKind::Refused);
+    let wish = wish(&[("board_api_key", "hunter2")], &[("board_token", "acme")]);
+    assert!(matches!(ask(Request::AccountAdd { tenant: None, wish }).await, Ok(Response::Account(_))));
+    let Ok(Response::Accounts(accounts)) = ask(Request::Accounts { tenant: None }).await else { panic!() };
+    let secrets = services.store.credentials(accounts[0].account.id).await.unwrap();
+    assert_eq!(secrets["board_api_key"].reveal(), "hunter2", "it travelled whole");
+    let scopes = vec![Scope::Submit];
+    let made = ask(Request::KeyCreate { tenant: None, name: "site".to_owned(), scopes }).await;
+    assert!(matches!(made, Ok(Response::KeyMade { text, .. }) if text.0.reveal().starts_with("ck_")));
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    assert!(socket::connect(dir).await.unwrap().is_none(), "nobody answers after the end");
+    services.store.close().await;
+}
+
+#[tokio::test]
+async fn the_control_socket_answers_as_the_direct_way_does() {
+    through_the_socket(tempfile::tempdir().unwrap().path()).await;
+}
+
+#[tokio::test]
+async fn a_long_path_is_no_hindrance() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("d".repeat(60)).join("e".repeat(60));
+    std::fs::create_dir_all(&deep).unwrap();
+    through_the_socket(&deep).await;
+}
+
+#[tokio::test]
+async fn where_nobody_listens_there_is_nobody_to_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(socket::connect(folder.path()).await.unwrap().is_none());
+    assert!(socket::connect(&folder.path().join("none")).await.unwrap().is_none());
+    let stale = Control::bind(folder.path()).unwrap();
+    drop(stale);
+    assert!(socket::connect(folder.path()).await.unwrap().is_none());
+}

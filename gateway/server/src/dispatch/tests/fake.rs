@@ -1,0 +1,510 @@
+//! A store in memory with the rules dispatch relies on: leases and fences, the table of legal moves, one in flight per
+//! person and posting, the unique link. What these tests do not need answers that it is not there.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use causeway_core::clock::SeededEntropy;
+use causeway_core::connector::File;
+use causeway_core::delivery::{HeldCause, Refs, State};
+use causeway_core::email::NormalEmail;
+use causeway_core::ids::{AccountId, AttemptId, DeliveryId, KeyId, SubmissionId, TenantId};
+use causeway_core::outcome::Class;
+use causeway_core::pii::Secret;
+use causeway_core::posting::{Form, Posting};
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+
+use crate::store::intake::{
+    Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
+};
+use crate::store::setup::{
+    AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, Paused, PostingRecord, Sync, SyncReport, Tenant,
+};
+use crate::store::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
+use crate::store::work::{
+    Begun, Claim, ClaimRequest, DueAccount, Next, Proof, Settled, Settlement, Verifying, WorkItem,
+};
+use crate::store::{Result, Store, StoreError};
+
+/// One delivery.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) tenant: TenantId,
+    pub(crate) account: AccountId,
+    pub(crate) submission: SubmissionId,
+    pub(crate) person: u32,
+    pub(crate) document: Bytes,
+    pub(crate) state: State,
+    pub(crate) held: Option<HeldCause>,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) due: Option<Timestamp>,
+    pub(crate) lease: Option<Timestamp>,
+    pub(crate) fence: u64,
+    pub(crate) attempts: u32,
+    pub(crate) number: u32,
+    pub(crate) verifying: Option<Verifying>,
+    pub(crate) refs: Refs,
+    pub(crate) done: Vec<String>,
+    pub(crate) vendor_id: Option<String>,
+    pub(crate) possible_duplicate: bool,
+    pub(crate) on_wire: Option<(String, Timestamp)>,
+    pub(crate) proof: Option<Proof>,
+    pub(crate) classes: Vec<Class>,
+}
+
+#[derive(Default)]
+pub(crate) struct Inner {
+    pub(crate) accounts: BTreeMap<AccountId, AccountRecord>,
+    pub(crate) rows: BTreeMap<DeliveryId, Row>,
+    pub(crate) order: Vec<DeliveryId>,
+    pub(crate) postings: BTreeMap<String, PostingRecord>,
+    pub(crate) syncs: Vec<(bool, usize)>,
+    pub(crate) ready: Vec<DeliveryId>,
+    pub(crate) decided: Vec<DeliveryId>,
+    pub(crate) claims: u32,
+    /// So many settlements fail first.
+    pub(crate) settle_fails: u32,
+    pub(crate) leases_taken: Vec<String>,
+}
+
+#[derive(Default)]
+pub(crate) struct FakeStore {
+    inner: Mutex<Inner>,
+    generation: AtomicU64,
+}
+
+fn absent<T>() -> Result<T> {
+    Err(StoreError::Failed("not in this fake".to_owned()))
+}
+
+impl FakeStore {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    pub(crate) fn with_account(&self, record: AccountRecord) {
+        self.lock().accounts.insert(record.account.id, record);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A queued delivery of this person's application.
+    pub(crate) fn queue(&self, account: AccountId, person: u32) -> DeliveryId {
+        let mut inner = self.lock();
+        let entropy = SeededEntropy::new(inner.order.len() as u64 + 1);
+        let id = DeliveryId::new(Timestamp::UNIX_EPOCH, &entropy);
+        let tenant = inner.accounts[&account].account.tenant;
+        let row = Row {
+            tenant,
+            account,
+            submission: SubmissionId::new(Timestamp::UNIX_EPOCH, &entropy),
+            person,
+            document: Bytes::from_static(br#"{"job":"j1"}"#),
+            state: State::Queued,
+            held: None,
+            reason: None,
+            due: Some(Timestamp::UNIX_EPOCH),
+            lease: None,
+            fence: 0,
+            attempts: 0,
+            number: 0,
+            verifying: None,
+            refs: Refs::new(),
+            done: Vec::new(),
+            vendor_id: None,
+            possible_duplicate: false,
+            on_wire: None,
+            proof: None,
+            classes: Vec::new(),
+        };
+        inner.rows.insert(id, row);
+        inner.order.push(id);
+        id
+    }
+
+    pub(crate) fn row(&self, id: DeliveryId) -> Row {
+        self.lock().rows[&id].clone()
+    }
+
+    pub(crate) fn all_settled(&self) -> bool {
+        self.lock().rows.values().all(|row| row.state.is_settled())
+    }
+}
+
+impl Inner {
+    fn held_by(&mut self, claim: &Claim) -> Result<&mut Row> {
+        let row = self.rows.get_mut(&claim.delivery).ok_or(StoreError::NotFound("delivery"))?;
+        if row.fence == claim.fence && row.lease.is_some() { Ok(row) } else { Err(StoreError::Fenced) }
+    }
+
+    fn linked(&self, account: AccountId, vendor_id: &str, not: DeliveryId) -> bool {
+        let same = |(id, row): (&DeliveryId, &Row)| {
+            *id != not && row.account == account && row.vendor_id.as_deref() == Some(vendor_id)
+        };
+        self.rows.iter().any(same)
+    }
+
+    fn hold_account(&mut self, account: AccountId) {
+        for row in self.rows.values_mut() {
+            if row.account == account && matches!(row.state, State::Queued | State::Waiting) {
+                row.become_(State::Held, None).unwrap();
+                row.held = Some(HeldCause::AccountPaused);
+            }
+        }
+    }
+}
+
+impl Row {
+    fn become_(&mut self, to: State, due: Option<Timestamp>) -> Result<()> {
+        if !self.state.may_become(to) {
+            return Err(StoreError::IllegalMove { from: self.state, to });
+        }
+        self.state = to;
+        self.due = due;
+        if to != State::InFlight {
+            self.lease = None;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, settlement: &Settlement) -> Result<()> {
+        let outcome = settlement.outcome.as_ref();
+        let well = outcome.is_some_and(|outcome| matches!(outcome.class, Class::Accepted | Class::AlreadyThere));
+        if well {
+            self.refs.extend(outcome.unwrap().refs.clone());
+            self.vendor_id = outcome.unwrap().vendor_id.clone().or(self.vendor_id.take());
+        }
+        self.classes.extend(outcome.map(|outcome| outcome.class));
+        self.on_wire = None;
+        match &settlement.next {
+            Next::NextStep => {
+                self.done.push(settlement.step.clone());
+                self.become_(State::InFlight, self.due)
+            }
+            Next::Delivered { proof } => {
+                self.done.push(settlement.step.clone());
+                self.proof = Some(proof.clone());
+                self.become_(State::Delivered, None)
+            }
+            Next::Wait { until, reason, consumed } => {
+                self.attempts += u32::from(*consumed);
+                self.reason = Some(*reason);
+                self.become_(State::Waiting, Some(*until))
+            }
+            Next::Verify { until, verifying } => {
+                self.verifying = Some(verifying.clone());
+                self.become_(State::Verifying, Some(*until))
+            }
+            Next::Adopt { vendor_id, refs } => {
+                self.vendor_id = Some(vendor_id.clone());
+                self.refs.extend(refs.clone());
+                self.done.push(settlement.step.clone());
+                self.verifying = None;
+                self.become_(State::InFlight, self.due)
+            }
+            Next::Resend { possible_duplicate } => {
+                self.verifying = None;
+                self.possible_duplicate |= possible_duplicate;
+                self.become_(State::InFlight, self.due)
+            }
+            Next::Refuse { reason, .. } => {
+                self.reason = Some(*reason);
+                self.become_(State::Refused, None)
+            }
+            Next::Hold { cause, reason, .. } => {
+                (self.held, self.reason) = (Some(*cause), Some(*reason));
+                self.become_(State::Held, None)
+            }
+            Next::Park { reason } => {
+                self.reason = Some(*reason);
+                self.become_(State::Parked, None)
+            }
+            Next::PauseAccount { reason } => {
+                (self.held, self.reason) = (Some(HeldCause::AccountPaused), Some(*reason));
+                self.become_(State::Held, None)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for FakeStore {
+    async fn account(&self, id: AccountId) -> Result<AccountRecord> {
+        self.lock().accounts.get(&id).cloned().ok_or(StoreError::NotFound("account"))
+    }
+
+    async fn accounts(&self, tenant: Option<TenantId>) -> Result<Vec<AccountRecord>> {
+        let inner = self.lock();
+        let of = |record: &&AccountRecord| tenant.is_none_or(|tenant| record.account.tenant == tenant);
+        Ok(inner.accounts.values().filter(of).cloned().collect())
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    async fn due(&self, now: Timestamp) -> Result<(Vec<DueAccount>, Option<Timestamp>)> {
+        let inner = self.lock();
+        let open = || inner.rows.values().filter(|row| row.lease.is_none() && row.state.is_live());
+        let mut due: Vec<DueAccount> = Vec::new();
+        for row in open().filter(|row| row.due.is_some_and(|due| due <= now)) {
+            let account = DueAccount { tenant: row.tenant, account: row.account };
+            if !due.contains(&account) {
+                due.push(account);
+            }
+        }
+        Ok((due, open().filter_map(|row| row.due).filter(|due| *due > now).min()))
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>> {
+        let mut inner = self.lock();
+        inner.claims += 1;
+        let mut claims = Vec::new();
+        for (account, wanted) in request.wants {
+            let mut left = wanted;
+            for id in inner.order.clone() {
+                let row = &inner.rows[&id];
+                let key = (row.account, row.person);
+                let busy =
+                    inner.rows.values().any(|other| other.lease.is_some() && (other.account, other.person) == key);
+                let ours = row.account == account && row.lease.is_none() && row.state.is_live();
+                if left == 0 || !ours || busy || row.due.is_none_or(|due| due > request.now) {
+                    continue;
+                }
+                left -= 1;
+                let until = crate::egress::later(request.now, request.lease);
+                let row = inner.rows.get_mut(&id).unwrap();
+                row.fence += 1;
+                row.become_(State::InFlight, row.due)?;
+                row.lease = Some(until);
+                claims.push(Claim {
+                    delivery: id,
+                    tenant: row.tenant,
+                    account,
+                    submission: row.submission,
+                    fence: row.fence,
+                    until,
+                    attempts: row.attempts,
+                    verifying: row.verifying.clone(),
+                });
+            }
+        }
+        Ok(claims)
+    }
+
+    async fn load(&self, claim: &Claim, with_files: bool) -> Result<(WorkItem, Vec<File>)> {
+        let mut inner = self.lock();
+        let account = inner.accounts[&claim.account].clone();
+        let row = inner.held_by(claim)?;
+        if row.document.is_empty() {
+            return Err(StoreError::Corrupt("document"));
+        }
+        let item = WorkItem {
+            account,
+            posting: Posting::default(),
+            form: None,
+            document: row.document.clone(),
+            received_at: Timestamp::UNIX_EPOCH,
+            code: "CODE".to_owned(),
+            refs: row.refs.clone(),
+            done: row.done.clone(),
+            possible_duplicate: row.possible_duplicate,
+        };
+        let file = File { id: "cv".to_owned(), bytes: Bytes::from_static(b"%PDF") };
+        Ok((item, if with_files { vec![file] } else { Vec::new() }))
+    }
+
+    async fn begin_attempt(&self, claim: &Claim, step: &str, now: Timestamp) -> Result<Begun> {
+        let mut inner = self.lock();
+        let row = inner.held_by(claim)?;
+        row.number += 1;
+        row.on_wire = Some((step.to_owned(), now));
+        let entropy = SeededEntropy::new(u64::from(row.number));
+        Ok(Begun { attempt: AttemptId::new(now, &entropy), number: row.number })
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Settled> {
+        let mut inner = self.lock();
+        if inner.settle_fails > 0 {
+            inner.settle_fails -= 1;
+            return Err(StoreError::Unavailable("disk full"));
+        }
+        let (id, account) = (settlement.claim.delivery, settlement.claim.account);
+        let vendor_id = settlement.outcome.as_ref().and_then(|outcome| outcome.vendor_id.clone());
+        if vendor_id.is_some_and(|vendor_id| inner.linked(account, &vendor_id, id)) {
+            return Ok(Settled::LinkTaken);
+        }
+        inner.held_by(&settlement.claim)?.apply(&settlement)?;
+        if let Next::PauseAccount { reason } = settlement.next {
+            let paused = Some(Paused { reason, since: settlement.ended_at });
+            inner.accounts.get_mut(&account).unwrap().paused = paused;
+            inner.hold_account(account);
+        }
+        Ok(Settled::Done { state: inner.rows[&id].state })
+    }
+
+    async fn release(&self, claim: &Claim, due_at: Timestamp) -> Result<()> {
+        let mut inner = self.lock();
+        let row = inner.held_by(claim)?;
+        let to = if row.verifying.is_some() { State::Verifying } else { State::Queued };
+        row.become_(to, Some(due_at))
+    }
+
+    async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)> {
+        let (mut unknown, mut due) = (0, 0);
+        for row in self.lock().rows.values_mut().filter(|row| row.lease.is_some_and(|until| until <= now)) {
+            if let Some((step, since)) = row.on_wire.take() {
+                row.verifying = Some(Verifying { step, since, not_seen: 0, asked: 0 });
+                unknown += 1;
+            } else {
+                due += 1;
+            }
+            let to = if row.verifying.is_some() { State::Verifying } else { State::Queued };
+            row.become_(to, Some(now))?;
+        }
+        Ok((unknown, due))
+    }
+
+    async fn postings(&self, _: AccountId) -> Result<Vec<PostingRecord>> {
+        Ok(self.lock().postings.values().cloned().collect())
+    }
+
+    async fn apply_sync(&self, sync: Sync) -> Result<SyncReport> {
+        let mut inner = self.lock();
+        inner.syncs.push((sync.complete, sync.postings.len()));
+        let listed = sync.postings.len() as u64;
+        for record in inner.postings.values_mut().filter(|_| sync.complete) {
+            record.closed_at = Some(sync.started_at);
+        }
+        for posting in sync.postings {
+            let form = inner.postings.get(&posting.posting_id).and_then(|record| record.form.clone());
+            let record = PostingRecord { account: sync.account, closed_at: None, form, posting };
+            inner.postings.insert(record.posting.posting_id.clone(), record);
+        }
+        Ok(SyncReport { listed, ..SyncReport::default() })
+    }
+
+    async fn put_form(&self, _: AccountId, form: &Form, now: Timestamp) -> Result<()> {
+        let mut inner = self.lock();
+        let record = inner.postings.get_mut(&form.posting_id).ok_or(StoreError::NotFound("posting"))?;
+        record.form = Some((form.digest.clone(), now));
+        Ok(())
+    }
+
+    async fn awaiting(&self, limit: usize) -> Result<Vec<ReadyDelivery>> {
+        let inner = self.lock();
+        let ready = inner.ready.iter().take(limit).map(|id| ReadyDelivery {
+            delivery: *id,
+            tenant: inner.rows[id].tenant,
+            account: inner.rows[id].account,
+            cause: HeldCause::PostingUnknown,
+            document: inner.rows[id].document.clone(),
+            view: PostingView::default(),
+        });
+        Ok(ready.collect())
+    }
+
+    async fn decide_held(&self, delivery: DeliveryId, decision: Decision, _: Timestamp) -> Result<()> {
+        let mut inner = self.lock();
+        inner.decided.push(delivery);
+        if !matches!(decision, Decision::AwaitForm) {
+            inner.ready.retain(|id| *id != delivery);
+        }
+        Ok(())
+    }
+
+    async fn lease_job(&self, job: &str, _: &str, _: Timestamp, _: Duration) -> Result<Option<u64>> {
+        let mut inner = self.lock();
+        inner.leases_taken.push(job.to_owned());
+        Ok(Some(inner.leases_taken.len() as u64))
+    }
+
+    async fn retain(&self, _: &Retention, _: Timestamp, _: usize) -> Result<RetentionReport> {
+        Ok(RetentionReport::default())
+    }
+
+    async fn sweep_blobs(&self, _: Timestamp) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn create_tenant(&self, _: NewTenant) -> Result<Tenant> {
+        absent()
+    }
+    async fn tenants(&self) -> Result<Vec<Tenant>> {
+        absent()
+    }
+    async fn add_account(&self, _: NewAccount) -> Result<AccountRecord> {
+        absent()
+    }
+    async fn update_account(&self, _: AccountRecord, _: Option<BTreeMap<String, Secret>>) -> Result<()> {
+        absent()
+    }
+    async fn credentials(&self, _: AccountId) -> Result<BTreeMap<String, Secret>> {
+        absent()
+    }
+    async fn pause_account(&self, _: AccountId, _: Reason, _: &str, _: Timestamp) -> Result<u64> {
+        absent()
+    }
+    async fn resume_account(&self, _: AccountId, _: &str, _: Timestamp) -> Result<u64> {
+        absent()
+    }
+    async fn create_key(&self, _: NewKey) -> Result<KeyRecord> {
+        absent()
+    }
+    async fn keys(&self, _: TenantId) -> Result<Vec<KeyRecord>> {
+        absent()
+    }
+    async fn key_by_hash(&self, _: [u8; 32]) -> Result<Option<KeyRecord>> {
+        absent()
+    }
+    async fn revoke_key(&self, _: TenantId, _: KeyId, _: &str, _: Timestamp) -> Result<()> {
+        absent()
+    }
+    async fn posting_view(&self, _: TenantId, _: &str) -> Result<PostingView> {
+        absent()
+    }
+    async fn accept(&self, _: NewApplication) -> Result<Accepted> {
+        absent()
+    }
+    async fn record_refusal(&self, _: NewRefusal) -> Result<()> {
+        absent()
+    }
+    async fn count_edge(&self, _: Vec<EdgeCount>) -> Result<()> {
+        absent()
+    }
+    async fn application(&self, _: TenantId, _: SubmissionId) -> Result<ApplicationView> {
+        absent()
+    }
+    async fn lookup(&self, _: &LookupQuery) -> Result<Lookup> {
+        absent()
+    }
+    async fn cases(&self, _: TenantId, _: usize) -> Result<Vec<Case>> {
+        absent()
+    }
+    async fn replay(&self, _: TenantId, _: DeliveryId, _: &str, _: Timestamp) -> Result<()> {
+        absent()
+    }
+    async fn cancel(&self, _: TenantId, _: DeliveryId, _: &str, _: Timestamp) -> Result<()> {
+        absent()
+    }
+    async fn erasure_plan(&self, _: TenantId, _: &NormalEmail) -> Result<ErasurePlan> {
+        absent()
+    }
+    async fn erase(&self, _: TenantId, _: &NormalEmail, _: &str, _: Timestamp) -> Result<Erasure> {
+        absent()
+    }
+    async fn audit(&self, _: AuditEntry) -> Result<()> {
+        absent()
+    }
+    async fn verify_audit(&self, _: TenantId) -> Result<Option<u64>> {
+        absent()
+    }
+    async fn census(&self) -> Result<BTreeMap<State, u64>> {
+        absent()
+    }
+    async fn close(&self) {}
+}

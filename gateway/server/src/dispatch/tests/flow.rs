@@ -1,0 +1,207 @@
+//! From outcome to state, steps, admission, poison, fairness, stopping.
+
+use causeway_core::delivery::{HeldCause, State};
+use causeway_core::reason::Reason;
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn each_outcome_class_ends_in_its_state() {
+    use Class::{Accepted, AlreadyThere, NotNow, Refused, Unauthorised, Unavailable};
+    for (plays, state, reason, held, attempts) in [
+        (vec![say(Accepted)], State::Delivered, None, None, 0),
+        (vec![say(AlreadyThere)], State::Delivered, None, None, 0),
+        (vec![say(Refused)], State::Refused, Some(Reason::VendorRefused), None, 0),
+        (vec![say(Unauthorised)], State::Held, Some(Reason::CredentialsRefused), Some(HeldCause::AccountPaused), 0),
+        (
+            vec![Play::Say(Outcome::new(Unauthorised).because(Reason::PermissionMissing))],
+            State::Held,
+            Some(Reason::PermissionMissing),
+            Some(HeldCause::Operator),
+            0,
+        ),
+        (vec![say(NotNow), say(NotNow), say(Accepted)], State::Delivered, Some(Reason::VendorBusy), None, 0),
+        (vec![say(Unavailable), say(Accepted)], State::Delivered, Some(Reason::VendorUnreachable), None, 1),
+        (vec![say(Unavailable); 13], State::Parked, Some(Reason::RetriesExhausted), None, 12),
+    ] {
+        let rig = rig();
+        let tries = plays.len();
+        rig.plays(plays);
+        let row = rig.deliver().await;
+        assert_eq!((row.state, row.reason, row.held, row.attempts), (state, reason, held, attempts));
+        assert_eq!(rig.tried(), tries);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_waited_out_in_full() {
+    let rig = rig();
+    let mut busy = Outcome::new(Class::NotNow);
+    busy.retry_after = Some(Duration::from_secs(7_000));
+    rig.plays([Play::Say(busy)]);
+    rig.deliver().await;
+    let script = rig.vendor.0.lock().unwrap();
+    let [first, second] = script.tried.as_slice() else { panic!("two tries") };
+    let gap = second.2.duration_since(first.2).as_secs();
+    assert!((7_000..7_010).contains(&gap), "{gap}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_step_is_not_repeated_and_its_references_are_kept() {
+    let rig = rig();
+    let second = StepPlan { name: "note", title: "Note", idempotency: Idempotency::Always };
+    rig.script(|script| script.steps.push(second));
+    let first = Outcome::new(Class::Accepted).with_ref("contact_id", "7");
+    rig.plays([Play::Say(first), say(Class::Unknown), say(Class::Unavailable)]);
+    let row = rig.deliver().await;
+    assert_eq!(
+        (row.state, row.done.as_slice()),
+        (State::Delivered, ["submit".to_owned(), "note".to_owned()].as_slice())
+    );
+    let script = rig.vendor.0.lock().unwrap();
+    let tried: Vec<_> = script.tried.iter().map(|(_, step, _, refs, _)| (step.as_str(), *refs)).collect();
+    assert_eq!(tried, [("submit", 0), ("note", 1), ("note", 1), ("note", 1)]);
+    assert!(script.asked.is_empty(), "a harmless step is not looked up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_admission_is_no_attempt() {
+    let rig = rig_of(&DESCRIPTOR, json!({ "limit_calls": 2, "limit_window_ms": 60_000 }));
+    rig.script(|script| script.sends = true);
+    let ids: Vec<_> = (0..5).map(|person| rig.store.queue(rig.account, person)).collect();
+    rig.settle().await;
+    for id in ids {
+        let row = rig.store.row(id);
+        assert_eq!((row.state, row.number), (State::Delivered, 1));
+    }
+    let script = rig.vendor.0.lock().unwrap();
+    for pair in script.tried.windows(2) {
+        assert!(pair[1].2.duration_since(pair[0].2).as_secs() >= 60, "one in each window");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn poison_is_parked_and_neighbours_go_on() {
+    let rig = rig();
+    let ids: Vec<_> = (0..4).map(|person| rig.store.queue(rig.account, person)).collect();
+    {
+        let mut inner = rig.store.lock();
+        let mut document = |at: usize, text: &'static [u8]| {
+            inner.rows.get_mut(&ids[at]).unwrap().document = text.into();
+        };
+        document(0, br#"{"job":"poison"}"#);
+        document(1, b"");
+        document(2, b"not json");
+    }
+    rig.settle().await;
+    for id in &ids[..3] {
+        let row = rig.store.row(*id);
+        assert_eq!((row.state, row.reason, row.number), (State::Parked, Some(Reason::Poison), 0));
+    }
+    assert_eq!(rig.store.row(ids[3]).state, State::Delivered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_breaks_its_worker_is_parked_after_three_times() {
+    let rig = rig();
+    rig.plays([Play::Break, Play::Break, Play::Break]);
+    let row = rig.deliver().await;
+    assert_eq!((row.state, row.reason, row.number), (State::Parked, Some(Reason::Poison), 3));
+    assert!(row.classes.contains(&Class::Unknown), "what broke may have been sent, so it was looked up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_account_holds_the_rest() {
+    let rig = rig_of(&DESCRIPTOR, json!({ "limit_concurrency": 1 }));
+    rig.plays([say(Class::Unauthorised)]);
+    let ids: Vec<_> = (0..6).map(|person| rig.store.queue(rig.account, person)).collect();
+    rig.settle().await;
+    assert_eq!(rig.tried(), 1, "attempts are not burnt");
+    for id in ids {
+        let row = rig.store.row(id);
+        assert_eq!((row.state, row.held), (State::Held, Some(HeldCause::AccountPaused)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_is_committed_though_the_store_was_full() {
+    let rig = rig();
+    rig.store.lock().settle_fails = 3;
+    assert_eq!(rig.deliver().await.state, State::Delivered);
+    assert_eq!(rig.tried(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_are_loaded_where_the_document_names_some() {
+    let rig = rig();
+    let [bare, with] = [1, 2].map(|person| rig.store.queue(rig.account, person));
+    rig.store.lock().rows.get_mut(&with).unwrap().document =
+        (&br#"{"job":"j1","attachments":[{"id":"cv","kind":"resume","name":"cv.pdf","media_type":"application/pdf","size":4}]}"#[..]).into();
+    rig.settle().await;
+    let script = rig.vendor.0.lock().unwrap();
+    let files = |id: DeliveryId| script.tried.iter().find(|tried| tried.0 == id).unwrap().4;
+    assert_eq!((files(bare), files(with)), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accounts_concurrency_is_kept_and_claims_serve_several() {
+    let rig = rig_of(&DESCRIPTOR, json!({ "limit_calls": 10_000 }));
+    for person in 0..400 {
+        rig.store.queue(rig.account, person);
+    }
+    rig.plays((0..400).map(|_| Play::Take(Duration::from_millis(20), Outcome::new(Class::Accepted))));
+    rig.settle().await;
+    assert_eq!((rig.tried(), rig.vendor.0.lock().unwrap().most), (400, 8));
+    let claims = rig.store.lock().claims;
+    assert!(claims <= 400 / 4, "{claims} claims");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_does_not_hold_up_a_quiet_tenant() {
+    let rig = rig_of(&DESCRIPTOR, json!({ "limit_calls": 10_000 }));
+    let quiet = crate::egress::testing::record("scripted", json!({ "limit_calls": 10_000 }));
+    let quiet_account = quiet.account.id;
+    rig.store.with_account(quiet);
+    for person in 0..300 {
+        rig.store.queue(rig.account, person);
+    }
+    let last: Vec<_> = (0..8).map(|person| rig.store.queue(quiet_account, person)).collect();
+    rig.plays((0..308).map(|_| Play::Take(Duration::from_millis(20), Outcome::new(Class::Accepted))));
+    rig.settle().await;
+    let script = rig.vendor.0.lock().unwrap();
+    let position = script.tried.iter().rposition(|tried| last.contains(&tried.0)).unwrap();
+    assert!(position < 32, "{position} tries before the quiet tenant was served");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_finishes_what_is_on_the_wire_and_gives_back_the_rest() {
+    let rig = rig_of(&DESCRIPTOR, json!({ "limit_concurrency": 2 }));
+    let ids: Vec<_> = (0..10).map(|person| rig.store.queue(rig.account, person)).collect();
+    rig.plays((0..10).map(|_| Play::Take(Duration::from_secs(3), Outcome::new(Class::Accepted))));
+    let (stop, tracker) = rig.start();
+    while rig.tried() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stop.cancel();
+    tracker.wait().await;
+    let rows: Vec<_> = ids.iter().map(|id| rig.store.row(*id)).collect();
+    let count = |state: State| rows.iter().filter(|row| row.state == state).count();
+    assert_eq!((count(State::Delivered), count(State::Queued)), (2, 8));
+    assert!(rows.iter().all(|row| row.lease.is_none() && row.on_wire.is_none()), "0 ambiguous attempts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_a_step_could_outlast_is_refused() {
+    let rig = rig();
+    let connector = Arc::clone(&rig.vendor);
+    let refused = Dispatch::new(DispatchParts {
+        store: Arc::clone(&rig.store) as Arc<dyn crate::store::Store>,
+        egress: Arc::clone(&rig.egress),
+        connectors: Arc::new(move |_| Some(Arc::clone(&connector) as Arc<dyn Connector>)),
+        clock: Arc::clone(&rig.clock) as Arc<dyn Clock>,
+        entropy: Arc::new(SeededEntropy::new(5)),
+        retry: RetryPolicy::default(),
+        policy: DispatchPolicy { lease: Duration::from_secs(80), ..DispatchPolicy::default() },
+    });
+    assert!(refused.is_err());
+}
