@@ -136,10 +136,10 @@ impl Trip<'_> {
             tracing::error!(delivery = %self.claim.delivery, "planning a delivery failed");
             return self.dispatch.park(&self.claim, "plan").await;
         };
-        if let Some(verifying) = self.claim.verifying.take() {
-            if let Went::Ended(due) = self.verify(&plan, verifying).await {
-                return due;
-            }
+        if let Some(verifying) = self.claim.verifying.take()
+            && let Went::Ended(due) = self.verify(&plan, verifying).await
+        {
+            return due;
         }
         let last = plan.len() - 1;
         for (at, step) in plan.iter().enumerate() {

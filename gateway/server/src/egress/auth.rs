@@ -158,10 +158,10 @@ impl Auth {
     async fn held(&self) -> Result<Arc<Held>, SendError> {
         let generation = self.source.generation();
         let mut slot = self.held.lock().await;
-        if let Some((of, held)) = slot.as_ref() {
-            if *of == generation {
-                return Ok(Arc::clone(held));
-            }
+        if let Some((of, held)) = slot.as_ref()
+            && *of == generation
+        {
+            return Ok(Arc::clone(held));
         }
         let secrets =
             self.source.credentials(self.account.id).await.map_err(|NoCredentials| SendError::NotNow {

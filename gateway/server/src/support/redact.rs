@@ -47,6 +47,11 @@ pub fn vendor_words(words: &str) -> String {
     one_line.chars().take(CHARS_MAX).chain(['…']).collect()
 }
 
+/// The text without what could drive a terminal or turn text around: titles and names come from outside. Lines stay.
+pub fn for_terminal(text: &str) -> String {
+    text.chars().filter(|c| *c == '\n' || !is_hidden(*c)).collect()
+}
+
 /// Control characters and those that change the direction of text.
 fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -252,6 +257,7 @@ mod tests {
     #[test]
     fn control_and_direction_characters_do_not_pass_and_length_is_bounded() {
         check("bad\r\n\u{1b}[31mred\u{202e}", "bad [31mred");
+        assert_eq!(super::for_terminal("a\u{1b}]0;owned\u{7}\nb\u{202e}"), "a]0;owned\nb");
         assert!(vendor_words(&"word ".repeat(1_000)).chars().count() <= 601);
     }
 }

@@ -1,7 +1,7 @@
 //! Erases a person: destroys the keys of what came from one address, scrubs the rows, leaves a tombstone.
 //!
-//! One transaction, after which nothing personal opens even where a copy of the ciphertext survives; then the write-ahead
-//! log is emptied, so that the destroyed keys are in no file, and the blobs are removed. Identity is the exact address.
+//! One transaction, after which nothing personal opens even where a copy of the ciphertext survives; then the blobs are
+//! removed and the write-ahead log is emptied, so that the destroyed keys are in no file. Identity is the exact address.
 //! What was delivered stays recorded as delivered; everything else ends as erased and can neither settle nor be replayed.
 //! Copies at vendors are listed, not erased.
 
@@ -14,10 +14,10 @@ use rusqlite::{Connection, params};
 use super::{drop_attachments, remove_blobs};
 use crate::store::Result;
 use crate::store::keys::TenantKeys;
-use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::errors::Op;
 use crate::store::sqlite::rows::{Columns, StoredId, as_stored, every, execute, first, micros, sql, to_json, value};
 use crate::store::sqlite::tx::Tx;
+use crate::store::sqlite::{SqliteStore, cases};
 use crate::store::trace::{Erasure, ErasurePlan};
 
 pub(in crate::store::sqlite) async fn erasure_plan(
@@ -39,8 +39,9 @@ pub(in crate::store::sqlite) async fn erase(
 ) -> Result<Erasure> {
     let (email, actor) = (email.clone(), actor.to_owned());
     let (erasure, blobs) = store.write(move |tx| erase_all(tx, tenant, &email, &actor, as_stored(now))).await?;
-    store.writer.truncate_log().await?;
     remove_blobs(store, blobs).await;
+    // When a reader is in the way this fails, and asking again only does this again.
+    store.writer.truncate_log().await?;
     Ok(erasure)
 }
 
@@ -52,7 +53,8 @@ fn plan(conn: &Connection, keys: &TenantKeys, tenant: TenantId, email: &NormalEm
         ..ErasurePlan::default()
     };
     for submission in &plan.submissions {
-        let live = deliveries(conn, *submission)?.into_iter().filter(|(_, state)| state.is_live()).count();
+        let live =
+            deliveries(conn, *submission)?.into_iter().filter(|(_, state)| state.is_some_and(State::is_live)).count();
         plan.live_deliveries += u64::try_from(live).unwrap_or(u64::MAX);
         let blobs: i64 = value(conn, sql!("trace/count_blobs"), params![submission.bytes()])?.unwrap_or(0);
         plan.blobs += u64::try_from(blobs).unwrap_or(0);
@@ -67,9 +69,10 @@ fn plan(conn: &Connection, keys: &TenantKeys, tenant: TenantId, email: &NormalEm
     Ok(plan)
 }
 
-fn deliveries(conn: &Connection, submission: SubmissionId) -> Op<Vec<(DeliveryId, State)>> {
+/// Rows that do not read back have to be erased too: their state is `None`.
+fn deliveries(conn: &Connection, submission: SubmissionId) -> Op<Vec<(DeliveryId, Option<State>)>> {
     every(conn, sql!("trace/erase_deliveries"), params![submission.bytes()], |row| {
-        Ok((row.id("id")?, row.word("state")?))
+        Ok((row.id("id")?, row.col::<String>("state")?.parse().ok()))
     })
 }
 
@@ -93,6 +96,7 @@ fn erase_all(
         let row = params![tenant.bytes(), blind.exact, micros(now), actor, to_json(&reached)?];
         execute(tx.conn, sql!("trace/erasure_log_put"), row)?;
     }
+    // How many, not which: their ids together would still say that they are one person's.
     let subject = format!("{} submissions", reached.submissions.len());
     tx.audit(tenant, now, actor, "support.erase", &subject)?;
     let tombstone = params![tenant.bytes(), blind.exact];
@@ -110,13 +114,12 @@ fn erase_submission(conn: &Connection, submission: SubmissionId, now: Timestamp)
     drop_attachments(conn, submission)
 }
 
-fn erase_delivery(conn: &Connection, delivery: DeliveryId, state: State, now: Timestamp) -> Op<()> {
+fn erase_delivery(conn: &Connection, delivery: DeliveryId, state: Option<State>, now: Timestamp) -> Op<()> {
     let id = delivery.bytes();
-    if state != State::Delivered && state.may_become(State::Erased) {
+    if state.is_none_or(|state| state != State::Delivered && state.may_become(State::Erased)) {
         execute(conn, sql!("trace/erase_delivery"), params![id, micros(now)])?;
     }
     execute(conn, sql!("trace/erase_sealed"), params![id])?;
     execute(conn, sql!("trace/erase_words"), params![id])?;
-    execute(conn, sql!("trace/erase_cases"), params![id, micros(now)])?;
-    Ok(())
+    cases::close_of_delivery(conn, delivery, now)
 }

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use causeway_core::ids::{AccountId, AttemptId, DeliveryId, SubmissionId, TenantId};
 use causeway_core::pii::Pii;
+use causeway_core::problem::FieldError;
 use rusqlite::{Connection, Row, params};
-use serde::de::DeserializeOwned;
 
 use crate::store::StoreError;
-use crate::store::keys::{DataKey, Keyring, Owner, TenantKeys};
-use crate::store::seal::Place;
+use crate::store::keys::{DataKey, Keyring, TenantKeys};
 use crate::store::setup::PostingRecord;
 use crate::store::sqlite::errors::Op;
 use crate::store::sqlite::postings;
-use crate::store::sqlite::rows::{Columns, StoredId, every, first, sql, value};
+use crate::store::sqlite::rows::{Columns, StoredId, every, first, sql};
+use crate::store::sqlite::submission::{Places, data_key, open_fields, open_words};
 use crate::store::trace::{AttemptTrace, DeliveryTrace, SubmissionKind, SubmissionTrace};
 use crate::store::work::Proof;
 
@@ -27,23 +27,17 @@ pub(super) struct Reader<'a> {
     pub(super) tenant: TenantId,
 }
 
-/// What opens the sealed columns of one submission's rows; without a key, it was erased.
-struct Opener {
-    tenant: TenantId,
-    key: Option<DataKey>,
-}
-
 impl Reader<'_> {
     /// The submission of this row number.
     pub(super) fn submission(&self, seq: i64) -> Op<SubmissionTrace> {
-        let found = first(self.conn, sql!("trace/submission"), params![seq], |row| self.from_row(row))?;
+        let found = first(self.conn, sql!("trace/submission"), params![seq], |row| self.trace(row))?;
         found.ok_or_else(|| StoreError::Corrupt("submission").into())
     }
 
-    fn from_row(&self, row: &Row<'_>) -> Op<SubmissionTrace> {
+    fn trace(&self, row: &Row<'_>) -> Op<SubmissionTrace> {
         let id: SubmissionId = row.id("id")?;
         let erased = row.maybe_time("erased_at")?.is_some();
-        let opener = Opener { tenant: self.tenant, key: self.key(id, erased)? };
+        let key = if erased { None } else { Some(data_key(self.conn, self.keys, id)?) };
         let posting_id: String = row.col("posting_id")?;
         let posting = self.posting(&posting_id, row.maybe_id("posting_account")?)?;
         let kind = match row.col::<String>("kind")?.as_str() {
@@ -51,13 +45,11 @@ impl Reader<'_> {
                 code: row.col("code")?,
                 repeat_of: row.maybe_id("repeat_of")?,
                 form_digest: row.col("form_digest")?,
-                deliveries: self.deliveries(id, &opener)?,
+                deliveries: self.deliveries(id, key.as_ref())?,
             },
             "refused" => SubmissionKind::Refused {
                 code: row.col("problem")?,
-                errors: opener
-                    .json("submissions", &id.bytes(), "errors", row.col("errors_sealed")?)?
-                    .unwrap_or_default(),
+                errors: self.errors(id, key.as_ref(), row.col("errors_sealed")?)?,
                 count: row.unsigned("count")?,
                 last_at: row.time("last_at")?,
             },
@@ -75,21 +67,19 @@ impl Reader<'_> {
         })
     }
 
-    fn key(&self, id: SubmissionId, erased: bool) -> Op<Option<DataKey>> {
-        let owner = Owner::Submission(id);
-        let wrapped: Option<Vec<u8>> = value(self.conn, sql!("trace/data_key"), params![id.bytes(), owner.kind()])?;
-        match wrapped {
-            Some(wrapped) => Ok(Some(self.keys.open_data_key(owner, &wrapped)?)),
-            None if erased => Ok(None),
-            None => Err(StoreError::Corrupt("data key").into()),
-        }
+    fn errors(&self, id: SubmissionId, key: Option<&DataKey>, sealed: Option<Vec<u8>>) -> Op<Vec<FieldError>> {
+        let (Some(key), Some(sealed)) = (key, sealed) else { return Ok(Vec::new()) };
+        let plain = key.open(&Places::submission(self.tenant, &id.bytes(), "errors"), &sealed)?;
+        serde_json::from_slice(&plain).map_err(|_| StoreError::Corrupt("errors").into())
     }
 
-    fn deliveries(&self, submission: SubmissionId, opener: &Opener) -> Op<Vec<DeliveryTrace>> {
+    fn deliveries(&self, submission: SubmissionId, key: Option<&DataKey>) -> Op<Vec<DeliveryTrace>> {
         every(self.conn, sql!("trace/deliveries"), params![submission.bytes()], |row| {
             let id: DeliveryId = row.id("id")?;
             let (seen_at, not_verifiable) = (row.maybe_time("seen_at")?, row.col::<Option<String>>("not_verifiable")?);
             let proof = (seen_at.is_some() || not_verifiable.is_some()).then_some(Proof { seen_at, not_verifiable });
+            let sealed: Option<Vec<u8>> = row.col("fields_sealed")?;
+            let fields = key.zip(sealed).map(|(key, sealed)| open_fields(key, self.tenant, id, &sealed)).transpose()?;
             Ok(DeliveryTrace {
                 id,
                 account: row.id("account")?,
@@ -99,9 +89,7 @@ impl Reader<'_> {
                 state: row.word("state")?,
                 held: row.maybe_word("held_cause")?,
                 reason: row.maybe_word("reason")?,
-                fields: opener
-                    .json("deliveries", &id.bytes(), "fields", row.col("fields_sealed")?)?
-                    .unwrap_or_default(),
+                fields: fields.unwrap_or_default(),
                 changed_at: row.time("changed_at")?,
                 next_attempt_at: row.maybe_time("next_attempt_at")?,
                 case: row.maybe_id("case_id")?,
@@ -111,15 +99,16 @@ impl Reader<'_> {
                 sent_at: row.maybe_time("sent_at")?,
                 vendor_said_yes_at: row.maybe_time("said_yes_at")?,
                 proof,
-                attempts: self.attempts(id, opener)?,
+                attempts: self.attempts(id, key)?,
             })
         })
     }
 
-    fn attempts(&self, delivery: DeliveryId, opener: &Opener) -> Op<Vec<AttemptTrace>> {
+    fn attempts(&self, delivery: DeliveryId, key: Option<&DataKey>) -> Op<Vec<AttemptTrace>> {
         every(self.conn, sql!("trace/attempts"), params![delivery.bytes()], |row| {
             let id: AttemptId = row.id("id")?;
-            let words = opener.text("attempts", &id.bytes(), "words", row.col("words_sealed")?)?;
+            let sealed: Option<Vec<u8>> = row.col("words_sealed")?;
+            let words = key.zip(sealed).map(|(key, sealed)| open_words(key, self.tenant, id, &sealed)).transpose()?;
             let took: Option<i64> = row.col("took")?;
             Ok(AttemptTrace {
                 id,
@@ -145,41 +134,5 @@ impl Reader<'_> {
         };
         let Some(account) = account.map_or_else(listed, |account| Ok(Some(account)))? else { return Ok(None) };
         postings::one(self.conn, self.keyring, account, posting_id)
-    }
-}
-
-impl Opener {
-    fn open(
-        &self,
-        table: &'static str,
-        row: &[u8],
-        column: &'static str,
-        sealed: Option<Vec<u8>>,
-    ) -> Op<Option<Vec<u8>>> {
-        let (Some(key), Some(sealed)) = (&self.key, sealed) else { return Ok(None) };
-        Ok(Some(key.open(&Place { tenant: self.tenant, table, row, column }, &sealed)?))
-    }
-
-    fn json<T: DeserializeOwned>(
-        &self,
-        table: &'static str,
-        row: &[u8],
-        column: &'static str,
-        sealed: Option<Vec<u8>>,
-    ) -> Op<Option<T>> {
-        let plain = self.open(table, row, column, sealed)?;
-        let read = |plain: Vec<u8>| serde_json::from_slice(&plain).map_err(|_| StoreError::Corrupt(column).into());
-        plain.map(read).transpose()
-    }
-
-    fn text(
-        &self,
-        table: &'static str,
-        row: &[u8],
-        column: &'static str,
-        sealed: Option<Vec<u8>>,
-    ) -> Op<Option<String>> {
-        let plain = self.open(table, row, column, sealed)?;
-        plain.map(|plain| String::from_utf8(plain).map_err(|_| StoreError::Corrupt(column).into())).transpose()
     }
 }

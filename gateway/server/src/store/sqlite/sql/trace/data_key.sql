@@ -1,1 +1,0 @@
-SELECT wrapped FROM wrapped_keys WHERE owner = ?1 AND kind = ?2

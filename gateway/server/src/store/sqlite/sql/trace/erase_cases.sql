@@ -1,1 +1,0 @@
-UPDATE cases SET closed_at = ?2 WHERE delivery = ?1 AND closed_at IS NULL
