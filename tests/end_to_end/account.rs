@@ -30,10 +30,7 @@ async fn a_refused_credential_holds_everything_in_one_case_until_it_is_mended() 
     ensure!(account["paused"]["reason"] == "credentials_refused", "{account}");
     let why = rig.why("held-0@example.org")?.answer()?;
     let submission = &why["submissions"][0];
-    ensure!(
-        submission["reason"]["code"] == "credentials_refused" && submission["who_acts"] == "admin",
-        "{submission}"
-    );
+    ensure!(submission["reason"]["code"] == "credentials_refused" && submission["who_acts"] == "admin", "{submission}");
     // Refused credentials pause the account; they do not burn attempts.
     let tried = rig.ats.ledger("submit").await?.len();
     ensure!(tried <= 3, "{tried} tries");
@@ -62,7 +59,10 @@ async fn a_check_answers_each_permission() -> Result<()> {
             ensure!(one["text"].as_str().is_some_and(|text| !text.is_empty()), "in words: {one}");
         }
         let table = rig.cli(&["accounts", "check", account], "")?;
-        ensure!(table.code == 0 && table.stdout.contains("permission") && table.stdout.contains("meaning"), "{table:?}");
+        ensure!(
+            table.code == 0 && table.stdout.contains("permission") && table.stdout.contains("meaning"),
+            "{table:?}"
+        );
     }
     rig.crm.settings(&json!({ "credentials_valid": false })).await?;
     let refused = rig.cli(&["accounts", "check", "hubspot", "--json"], "")?;

@@ -56,7 +56,10 @@ fn the_demonstration_loses_nothing_and_can_be_explained() -> Result<()> {
         let submission = &answer["submissions"][0];
         let said = (&submission["reason"]["code"], &submission["who_acts"]);
         if asked.code != 0 || said != (&example["expect"]["code"], &example["expect"]["who_acts"]) {
-            wrong.push(format!("{example}\n  exit {}, {said:?}: {}\n  {}", asked.code, submission["reason"], submission["deliveries"]));
+            wrong.push(format!(
+                "{example}\n  exit {}, {said:?}: {}\n  {}",
+                asked.code, submission["reason"], submission["deliveries"]
+            ));
         }
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -8,6 +8,7 @@ mod bad_input;
 #[path = "../../loadtests/src/client.rs"]
 mod client;
 mod demo;
+mod disk;
 mod durability;
 mod outage;
 mod people;

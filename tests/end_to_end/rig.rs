@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::disk::SmallDisk;
 use crate::people;
 use crate::sandbox::Sandbox;
 use crate::site::Site;
@@ -94,6 +95,7 @@ pub(crate) struct Rig {
     /// A job that asks for a name and an address only.
     pub(crate) job: String,
     settings: Vec<(String, String)>,
+    disk: Option<SmallDisk>,
     folder: tempfile::TempDir,
 }
 
@@ -129,7 +131,7 @@ impl Rig {
         let management = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let site = Site { gateway, key: String::new() };
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut rig = Self { gateway: None, ats, crm, site, management, job, settings, folder };
+        let mut rig = Self { gateway: None, ats, crm, site, management, job, settings, disk: None, folder };
         rig.ask(&["keys", "init-root"])?;
         rig.ask(&["tenants", "create", "acme"])?;
         rig.add_account("greenhouse", "ats", &rig.ats, &[])?;
@@ -140,8 +142,28 @@ impl Rig {
         Ok(rig)
     }
 
+    /// The data directory, as the tests see it.
     pub(crate) fn data(&self) -> PathBuf {
+        let data = self.data_of_the_gateway();
+        match (self.disk, &self.gateway) {
+            (Some(disk), Some(gateway)) => disk.seen_from_outside(gateway.id(), &data),
+            (_, None) | (None, _) => data,
+        }
+    }
+
+    fn data_of_the_gateway(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// From its next start on, the gateway's disk can be filled.
+    pub(crate) fn small_disk(&mut self) -> Result<()> {
+        self.disk = Some(SmallDisk::here()?);
+        Ok(())
+    }
+
+    /// The disk, the process on it and the data there.
+    pub(crate) fn disk(&self) -> Result<(SmallDisk, u32, PathBuf)> {
+        Ok((self.disk.context("it was not made small")?, self.pid()?, self.data()))
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -194,7 +216,8 @@ impl Rig {
     pub(crate) async fn form_is_there(&self, job: &str) -> Result<()> {
         until("the job's form", Duration::from_secs(45), async || {
             let jobs = self.ask(&["jobs", "show", job])?;
-            let found = jobs.as_array().into_iter().flatten().any(|one| one["form"].is_array() || one["form"].is_object());
+            let found =
+                jobs.as_array().into_iter().flatten().any(|one| one["form"].is_array() || one["form"].is_object());
             if found { Ok(()) } else { bail!("{jobs}") }
         })
         .await
@@ -203,10 +226,13 @@ impl Rig {
     /// The program that serves this data directory, not started yet.
     fn serve(&self) -> Result<Command> {
         let log = std::fs::File::options().create(true).append(true).open(self.log())?;
-        let mut command = Command::new(PROGRAM);
+        let data = self.data_of_the_gateway();
+        let mut line = self.disk.map_or_else(Vec::new, |disk| disk.wrapper(&data));
+        line.extend([PROGRAM.to_owned(), "serve".to_owned()]);
+        let mut command = Command::new(&line[0]);
         command
-            .arg("serve")
-            .env("CAUSEWAY_DATA_DIR", self.data())
+            .args(&line[1..])
+            .env("CAUSEWAY_DATA_DIR", &data)
             .env("CAUSEWAY_LISTEN_PUBLIC", self.site.gateway.to_string())
             .env("CAUSEWAY_LISTEN_MANAGEMENT", self.management.to_string())
             .env("CAUSEWAY_RETRY_SCHEDULE", "200ms,500ms,1s,1s,2s,2s,3s,3s,5s,5s")
@@ -227,7 +253,8 @@ impl Rig {
             if gateway.try_wait()?.is_some() {
                 return Ok(false);
             }
-            let (status, _) = Client::new(management, Duration::from_secs(1)).json("GET", "/readyz", None, None).await?;
+            let (status, _) =
+                Client::new(management, Duration::from_secs(1)).json("GET", "/readyz", None, None).await?;
             if status == 200 { Ok(true) } else { bail!("{status}") }
         });
         ensure!(ready.await?, "the gateway ended: {}", std::fs::read_to_string(log)?);
@@ -242,6 +269,12 @@ impl Rig {
 
     pub(crate) fn pid(&self) -> Result<u32> {
         Ok(self.gateway.as_ref().context("it does not run")?.id())
+    }
+
+    /// The id of a person's only application.
+    pub(crate) fn id_of(&self, email: &str) -> Result<String> {
+        let why = self.why(email)?.answer()?;
+        why["submissions"][0]["id"].as_str().map(str::to_owned).with_context(|| format!("no submission in {why}"))
     }
 
     /// Is it still the process that was started?
@@ -259,8 +292,13 @@ impl Rig {
 
     /// SIGTERM; answers how it ended and how long it took.
     pub(crate) async fn stop(&mut self) -> Result<(ExitStatus, Duration)> {
-        let asked = Instant::now();
         signal(self.pid()?, "TERM")?;
+        self.stopped().await
+    }
+
+    /// Waits for the end of a gateway that was told to stop.
+    pub(crate) async fn stopped(&mut self) -> Result<(ExitStatus, Duration)> {
+        let asked = Instant::now();
         let gateway = self.gateway.as_mut().context("it runs")?;
         let status = until("the gateway to stop", Duration::from_secs(60), async || {
             gateway.try_wait()?.context("it still runs")

@@ -40,7 +40,11 @@ impl Answer {
     /// The application's id.
     pub(crate) fn id(&self) -> Result<String> {
         let json = self.json();
-        json["id"].as_str().filter(|_| self.status == 202).map(str::to_owned).with_context(|| format!("no receipt: {self}"))
+        json["id"]
+            .as_str()
+            .filter(|_| self.status == 202)
+            .map(str::to_owned)
+            .with_context(|| format!("no receipt: {self}"))
     }
 }
 
