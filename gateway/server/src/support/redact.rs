@@ -13,7 +13,7 @@ pub const MARK: &str = "[redacted]";
 const CHARS_MAX: usize = 600;
 
 /// Members whose text is about the trouble, not about the person.
-const TELLING: [&str; 17] = [
+const TELLING: [&str; 18] = [
     "message",
     "error",
     "errors",
@@ -31,6 +31,7 @@ const TELLING: [&str; 17] = [
     "correlationid",
     "context",
     "in",
+    "success",
 ];
 
 /// The vendor's words, fit to be shown.

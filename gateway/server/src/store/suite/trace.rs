@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_core::account::Role;
-use causeway_core::delivery::State;
+use causeway_core::delivery::{HeldCause, State};
 use causeway_core::ids::{AccountId, DeliveryId, SubmissionId};
 use causeway_core::outcome::Class;
 use causeway_core::reason::Reason;
@@ -224,10 +224,17 @@ pub(crate) async fn erasing_leaves_nothing_personal(store: Arc<dyn Store>) {
     let live = world.apply("ada@example.org", "5001", at(3)).await;
     let refusal = world.refuse("ada@example.org", "4001", at(4)).await;
     let tagged = world.apply("ada+jobs@example.org", "4001", at(5)).await;
+    let (mut application, held) = world.application("ada@example.org", "4001", at(6));
+    for delivery in &mut application.deliveries {
+        delivery.held = Some((HeldCause::Invalid, Reason::ValueInvalid, vec![World::field()]));
+    }
+    let accepted = world.store.accept(application).await.unwrap();
+    assert!(matches!(accepted, Accepted::New { repeat_of: Some(first), .. } if first == delivered.id), "{accepted:?}");
+    assert_eq!(world.store.cases(world.tenant, 10).await.unwrap().len(), 2);
 
     let plan = world.store.erasure_plan(world.tenant, &ada).await.unwrap();
-    assert_eq!(plan.submissions, vec![delivered.id, live.id, refusal]);
-    assert_eq!((plan.live_deliveries, plan.blobs), (2, 2));
+    assert_eq!(plan.submissions, vec![delivered.id, live.id, refusal, held.id]);
+    assert_eq!((plan.live_deliveries, plan.blobs), (2, 3));
     assert_eq!(plan.vendor_copies, vec![("hubspot".to_owned(), Some("900".to_owned()))]);
 
     let erasure = world.store.erase(world.tenant, &ada, "cli", at(10)).await.unwrap();
@@ -258,10 +265,12 @@ pub(crate) async fn erasing_leaves_nothing_personal(store: Arc<dyn Store>) {
         (&delivered, delivered.crm, State::Delivered),
         (&delivered, delivered.ats, State::Erased),
         (&live, live.ats, State::Erased),
+        (&held, held.ats, State::Erased),
         (&tagged, tagged.ats, State::Queued),
     ] {
         assert_eq!(state_of(&world, applied, delivery).await, state);
     }
+    assert_eq!(world.store.cases(world.tenant, 10).await.unwrap().len(), 0);
     assert_eq!(world.store.verify_audit(world.tenant).await.unwrap(), None);
 }
 
@@ -274,6 +283,8 @@ pub(crate) async fn what_was_erased_does_not_come_back(store: Arc<dyn Store>) {
     let (claim, begun) = world.begin(first.ats, world.ats, at(1)).await;
     world.store.pause_account(world.crm, Reason::AccountPaused, "cli", at(1)).await.unwrap();
     world.store.erase(world.tenant, &ada, "cli", at(2)).await.unwrap();
+    let cases = world.store.cases(world.tenant, 10).await.unwrap();
+    assert_eq!(cases.iter().map(|case| case.deliveries).collect::<Vec<_>>(), vec![0]);
 
     let late = world.store.settle(World::delivered(claim.clone(), begun, at(3), "900")).await;
     assert!(matches!(late, Err(StoreError::Fenced | StoreError::IllegalMove { .. })), "{late:?}");
@@ -290,7 +301,6 @@ pub(crate) async fn what_was_erased_does_not_come_back(store: Arc<dyn Store>) {
     for account in [world.ats, world.crm] {
         assert_eq!(world.claim(account, at(700)).await, vec![]);
     }
-    assert!(world.store.cases(world.tenant, 10).await.unwrap().iter().all(|case| case.deliveries == 0));
 
     // The same request once more, as a site's retry: its receipt, and nothing stored.
     let (mut retry, _) = world.application("ada@example.org", "4001", at(0));
@@ -336,6 +346,13 @@ pub(crate) async fn retention_removes_what_is_past_its_time(store: Arc<dyn Store
         settled.push(applied);
     }
     world.refuse("dee@example.com", "4001", at(3)).await;
+    // Came again 59 minutes later, and is counted from then.
+    let first = world.refusal("eve@example.com", "4001", at(4));
+    let mut again = world.refusal("eve@example.com", "4001", at(63));
+    again.document = first.document.clone();
+    let counted = first.id;
+    world.store.record_refusal(first).await.unwrap();
+    world.store.record_refusal(again).await.unwrap();
     let young = world.refuse("dee@example.com", "5001", at(90)).await;
     let minute = |minutes| EdgeCount {
         tenant: Some(world.tenant),
@@ -366,7 +383,7 @@ pub(crate) async fn retention_removes_what_is_past_its_time(store: Arc<dyn Store
     // The keys of the applications that went, went with them.
     assert_eq!(removed, (2, 1, 1, 1));
     let left = world.lookup(LookupQuery { since: Some(at(0)), ..world.query() }).await;
-    assert_eq!(left.submissions.iter().map(|trace| trace.id).collect::<Vec<_>>(), vec![young, live.id]);
+    assert_eq!(left.submissions.iter().map(|trace| trace.id).collect::<Vec<_>>(), vec![young, counted, live.id]);
     for applied in settled {
         assert_eq!(world.by_code(&applied.code).await.submissions.len(), 0);
     }

@@ -169,9 +169,16 @@ impl World {
 
     /// A submission that was refused.
     pub(crate) async fn refuse(&self, address: &str, posting_id: &str, received_at: Timestamp) -> SubmissionId {
-        let id = SubmissionId::new(received_at, &self.entropy);
-        let refusal = NewRefusal {
-            id,
+        let refusal = self.refusal(address, posting_id, received_at);
+        let id = refusal.id;
+        self.store.record_refusal(refusal).await.unwrap();
+        id
+    }
+
+    /// The same, not recorded yet. No two have the same bytes.
+    pub(crate) fn refusal(&self, address: &str, posting_id: &str, received_at: Timestamp) -> NewRefusal {
+        NewRefusal {
+            id: SubmissionId::new(received_at, &self.entropy),
             tenant: self.tenant,
             key: self.key,
             received_at,
@@ -181,9 +188,7 @@ impl World {
             code: "application_invalid".to_owned(),
             errors: vec![Self::error()],
             trace_id: "t2".to_owned(),
-        };
-        self.store.record_refusal(refusal).await.unwrap();
-        id
+        }
     }
 
     pub(crate) fn error() -> FieldError {

@@ -168,6 +168,13 @@ async fn every_change_to_the_audit_chain_is_found_where_it_was_made() {
              WHERE tenant = ?1",
             4,
         ),
+        (
+            "UPDATE audit SET position = position + 1
+             WHERE tenant = ?1 AND position = (SELECT max(position) FROM audit WHERE tenant = ?1)",
+            last,
+        ),
+        ("UPDATE audit_heads SET mac = zeroblob(32) WHERE tenant = ?1", last + 1),
+        ("UPDATE audit_heads SET position = 2 WHERE tenant = ?1", 3),
         ("DELETE FROM audit_heads WHERE tenant = ?1", last + 1),
         ("DELETE FROM audit WHERE tenant = ?1; DELETE FROM audit_heads WHERE tenant = ?1", 1),
     ];
