@@ -131,6 +131,7 @@ impl Stage {
     pub(crate) async fn set_with(seed: u64, settings: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (ats, crm) = (rig::start_sandbox("greenhouse", seed)?, rig::start_sandbox("hubspot", seed)?);
+        crate::postings::publish_plain(&ats).await?;
         let tenancy = rig::set_up(&folder.path().join("data"), &ats, &crm, &[FAST_VENDORS, settings].concat())?;
         for (sandbox, body) in [(&ats, NO_LIMITS_ATS), (&crm, NO_LIMITS_CRM)] {
             sandbox.control("POST", "/_sandbox/settings", Some(&serde_json::from_str(body)?)).await?;
