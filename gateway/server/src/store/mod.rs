@@ -16,6 +16,8 @@ pub mod keys;
 pub(crate) mod migrate;
 pub(crate) mod seal;
 pub mod sqlite;
+#[cfg(test)]
+pub(crate) mod suite;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,0 +1,1 @@
+//! Rows and blobs that somebody or something has changed.

@@ -1,0 +1,1 @@
+//! Kills, epochs, batches, a full disk, a failed sync.
