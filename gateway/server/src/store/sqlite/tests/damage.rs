@@ -141,6 +141,24 @@ async fn a_blob_that_is_not_what_was_accepted_is_never_sent() {
 }
 
 #[tokio::test]
+async fn demographics_do_not_open_with_the_documents_key() {
+    let w = World::<Sqlite>::new().await;
+    let document = Bytes::from_static(br#"{"person":"Ada","demographics":["answers"],"job":"1"}"#);
+    let (id, _) = w.accept(NewApplication { document, ..w.application("ada@example.org") }).await;
+    let store = w.backend.inner();
+    let keys = store.tenant_keys(w.tenant).unwrap();
+    let conn = w.backend.raw();
+    let key = submission::data_key(&conn, &keys, id).unwrap();
+    let row = id.bytes();
+    let open = |column, sealed: &str| {
+        let sealed: Option<Vec<u8>> = value(&conn, &format!("SELECT {sealed} FROM submissions"), []).unwrap();
+        key.open(&submission::Places::submission(w.tenant, &row, column), &sealed.unwrap()).ok()
+    };
+    assert_eq!(open("document", "document_sealed").unwrap(), br#"{"person":"Ada","demographics":,"job":"1"}"#);
+    assert_eq!(open("demographics", "demographics_sealed"), None);
+}
+
+#[tokio::test]
 async fn only_unnamed_old_blobs_are_swept() {
     let w = World::<Sqlite>::new().await;
     w.accept(with_cv(&w, "ada@example.org")).await;

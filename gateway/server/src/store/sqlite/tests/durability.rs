@@ -18,7 +18,7 @@ use crate::store::sqlite::rows::{Columns, StoredId, every, value};
 use crate::store::sqlite::tx::{Head, link, read_head, sign_head};
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::suite::world::{Backend, World, delivered};
-use crate::store::{Result, Store, StoreError};
+use crate::store::{Result, StoreError};
 
 /// Drops the store as a killed process would leave it, and opens the directory again.
 fn reopen(w: World<Sqlite>) -> World<Sqlite> {
