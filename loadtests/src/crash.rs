@@ -59,7 +59,8 @@ pub(crate) async fn run(plan: &Plan) -> Result<Report> {
         command: rig::gateway_command(plan.broken)?,
         settings: [
             ("CAUSEWAY_RETRY_SCHEDULE", "200ms,500ms,1s,2s,2s,3s,3s,3s,5s,5s,5s,5s,5s,5s,5s,5s,5s,5s"),
-            ("CAUSEWAY_LIMITS_CONCURRENCY", "64"),
+            ("CAUSEWAY_DISPATCH_BREAKER_OPEN_FIRST", "200ms"),
+            ("CAUSEWAY_DISPATCH_BREAKER_OPEN_MOST", "1s"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec(),
@@ -298,11 +299,8 @@ async fn vendor_ledgers(stage: &Stage) -> Result<(Vec<Created>, u64)> {
         .collect();
     let mut contact_of: HashMap<String, String> = HashMap::new();
     for association in crm["associations"].as_array().into_iter().flatten() {
-        let (from, to) = (&association["from"], &association["to"]);
-        for (one, other) in [(from, to), (to, from)] {
-            if one["type"] == "contacts" && other["type"] == "tickets" {
-                contact_of.insert(text(&other["id"]), text(&one["id"]));
-            }
+        if association["from_object"] == "tickets" && association["to_object"] == "contacts" {
+            contact_of.insert(text(&association["from_id"]), text(&association["to_id"]));
         }
     }
     for ticket in crm["tickets"].as_array().into_iter().flatten() {

@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) committed: bool,
     pub(crate) answered: bool,
     pub(crate) fault: Option<&'static str>,
+    /// Whom the call was about, if it named an e-mail address: kept for calls that left no record too.
+    pub(crate) about: Option<Arc<str>>,
     pub(crate) record: Option<Arc<str>>,
 }
 
@@ -63,12 +65,13 @@ impl Entry {
         let Self { method, operation, status, committed, answered, .. } = self;
         let path = Value::from(self.path.as_str());
         let fault = Value::from(self.fault);
+        let about = Value::from(self.about.as_deref());
         let record = self.record.as_deref().unwrap_or("null");
         let at = clock::rfc3339(self.at_ms);
         let written = write!(
             json,
             "{{\"seq\":{seq},\"at\":\"{at}\",\"method\":\"{method}\",\"path\":{path},\"operation\":\"{operation}\",\
-             \"status\":{status},\"committed\":{committed},\"answered\":{answered},\"fault\":{fault},\"record\":{record}}}"
+             \"status\":{status},\"committed\":{committed},\"answered\":{answered},\"fault\":{fault},\"about\":{about},\"record\":{record}}}"
         );
         debug_assert!(written.is_ok(), "writing to a String cannot fail");
     }

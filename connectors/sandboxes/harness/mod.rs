@@ -170,6 +170,7 @@ impl State {
             committed: reply.committed,
             answered: whole,
             fault: action.map(Action::name),
+            about: subject.email.as_deref().map(Arc::from),
             record: reply.records.first().cloned(),
         };
         let first = self.ledger.append(entry.clone());

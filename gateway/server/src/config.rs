@@ -77,7 +77,14 @@ sections! {
         record_refusals: bool,
     }
     /// `[dispatch]`
-    struct Dispatch { enabled: bool, concurrency: usize, lease: Span, attempt_timeout: Span, }
+    struct Dispatch {
+        enabled: bool,
+        concurrency: usize,
+        lease: Span,
+        attempt_timeout: Span,
+        breaker_open_first: Span,
+        breaker_open_most: Span,
+    }
     /// `[log]`
     struct Log { format: LogFormat, filter: String, }
     /// `[retry]`

@@ -129,7 +129,7 @@ impl Gateway {
             entropy: Arc::clone(&core.entropy),
             config: wires::intake(&config),
         }));
-        let services = core.services(rings_dispatch(&bell, &core).await?);
+        let services = core.services(rings_dispatch(&bell));
         let dispatch = Dispatch::new(DispatchParts {
             store: Arc::clone(&core.store),
             egress: Arc::clone(&core.egress),
@@ -212,17 +212,10 @@ impl Gateway {
     }
 }
 
-/// Support's ring: one account, or every account that may have work.
-async fn rings_dispatch(bell: &Arc<EmbeddedBell>, core: &Core) -> anyhow::Result<Ring> {
-    // A replay names a delivery, not its account. Any ring makes dispatch look at everything due, so one account's will
-    // do; without any account there is nothing to deliver.
-    let any = core.store.accounts(None).await?.first().map(|record| record.account.id);
+/// Support's ring. Work of an account it cannot name is found at dispatch's next look, within a second.
+fn rings_dispatch(bell: &Arc<EmbeddedBell>) -> Ring {
     let bell = Arc::clone(bell);
-    Ok(Arc::new(move |account| {
-        if let Some(account) = account.or(any) {
-            bell.ring(account);
-        }
-    }))
+    Arc::new(move |account| bell.ring(account))
 }
 
 fn ingress(core: &Core, config: &Config, intake: Arc<Intake>, support: &Support) -> Ingress {

@@ -12,15 +12,17 @@ use std::time::Duration;
 use causeway_core::account::Role;
 use causeway_core::clock::Clock;
 use causeway_core::ids::{AccountId, TenantId};
+use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::egress::later;
+use crate::clock::later;
 use crate::feeds::sync::Feeds;
 use crate::queue::Bell;
 use crate::store::intake::{Decision, ReadyDelivery};
+use crate::store::setup::AccountRecord;
 use crate::store::trace::Retention;
 use crate::store::{self, Store};
 
@@ -234,7 +236,7 @@ impl Schedule {
         let accounts = self.parts.store.accounts(tenant).await?;
         Ok(accounts
             .into_iter()
-            .filter(|record| record.account.role == Role::Ats && record.paused.is_none())
+            .filter(|record| record.account.role == Role::Ats && !cannot_be_read(record))
             .map(|record| record.account.id)
             .collect())
     }
@@ -258,7 +260,7 @@ impl Schedule {
                     Ring::Tenant(tenant) => match self.ats_accounts(Some(tenant)).await {
                         Ok(accounts) => accounts.into_iter().for_each(spawn_sync),
                         Err(error) => {
-                            tracing::error!(tenant = %tenant, %error, "a sync that was rung for could not begin")
+                            tracing::error!(tenant = %tenant, %error, "a sync that was rung for could not begin");
                         }
                     },
                     Ring::Forms(account) => {
@@ -358,6 +360,11 @@ impl Schedule {
             tracing::info!(removed, "rows past their retention were removed");
         }
     }
+}
+
+/// A person's pause stops deliveries, not reading; refused credentials stop both.
+fn cannot_be_read(record: &AccountRecord) -> bool {
+    record.paused.as_ref().is_some_and(|paused| paused.reason != Reason::AccountPaused)
 }
 
 /// The periodic jobs.

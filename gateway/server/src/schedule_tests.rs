@@ -143,7 +143,8 @@ async fn what_waited_is_decided_and_rung_for() {
     let rig = rig(go());
     let id = rig.held();
     assert_eq!(rig.schedule.decide_awaiting().await.unwrap(), 1);
-    assert_eq!((rig.store.lock().decided.as_slice(), rig.bell.rung().await), (&[id][..], vec![rig.account]));
+    assert_eq!(rig.store.lock().decided, [id]);
+    assert_eq!(rig.bell.rung().await, [rig.account]);
 }
 
 #[tokio::test(start_paused = true)]

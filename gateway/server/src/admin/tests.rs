@@ -1,11 +1,13 @@
 //! Requests over a real store, directly and through a real control socket.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use causeway_core::account::{OnInvalid, OnUnknown, Repeats, Role};
+use causeway_core::account::{OnInvalid, OnUnknown, Repeats};
 use causeway_core::clock::{ManualClock, SeededEntropy};
+use causeway_core::connector::{Descriptor, Field};
 use causeway_core::pii::Secret;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -37,18 +39,38 @@ fn services(dir: &Path) -> Services {
     Services { store, support, clock, entropy, vendors: Arc::new(NoVendors) }
 }
 
-fn wish(secrets: &[(&str, &str)], settings: &[(&str, &str)]) -> AccountWish {
-    let secrets = secrets.iter().map(|(name, text)| ((*name).to_owned(), Hidden(Secret::new(*text))));
+/// Some connector, whichever comes first: what an account needs is its Descriptor's word.
+fn described() -> &'static Descriptor {
+    causeway_connectors::all().first().expect("this build has connectors").describe()
+}
+
+fn required(fields: &'static [Field]) -> impl Iterator<Item = &'static str> {
+    fields.iter().filter(|field| field.required && field.default.is_none()).map(|field| field.name)
+}
+
+/// Nothing but its name.
+fn bare_wish() -> AccountWish {
     AccountWish {
-        connector: "greenhouse".to_owned(),
-        role: Role::Ats,
+        connector: described().name.to_owned(),
+        role: described().roles[0],
         name: None,
-        settings: settings.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
-        secrets: secrets.collect(),
+        settings: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         allow_private: false,
         on_invalid: OnInvalid::default(),
         repeats: Repeats::default(),
         on_unknown: OnUnknown::default(),
+    }
+}
+
+/// Everything that is required.
+fn whole_wish() -> AccountWish {
+    let secret = |name: &str| (name.to_owned(), Hidden(Secret::new("hunter2")));
+    let setting = |name: &str| (name.to_owned(), "acme".to_owned());
+    AccountWish {
+        secrets: required(described().credentials).map(secret).collect(),
+        settings: required(described().settings).map(setting).collect(),
+        ..bare_wish()
     }
 }
 
@@ -81,16 +103,17 @@ async fn an_account_is_added_whole_or_not_at_all() {
     let services = services(folder.path());
     execute(&services, named("acme")).await.unwrap();
     let add = |wish| Request::AccountAdd { tenant: None, wish };
-    let fault = execute(&services, add(wish(&[], &[]))).await.unwrap_err();
-    assert!(fault.text.contains("board_api_key") && fault.text.contains("board_token"), "{fault}");
+    let fault = execute(&services, add(bare_wish())).await.unwrap_err();
+    for name in required(described().credentials).chain(required(described().settings)) {
+        assert!(fault.text.contains(name), "{name} is missing: {fault}");
+    }
     let Response::Accounts(none) = execute(&services, Request::Accounts { tenant: None }).await.unwrap() else {
         panic!()
     };
     assert!(none.is_empty());
-    let whole = || wish(&[("board_api_key", "hunter2")], &[("board_token", "acme")]);
-    let response = execute(&services, add(whole())).await.unwrap();
+    let response = execute(&services, add(whole_wish())).await.unwrap();
     assert!(!response.value().to_string().contains("hunter2"), "a secret is never shown again");
-    assert_eq!(execute(&services, add(whole())).await.unwrap_err().kind, FaultKind::Refused);
+    assert_eq!(execute(&services, add(whole_wish())).await.unwrap_err().kind, FaultKind::Refused);
     services.store.close().await;
 }
 
@@ -109,11 +132,11 @@ async fn through_the_socket(dir: &Path) {
     assert!(matches!(ask(Request::Ping).await, Ok(Response::Pong)));
     assert!(matches!(ask(named("acme")).await, Ok(Response::Tenant(tenant)) if tenant.name == "acme"));
     assert_eq!(ask(named("acme")).await.unwrap_err().kind, FaultKind::Refused);
-    let wish = wish(&[("board_api_key", "hunter2")], &[("board_token", "acme")]);
-    assert!(matches!(ask(Request::AccountAdd { tenant: None, wish }).await, Ok(Response::Account(_))));
+    let add = Request::AccountAdd { tenant: None, wish: whole_wish() };
+    assert!(matches!(ask(add).await, Ok(Response::Account(_))));
     let Ok(Response::Accounts(accounts)) = ask(Request::Accounts { tenant: None }).await else { panic!() };
     let secrets = services.store.credentials(accounts[0].account.id).await.unwrap();
-    assert_eq!(secrets["board_api_key"].reveal(), "hunter2", "it travelled whole");
+    assert!(secrets.values().all(|secret| secret.reveal() == "hunter2") && !secrets.is_empty(), "they travelled whole");
     let scopes = vec![Scope::Submit];
     let made = ask(Request::KeyCreate { tenant: None, name: "site".to_owned(), scopes }).await;
     assert!(matches!(made, Ok(Response::KeyMade { text, .. }) if text.0.reveal().starts_with("ck_")));

@@ -28,7 +28,7 @@ pub use serve::stop_signal;
 const NOTHING_FOUND: u8 = 3;
 
 /// How a command ended, if it did not fail.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     /// It was done or answered.
     Answered,
@@ -36,8 +36,6 @@ enum End {
     NothingFound,
     /// It was answered, and the answer is no: a failed check.
     No,
-    /// As said.
-    As(ExitCode),
 }
 
 /// Runs the command that this process was started with.
@@ -55,7 +53,6 @@ pub fn main() -> ExitCode {
         Ok(End::Answered) => ExitCode::SUCCESS,
         Ok(End::NothingFound) => ExitCode::from(NOTHING_FOUND),
         Ok(End::No) => ExitCode::FAILURE,
-        Ok(End::As(code)) => code,
         Err(error) => {
             out::fault(json, &error);
             ExitCode::FAILURE

@@ -11,6 +11,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::setup::AccountWish;
 use crate::support::LookupRequest;
+use crate::support::redact::for_terminal;
 
 pub(super) async fn run(command: Command, config: Config, json: bool) -> anyhow::Result<End> {
     let desk = Desk { config, json };
@@ -60,7 +61,7 @@ impl Desk {
         if self.json {
             out::json(&response.value())?;
         } else {
-            out::text(&table::of(&response))?;
+            out::text(&for_terminal(&table::of(&response)))?;
         }
         Ok(end)
     }
@@ -165,7 +166,7 @@ impl Desk {
             return Ok(end);
         }
         let plan = ask(&self.config, "finding what it reaches", request).await?;
-        out::remark(&table::of(&plan));
+        out::remark(&for_terminal(&table::of(&plan)));
         self.show("erasing", Request::Erase { tenant, email }).await
     }
 

@@ -87,7 +87,7 @@ async fn script(stage: &Stage, company: &[Applicant]) -> Result<()> {
         }));
     }
     stage.ats.faults(Value::Array(ats)).await?;
-    stage.crm.faults(json!([{ "operation": "*", "times": 25, "do": "status", "status": 503 }])).await?;
+    stage.crm.faults(json!([{ "operation": "*", "times": 12, "do": "status", "status": 503 }])).await?;
     // Fast vendors: the demonstration is about what happens, not about waiting for a quota.
     let generous = json!({ "rate_limit": { "calls": 20_000, "window_ms": 10_000 }, "visibility_lag_ms": 1_500 });
     for sandbox in [&stage.ats, &stage.other_ats, &stage.crm] {

@@ -193,6 +193,9 @@ async fn start_gateway(data: &Path, public: SocketAddr, management: SocketAddr) 
         .env("CAUSEWAY_LISTEN_PUBLIC", public.to_string())
         .env("CAUSEWAY_LISTEN_MANAGEMENT", management.to_string())
         .env("CAUSEWAY_RETRY_SCHEDULE", RETRY_SCHEDULE.join(","))
+        // Outages in the play last seconds.
+        .env("CAUSEWAY_DISPATCH_BREAKER_OPEN_FIRST", "300ms")
+        .env("CAUSEWAY_DISPATCH_BREAKER_OPEN_MOST", "1s")
         // The play decides when the gateway learns of a closed job.
         .env("CAUSEWAY_SYNC_JOBS", "1h")
         .stdin(Stdio::null())

@@ -158,8 +158,9 @@ impl Book {
         for application in vendor.records["applications"].as_array().into_iter().flatten() {
             *book.records.entry((plain(&application["email"]), plain(&application["job_post_id"]))).or_default() += 1;
         }
+        let contact_of = contacts_of_tickets(&vendor.records);
         for ticket in vendor.records["tickets"].as_array().into_iter().flatten() {
-            let email = email_of_ticket(&vendor.records, &plain(&ticket["id"]));
+            let email = contact_of.get(&plain(&ticket["id"])).cloned().unwrap_or_default();
             let job = plain(&ticket["properties"]["causeway_posting_id"]);
             *book.records.entry((email, job)).or_default() += 1;
         }
@@ -168,7 +169,7 @@ impl Book {
             let job = plain(&entry["path"]).rsplit('/').next().unwrap_or_default().to_owned();
             // A closed job is answered like a wrong credential; only the public board tells them apart.
             book.refused_credentials |= status == 401 && entry["fault"].is_null() && !book.closed.contains(&job);
-            book.answers.entry(plain(&entry["record"]["email"])).or_default().push(status);
+            book.answers.entry(plain(&entry["about"])).or_default().push(status);
         }
         book
     }
@@ -189,20 +190,16 @@ impl Book {
     }
 }
 
-/// The address of the contact a ticket is associated with.
-fn email_of_ticket(records: &Value, ticket: &str) -> String {
-    let rows = |member: &str| records[member].as_array().cloned().unwrap_or_default();
-    let is = |end: &Value, kind: &str| end["type"] == kind;
-    let contact = rows("associations").into_iter().find_map(|association| {
-        let (from, to) = (&association["from"], &association["to"]);
-        [(from, to), (to, from)].into_iter().find_map(|(one, other)| {
-            (is(one, "tickets") && plain(&one["id"]) == ticket && is(other, "contacts")).then(|| plain(&other["id"]))
-        })
-    });
-    rows("contacts")
-        .iter()
-        .find(|row| Some(plain(&row["id"])) == contact)
-        .map_or_else(String::new, |row| plain(&row["properties"]["email"]))
+/// The address of the contact that each ticket is associated with.
+fn contacts_of_tickets(records: &Value) -> HashMap<String, String> {
+    let rows = |member: &str| records[member].as_array().map_or(&[][..], Vec::as_slice);
+    let addresses: HashMap<String, String> =
+        rows("contacts").iter().map(|row| (plain(&row["id"]), plain(&row["properties"]["email"]))).collect();
+    let associations = rows("associations").iter();
+    let to_contacts = associations.filter(|row| row["from_object"] == "tickets" && row["to_object"] == "contacts");
+    to_contacts
+        .filter_map(|row| Some((plain(&row["from_id"]), addresses.get(&plain(&row["to_id"]))?.clone())))
+        .collect()
 }
 
 fn plain(value: &Value) -> String {
@@ -243,8 +240,8 @@ mod tests {
         let ledger = ats(
             &json!([{ "email": "a@example.org", "job_post_id": 7 }]),
             &json!([
-                { "operation": "submit", "status": 503, "record": { "email": "b@example.org" } },
-                { "operation": "submit", "status": 503, "record": { "email": "b@example.org" } }
+                { "operation": "submit", "status": 503, "about": "b@example.org" },
+                { "operation": "submit", "status": 503, "about": "b@example.org" }
             ]),
         );
         let all = [

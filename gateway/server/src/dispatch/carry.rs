@@ -115,7 +115,7 @@ impl Dispatch {
             | StoreError::IllegalMove { .. }
             | StoreError::Failed(_) => {
                 tracing::error!(delivery = %claim.delivery, %error, "a claimed delivery cannot be loaded");
-                let due = crate::egress::later(self.parts.clock.now(), Duration::from_secs(5));
+                let due = crate::clock::later(self.parts.clock.now(), Duration::from_secs(5));
                 self.release(claim, due).await;
                 Some(due)
             }
@@ -136,10 +136,10 @@ impl Trip<'_> {
             tracing::error!(delivery = %self.claim.delivery, "planning a delivery failed");
             return self.dispatch.park(&self.claim, "plan").await;
         };
-        if let Some(verifying) = self.claim.verifying.take() {
-            if let Went::Ended(due) = self.verify(&plan, verifying).await {
-                return due;
-            }
+        if let Some(verifying) = self.claim.verifying.take()
+            && let Went::Ended(due) = self.verify(&plan, verifying).await
+        {
+            return due;
         }
         let last = plan.len() - 1;
         for (at, step) in plan.iter().enumerate() {
@@ -147,7 +147,7 @@ impl Trip<'_> {
                 continue;
             }
             let now = self.now();
-            let needed = crate::egress::later(now, self.dispatch.parts.policy.step_deadline + MARGIN);
+            let needed = crate::clock::later(now, self.dispatch.parts.policy.step_deadline + MARGIN);
             if stop.is_cancelled() || self.claim.until < needed {
                 self.dispatch.release(&self.claim, now).await;
                 return Some(now);

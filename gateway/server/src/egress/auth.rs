@@ -22,8 +22,9 @@ use tokio::sync::Mutex;
 
 use super::around::{Answer, Around, Next, Wire};
 use super::limit::SlotHeld;
-use super::moments::{Moments, later};
+use super::moments::Moments;
 use super::setting;
+use crate::clock::later;
 
 /// A token is renewed so long before it expires.
 const EARLY: Duration = Duration::from_secs(60);
@@ -158,10 +159,10 @@ impl Auth {
     async fn held(&self) -> Result<Arc<Held>, SendError> {
         let generation = self.source.generation();
         let mut slot = self.held.lock().await;
-        if let Some((of, held)) = slot.as_ref() {
-            if *of == generation {
-                return Ok(Arc::clone(held));
-            }
+        if let Some((of, held)) = slot.as_ref()
+            && *of == generation
+        {
+            return Ok(Arc::clone(held));
         }
         let secrets =
             self.source.credentials(self.account.id).await.map_err(|NoCredentials| SendError::NotNow {

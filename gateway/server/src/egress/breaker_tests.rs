@@ -45,7 +45,7 @@ fn check(events: &[Event]) {
             Came(slot, health, at) => breaker.record(leaves[slot].unwrap(), health, Duration::from_secs(at), 0.5),
             Closed => assert_eq!(breaker.state(), State::Closed, "step {step}"),
             Open(until) => {
-                assert_eq!(breaker.state(), State::Open { until: Duration::from_secs(until) }, "step {step}")
+                assert_eq!(breaker.state(), State::Open { until: Duration::from_secs(until) }, "step {step}");
             }
             Probing => assert_eq!(breaker.state(), State::Probing, "step {step}"),
         }

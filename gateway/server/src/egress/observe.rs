@@ -30,7 +30,7 @@ impl Around for Observe {
         span.in_scope(|| match &answer {
             Ok(response) => tracing::debug!(took_ms, status = response.status().as_u16(), "vendor answered"),
             Err(error @ SendError::NotNow { until }) => {
-                tracing::debug!(took_ms, %until, %error, "call refused by our limits")
+                tracing::debug!(took_ms, %until, %error, "call refused by our limits");
             }
             Err(error) => tracing::info!(took_ms, %error, "no answer from the vendor"),
         });

@@ -10,7 +10,7 @@ use causeway_core::pii::Secret;
 
 use crate::config::Config;
 use crate::dispatch::DispatchPolicy;
-use crate::egress::{CredentialSource, EgressPolicy, NoCredentials};
+use crate::egress::{BreakerPolicy, CredentialSource, EgressPolicy, NoCredentials};
 use crate::feeds::sync::SyncPolicy;
 use crate::intake::{self, Intake};
 use crate::quota::Rate;
@@ -93,6 +93,11 @@ pub(super) fn egress(config: &Config) -> EgressPolicy {
     EgressPolicy {
         attempt: config.fixed.dispatch.attempt_timeout.0,
         retry_after_cap: config.reloadable.retry.retry_after_cap.0,
+        breaker: BreakerPolicy {
+            open_first: config.fixed.dispatch.breaker_open_first.0,
+            open_most: config.fixed.dispatch.breaker_open_most.0,
+            ..BreakerPolicy::default()
+        },
         ..EgressPolicy::default()
     }
 }

@@ -7,6 +7,7 @@
 use causeway_core::account::Role;
 use causeway_core::delivery::{HeldCause, State};
 use causeway_core::ids::SubmissionId;
+use causeway_core::outcome::Class;
 use causeway_core::problem::Code;
 use causeway_core::reason::{Reason, WhoActs};
 use jiff::Timestamp;
@@ -116,7 +117,11 @@ fn of_delivery<'a>(delivery: &'a DeliveryTrace, facts: &mut Vec<Fact<'a>>) {
     let last = delivery.attempts.iter().rev().find(|attempt| !attempt.is_lookup);
     if let Some(last) = last {
         facts.push(Fact::Tried { account, tries, last });
-        if let Some(words) = last.vendor_words.as_ref().map(|words| redact::vendor_words(words.reveal())) {
+        // A vendor that took it has nothing to explain.
+        let took_it = matches!(last.class, Some(Class::Accepted | Class::AlreadyThere));
+        if let Some(words) =
+            last.vendor_words.as_ref().filter(|_| !took_it).map(|words| redact::vendor_words(words.reveal()))
+        {
             facts.extend((!words.is_empty()).then_some(Fact::Said { account, words }));
         }
     }
@@ -224,13 +229,14 @@ fn for_the_applicant_to_correct(field: &Field<'_>, names: &[&str]) -> Option<Str
     if !theirs || !field.correctable || field.pointer.starts_with("/demographics") {
         return None;
     }
-    let told = [field.text, field.fix].map(sentence).join(" ");
+    // What to do is written for the site's developers; what is wrong, for anybody.
+    let told = sentence(field.text);
     // A text of ours that names a system or a person is replaced by what the code says.
     let lower = told.to_lowercase();
     let names_somebody = names.iter().any(|name| !name.is_empty() && lower.contains(&name.to_lowercase()));
     let told = match field.reason {
-        Some(reason) if names_somebody || told.trim().is_empty() => words::reason(reason).to_owned(),
-        _ => told.trim().to_owned(),
+        Some(reason) if names_somebody || told.is_empty() => words::reason(reason).to_owned(),
+        Some(_) | None => told,
     };
     Some(format!("Please correct this and send it again: {told}"))
 }

@@ -26,8 +26,8 @@ pub use answer::explain;
 pub use query::{LookupRequest, QueryError};
 pub use view::Report;
 
-/// Tells dispatch that there may be work: for one account, or for all.
-pub type Ring = Arc<dyn Fn(Option<AccountId>) + Send + Sync>;
+/// Tells dispatch that an account has work. A ring that is missed costs latency only.
+pub type Ring = Arc<dyn Fn(AccountId) + Send + Sync>;
 
 /// At most so many cases are looked through for the one a delivery is attached to.
 const CASES_MAX: usize = 10_000;
@@ -115,7 +115,10 @@ impl Support {
         }
         match self.store.replay(tenant, delivery, &actor.to_string(), self.clock.now()).await {
             Ok(()) => {
-                (self.ring)(None);
+                // A refused or cancelled one has no case; dispatch finds it at its next look.
+                if let Some(case) = case {
+                    (self.ring)(case.account);
+                }
                 Ok(())
             }
             Err(StoreError::IllegalMove { from, to: _ }) => Err(SupportError::MakesNoSense(not_replayable(from))),
@@ -177,7 +180,7 @@ impl Support {
     /// [`SupportError::Store`].
     pub async fn resume(&self, actor: Actor, account: AccountId) -> Result<u64> {
         let resumed = self.store.resume_account(account, &actor.to_string(), self.clock.now()).await?;
-        (self.ring)(Some(account));
+        (self.ring)(account);
         Ok(resumed)
     }
 

@@ -13,7 +13,7 @@ pub const MARK: &str = "[redacted]";
 const CHARS_MAX: usize = 600;
 
 /// Members whose text is about the trouble, not about the person.
-const TELLING: [&str; 17] = [
+const TELLING: [&str; 18] = [
     "message",
     "error",
     "errors",
@@ -31,6 +31,7 @@ const TELLING: [&str; 17] = [
     "correlationid",
     "context",
     "in",
+    "success",
 ];
 
 /// The vendor's words, fit to be shown.
@@ -45,6 +46,11 @@ pub fn vendor_words(words: &str) -> String {
         return one_line;
     }
     one_line.chars().take(CHARS_MAX).chain(['…']).collect()
+}
+
+/// The text without what could drive a terminal or turn text around: titles and names come from outside. Lines stay.
+pub fn for_terminal(text: &str) -> String {
+    text.chars().filter(|c| *c == '\n' || !is_hidden(*c)).collect()
 }
 
 /// Control characters and those that change the direction of text.
@@ -252,6 +258,7 @@ mod tests {
     #[test]
     fn control_and_direction_characters_do_not_pass_and_length_is_bounded() {
         check("bad\r\n\u{1b}[31mred\u{202e}", "bad [31mred");
+        assert_eq!(super::for_terminal("a\u{1b}]0;owned\u{7}\nb\u{202e}"), "a]0;owned\nb");
         assert!(vendor_words(&"word ".repeat(1_000)).chars().count() <= 601);
     }
 }

@@ -205,3 +205,12 @@ async fn a_lease_that_a_step_could_outlast_is_refused() {
     });
     assert!(refused.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_step_is_not_begun_on_a_lease_that_it_could_outlast() {
+    let rig = rig();
+    rig.script(|script| script.steps.push(StepPlan { name: "note", title: "Note", idempotency: Idempotency::Never }));
+    rig.plays([Play::Take(Duration::from_secs(70), Outcome::new(Class::Accepted))]);
+    let row = rig.deliver().await;
+    assert_eq!((row.state, row.number, row.fence), (State::Delivered, 2, 2), "the second step has a lease of its own");
+}

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::super::testing::{DESCRIPTOR, Reply, egress, plant, record};
 use super::super::*;
 
-struct Silent;
+pub(super) struct Silent;
 
 #[async_trait]
 impl Connector for Silent {
@@ -162,7 +162,7 @@ async fn a_cancelled_probe_is_given_back() {
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(tokio::time::timeout(Duration::from_millis(10), rig.send()).await.is_err());
-    drop(rig.egress.admit(&rig.record).await.ok().expect("the probe is free again"));
+    drop(rig.egress.admit(&rig.record).await.ok().unwrap());
     assert_eq!(rig.send().await.unwrap().status(), 200);
 }
 

@@ -5,6 +5,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use super::super::client::{SystemResolver, WirePolicy, Wired};
+use super::super::testing::{egress, record};
 use super::super::*;
 
 /// A server that reads a request's head and answers these bytes, then closes. Its port.
@@ -14,7 +15,8 @@ async fn server(answer: impl Into<Vec<u8>>) -> u16 {
     tokio_util::task::TaskTracker::new().spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
             let mut head = [0u8; 4096];
-            socket.read(&mut head).await.ok();
+            let read = socket.read(&mut head).await.unwrap_or(0);
+            assert!(read > 0, "a request came");
             socket.write_all(&answer).await.ok();
         }
     });
@@ -79,4 +81,18 @@ async fn a_handshake_that_never_ends_sent_nothing() {
     let client = Wired::new(policy, Arc::new(SystemResolver), true);
     let request = Request::get(format!("https://localhost:{port}/")).body(Bytes::new()).unwrap();
     assert!(matches!(client.oneshot(request).await, Err(SendError::NotSent(_))));
+}
+
+#[tokio::test]
+async fn the_whole_stack_reaches_the_loopback_of_a_private_account_only() {
+    for allow_private in [true, false] {
+        let port = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        let base = format!("http://127.0.0.1:{port}");
+        let mut record = record("scripted", serde_json::json!({ "base_url": base }));
+        record.account.allow_private = allow_private;
+        let egress = egress(Arc::new(super::stack::Silent), EgressPolicy::default());
+        let request = Request::post(format!("{base}/v1")).body(Bytes::from_static(b"{}")).unwrap();
+        let answer = egress.http(&record).send(request).await;
+        assert_eq!(answer.is_ok(), allow_private, "{answer:?}");
+    }
 }

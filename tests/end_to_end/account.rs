@@ -1,0 +1,106 @@
+//! An account's life: checked, refused by its vendor, paused, mended, resumed; and what `doctor` says of a mistake.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::people;
+use crate::rig::{Rig, run, until};
+
+#[tokio::test]
+async fn a_refused_credential_holds_everything_in_one_case_until_it_is_mended() -> Result<()> {
+    let rig = Rig::new().await?;
+    rig.ats.settings(&json!({ "credentials_valid": false })).await?;
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        let document = people::document(&format!("held-{number}@example.org"), &rig.job);
+        ids.push(rig.site.apply(&format!("held-{number}"), &document).await?.id()?);
+    }
+    for id in &ids {
+        let states = rig.site.all_are(id, &["held", "delivered"]).await?;
+        ensure!(states.contains(&("greenhouse".to_owned(), "held".to_owned())), "the ATS's is held: {states:?}");
+        ensure!(states.contains(&("hubspot".to_owned(), "delivered".to_owned())), "the CRM's is not: {states:?}");
+    }
+    let cases = rig.ask(&["cases"])?;
+    let cases: Vec<&Value> =
+        cases.as_array().context("cases")?.iter().filter(|case| case["reason"] == "credentials_refused").collect();
+    ensure!(cases.len() == 1 && cases[0]["deliveries"] == 3 && cases[0]["who_acts"] == "admin", "one case: {cases:?}");
+    let account = rig.ask(&["accounts", "show", "greenhouse"])?;
+    ensure!(account["paused"]["reason"] == "credentials_refused", "{account}");
+    let why = rig.why("held-0@example.org")?.answer()?;
+    let submission = &why["submissions"][0];
+    ensure!(submission["reason"]["code"] == "credentials_refused" && submission["who_acts"] == "admin", "{submission}");
+    // Refused credentials pause the account; they do not burn attempts.
+    let tried = rig.ats.ledger("submit").await?.len();
+    ensure!(tried <= 3, "{tried} tries");
+
+    // Mended at the vendor, as a revoked and reissued permission is; then the admin says so here.
+    rig.ats.settings(&json!({ "credentials_valid": true })).await?;
+    rig.ask(&["accounts", "resume", "greenhouse"])?;
+    for (number, id) in ids.iter().enumerate() {
+        rig.site.all_are(id, &["delivered"]).await?;
+        ensure!(rig.ats.applications_of(&format!("held-{number}@example.org")).await? == 1, "exactly once");
+    }
+    let cases = rig.ask(&["cases"])?;
+    ensure!(cases.as_array().is_some_and(Vec::is_empty), "the case is closed: {cases}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_check_answers_each_permission() -> Result<()> {
+    let rig = Rig::set_up(&[]).await?;
+    for account in ["greenhouse", "hubspot"] {
+        let checked = rig.ask(&["accounts", "check", account])?;
+        let checked = checked.as_array().context("a list")?;
+        ensure!(!checked.is_empty(), "{account} has permissions");
+        for one in checked {
+            ensure!(one["verdict"] == "yes" || one["verdict"] == "not_testable", "{account}: {one}");
+            ensure!(one["text"].as_str().is_some_and(|text| !text.is_empty()), "in words: {one}");
+        }
+        let table = rig.cli(&["accounts", "check", account], "")?;
+        ensure!(
+            table.code == 0 && table.stdout.contains("permission") && table.stdout.contains("meaning"),
+            "{table:?}"
+        );
+    }
+    rig.crm.settings(&json!({ "credentials_valid": false })).await?;
+    let refused = rig.cli(&["accounts", "check", "hubspot", "--json"], "")?;
+    let checked = refused.json()?;
+    let no = checked.as_array().into_iter().flatten().any(|one| one["verdict"] == "no");
+    ensure!(refused.code == 1 && no, "{refused:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn paused_by_a_person_waits_for_a_person() -> Result<()> {
+    let rig = Rig::new().await?;
+    rig.ask(&["accounts", "pause", "hubspot"])?;
+    let id = rig.site.apply("paused", &people::document("paused@example.org", &rig.job)).await?.id()?;
+    until("the pause to hold it", Duration::from_secs(30), async || {
+        let states = rig.site.states(&id).await?;
+        let held = states.contains(&("hubspot".to_owned(), "held".to_owned()));
+        if held { Ok(()) } else { bail!("{states:?}") }
+    })
+    .await?;
+    rig.ask(&["accounts", "resume", "hubspot"])?;
+    rig.site.all_are(&id, &["delivered"]).await?;
+    Ok(())
+}
+
+#[test]
+fn doctor_names_the_key_the_line_and_the_remedy() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("causeway.toml");
+    std::fs::write(&file, "[listen]\npublic = \"127.0.0.1:0\"\n\n[limits]\nconcurency = 3\ndeadline = \"soon\"\n")?;
+    let file = file.to_str().context("a path of ours")?;
+    for arguments in [["doctor", "--config", file], ["serve", "--config", file]] {
+        let ran = run(&[], &arguments, "")?;
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        ensure!(ran.code == 1, "{ran:?}");
+        for words in ["concurency", "concurrency", ":5", "deadline", ":6"] {
+            ensure!(said.contains(words), "{} does not say {words:?}: {said}", arguments[0]);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! The built program from outside: real processes, real sockets, real files, set up the way the README sets it up.
+//!
+//! Each file is a scenario. They know the command line, the HTTP API and the sandboxes' control API, and nothing of the
+//! inside. Every test has its own folder, ports and vendors, waits for events and never for time, and ends what it began.
+
+mod account;
+mod bad_input;
+#[path = "../../loadtests/src/client.rs"]
+mod client;
+mod demo;
+mod disk;
+mod durability;
+mod outage;
+mod people;
+mod privacy;
+mod quickstart;
+mod rig;
+mod sandbox;
+mod site;

@@ -1,0 +1,149 @@
+//! Personal data stays where it belongs: not in the data directory as plain text, not in the log, not in an answer that
+//! nobody asked for by address; and after erasure nowhere.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::people;
+use crate::rig::Rig;
+
+/// Every marker holds this, so that a search for one word finds any of them.
+const MARK: &str = "Zyxkanari";
+const EMAIL: &str = "Zyxkanari-mail@example.org";
+
+/// A document with a marker in each field that may hold personal data.
+fn marked(job: &str) -> Value {
+    let mark = |what: &str| format!("{MARK}{what}");
+    json!({
+        "job": job,
+        "person": {
+            "name": { "given": mark("given"), "middle": mark("middle"), "family": mark("family"), "second_family": mark("second"),
+                "as_typed": mark("typed"), "preferred": mark("preferred"), "prefix": mark("prefix"), "suffix": mark("suffix"),
+                "native_script": mark("script") },
+            "pronouns": mark("pronouns"),
+            "emails": [{ "address": EMAIL }],
+            "phones": [{ "raw": "+49 30 987 61234" }],
+            "address": { "lines": [mark("line")], "city": mark("city"), "region": mark("region"), "postal_code": "98761", "country": "DE" },
+            "location": { "text": mark("place"), "lat": 52.52, "lng": 13.405 },
+            "links": [{ "type": "portfolio", "url": format!("https://example.org/{MARK}link") }],
+        },
+        "eligibility": { "licences": [mark("licence")], "travel": mark("travel"), "notice": mark("notice") },
+        "relation": { "referral": mark("referral"), "agency": mark("agency"), "internal": { "employee_id": mark("employee") } },
+        "history": {
+            "education": [{ "school": mark("school"), "degree": mark("degree"), "discipline": mark("discipline") }],
+            "employment": [{ "company": mark("company"), "title": mark("title"), "description": mark("description") }],
+            "certifications": [{ "name": mark("certificate"), "issuer": mark("issuer") }],
+            "skills": [mark("skill")],
+        },
+        "demographics": [{ "scheme": "eeoc", "answers": { "gender": mark("gender") }, "declined": false }],
+        "consents": [
+            { "purpose": "application", "basis": "consent", "given": true },
+            { "purpose": "recruiting", "basis": "consent", "given": true },
+        ],
+        "client": { "ip": "203.0.113.77", "user_agent": mark("agent") },
+        "accommodation": mark("accommodation"),
+        "extensions": { "acme": { "note": mark("extension") } },
+    })
+}
+
+/// Names and contents of all files below a folder that hold the marker, in any case and as UTF-16 too.
+fn holding(folder: &Path) -> Result<(usize, Vec<PathBuf>)> {
+    let (mut looked_at, mut found, mut folders) = (0, Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.is_file() {
+                looked_at += 1;
+                if path.to_string_lossy().contains(MARK) || has_mark(&std::fs::read(&path)?) {
+                    found.push(path);
+                }
+            }
+        }
+    }
+    Ok((looked_at, found))
+}
+
+fn has_mark(bytes: &[u8]) -> bool {
+    let needle = MARK.to_ascii_lowercase().into_bytes();
+    let text: Vec<u8> = bytes.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase).collect();
+    text.windows(needle.len()).any(|window| window == needle)
+}
+
+#[test]
+fn the_search_finds_what_is_there() {
+    assert!(has_mark(b"..zyxKANARI.."));
+    assert!(has_mark(b"Z\0y\0x\0k\0a\0n\0a\0r\0i\0"));
+    assert!(!has_mark(b"Zyxkanar"));
+}
+
+#[tokio::test]
+async fn personal_data_is_sealed_unlogged_and_erasable() -> Result<()> {
+    let mut rig = Rig::with(&[("CAUSEWAY_LOG_FILTER", "debug")]).await?;
+    let resume = format!("{MARK}resume built bridges.\n").repeat(4000);
+    let name = format!("{MARK}file.txt");
+    let document = people::with_resume(marked(&rig.job), &name, resume.as_bytes());
+    let content_type = people::multipart_type();
+    let body = people::with_file(&document, &name, resume.as_bytes());
+    let answer = rig.site.post(&[("content-type", &content_type), ("idempotency-key", "canary")], body).await?;
+    let id = answer.id()?;
+    // A refused one is recorded too, and one that no JSON reader understands is not.
+    let mut wrong = marked(&rig.job);
+    wrong["person"]["emails"][0]["address"] = json!(format!("{MARK}-refused@example.org"));
+    wrong[format!("{MARK}member")] = json!(format!("{MARK}value"));
+    ensure!(rig.site.apply("canary-refused", &wrong).await?.status == 422, "an unknown member");
+    let json = [("content-type", "application/json")];
+    ensure!(rig.site.post(&json, format!("{{\"{MARK}\"")).await?.status == 400, "no JSON");
+    rig.site.all_are(&id, &["delivered"]).await?;
+    ensure!(rig.ats.applications_of(EMAIL).await? == 1, "it is the marked one that arrived");
+
+    let outputs = [&["jobs", "list"][..], &["cases"], &["accounts", "list"], &["keys", "list"], &["tenants", "list"]];
+    for arguments in outputs {
+        let ran = rig.cli(&[arguments, &["--json"]].concat(), "")?;
+        ensure!(ran.code == 0 && !has_mark(ran.stdout.as_bytes()) && !has_mark(ran.stderr.as_bytes()), "{arguments:?}");
+    }
+    ensure!(!has_mark(rig.site.view(&id).await?.to_string().as_bytes()), "the public view shows states only");
+    let (looked_at, found) = holding(&rig.data())?;
+    ensure!(looked_at >= 4 && found.is_empty(), "{looked_at} files; plain text in {found:?}");
+    let log = std::fs::read_to_string(rig.log())?;
+    ensure!(log.contains("DEBUG") && !has_mark(log.as_bytes()), "the log: {}", lines_with_mark(&log));
+
+    erase(&rig)?;
+    let (status, _) = rig.stop().await?;
+    ensure!(status.success(), "{status}");
+    let (_, found) = holding(rig.beside())?;
+    ensure!(found.is_empty(), "plain text in {found:?}");
+    Ok(())
+}
+
+fn lines_with_mark(log: &str) -> String {
+    log.lines().filter(|line| has_mark(line.as_bytes())).take(5).collect::<Vec<_>>().join("\n")
+}
+
+fn erase(rig: &Rig) -> Result<()> {
+    let before = rig.why(EMAIL)?.answer()?;
+    let submission = &before["submissions"][0];
+    let delivery = submission["deliveries"][0]["id"].as_str().context("a delivery")?.to_owned();
+    let plan = rig.cli(&["erase", "--email", "-", "--json"], EMAIL)?.answer()?;
+    ensure!(plan["submissions"].as_array().is_some_and(|list| list.len() == 1), "the plan: {plan}");
+    ensure!(rig.why(EMAIL)?.answer()?["submissions"][0]["outcome"] == "accepted", "a plan erases nothing");
+    let erased = rig.cli(&["erase", "--email", "-", "--yes", "--json"], EMAIL)?.answer()?;
+    ensure!(erased["erased_at"].is_string(), "{erased}");
+    let copies = erased["reached"]["vendor_copies"].as_array().context("copies")?;
+    ensure!(copies.len() == 2, "it tells what only the vendors can erase: {erased}");
+
+    let after = rig.why(EMAIL)?;
+    let answer = after.answer()?;
+    ensure!(answer["found"] == true && answer["erased_at"].is_string(), "{answer}");
+    for one in answer["submissions"].as_array().into_iter().flatten() {
+        ensure!(one["outcome"] == "erased", "{one}");
+    }
+    ensure!(!has_mark(after.stdout.as_bytes()), "no personal data: {}", after.stdout);
+    let replayed = rig.cli(&["replay", &delivery, "--json"], "")?;
+    ensure!(replayed.code == 1, "{replayed:?}");
+    ensure!(replayed.stdout.to_lowercase().contains("erased"), "with the reason: {replayed:?}");
+    Ok(())
+}
