@@ -73,10 +73,13 @@ where
     }
 }
 
+/// Somebody waits for the log to be emptied.
+type Truncation = oneshot::Sender<Result<()>>;
+
 #[derive(Default)]
 struct Pending {
     jobs: Vec<Box<dyn Job>>,
-    truncations: Vec<oneshot::Sender<Result<()>>>,
+    truncations: Vec<Truncation>,
     closed: Option<&'static str>,
 }
 
@@ -206,7 +209,7 @@ impl Thread {
     }
 
     /// Everything that waits, once something does; `None` when the store is closing and nothing is left.
-    fn next(&self) -> Option<(Vec<Box<dyn Job>>, Vec<oneshot::Sender<Result<()>>>)> {
+    fn next(&self) -> Option<(Vec<Box<dyn Job>>, Vec<Truncation>)> {
         let mut pending = self.shared.pending();
         loop {
             if !pending.jobs.is_empty() || !pending.truncations.is_empty() {
