@@ -5,7 +5,7 @@
 
 use causeway_core::connector::{Permission, Verdict};
 use causeway_core::outcome::{Class, Outcome};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::outcome;
 use super::provision::{self, Standing};
@@ -13,8 +13,8 @@ use super::settings::Record;
 use super::wire::{Api, read, segment};
 
 pub(super) async fn permissions(api: &Api<'_>) -> Vec<Permission> {
-    let records = format!("/crm/v3/objects/{}?limit=1&properties=hs_object_id", segment(api.settings.record_type()));
-    let contacts = "/crm/v3/objects/contacts?limit=1&properties=hs_object_id";
+    let records = format!("/crm/v3/objects/{}/search", segment(api.settings.record_type()));
+    let contacts = "/crm/v3/objects/contacts/search";
     let mut permissions = vec![
         readable("read contacts and notes", "crm.objects.contacts.read", api, contacts).await,
         match &api.settings.record {
@@ -39,7 +39,8 @@ pub(super) async fn permissions(api: &Api<'_>) -> Vec<Permission> {
 }
 
 async fn readable(name: &'static str, scope: &str, api: &Api<'_>, path: &str) -> Permission {
-    match api.get(path).await {
+    let anything = json!({ "filterGroups": [], "properties": [], "sorts": [], "limit": 1, "after": "0" });
+    match api.post(path, &anything).await {
         Ok(answer) if answer.status().is_success() => {
             Permission { name, verdict: Verdict::Yes, text: format!("yes ({scope})") }
         }

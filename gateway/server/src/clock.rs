@@ -3,7 +3,8 @@
 //! The composition root makes one of each and hands them out; everything else takes the traits.
 
 use causeway_core::clock::{Clock, Entropy};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
 /// The system's wall clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,6 +27,12 @@ impl Entropy for OsEntropy {
     fn fill(&self, buffer: &mut [u8]) {
         aws_lc_rs::rand::fill(buffer).expect("the system's random source answers");
     }
+}
+
+/// `by` after `now`, or the end of time.
+pub(crate) fn later(now: Timestamp, by: Duration) -> Timestamp {
+    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use causeway_core::outcome::{Class, Outcome};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
-use crate::egress::later;
+use crate::clock::later;
 
 /// The figures.
 #[derive(Debug, Clone, PartialEq)]

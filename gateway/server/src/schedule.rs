@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::egress::later;
+use crate::clock::later;
 use crate::feeds::sync::Feeds;
 use crate::queue::Bell;
 use crate::store::intake::{Decision, ReadyDelivery};

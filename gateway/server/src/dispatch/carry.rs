@@ -115,7 +115,7 @@ impl Dispatch {
             | StoreError::IllegalMove { .. }
             | StoreError::Failed(_) => {
                 tracing::error!(delivery = %claim.delivery, %error, "a claimed delivery cannot be loaded");
-                let due = crate::egress::later(self.parts.clock.now(), Duration::from_secs(5));
+                let due = crate::clock::later(self.parts.clock.now(), Duration::from_secs(5));
                 self.release(claim, due).await;
                 Some(due)
             }
@@ -147,7 +147,7 @@ impl Trip<'_> {
                 continue;
             }
             let now = self.now();
-            let needed = crate::egress::later(now, self.dispatch.parts.policy.step_deadline + MARGIN);
+            let needed = crate::clock::later(now, self.dispatch.parts.policy.step_deadline + MARGIN);
             if stop.is_cancelled() || self.claim.until < needed {
                 self.dispatch.release(&self.claim, now).await;
                 return Some(now);

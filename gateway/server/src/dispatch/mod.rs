@@ -200,7 +200,7 @@ impl Dispatch {
                 Ok(record) => record,
                 Err(error) => {
                     tracing::error!(account = %id, %error, "cannot read an account with due work");
-                    desk.blocked(id, egress::later(now, TICK));
+                    desk.blocked(id, crate::clock::later(now, TICK));
                     continue;
                 }
             };

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::Dispatch;
 use super::carry::Trip;
-use crate::egress::later;
+use crate::clock::later;
 use crate::retry::Follow;
 use crate::store::StoreError;
 use crate::store::work::{Begun, Claim, Next, Proof, Settled, Settlement, Verifying};

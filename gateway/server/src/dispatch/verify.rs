@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::carry::{Trip, Went};
 use super::settle::{Committed, Ended};
-use crate::egress::later;
+use crate::clock::later;
 use crate::retry;
 use crate::store::work::{Next, Proof, Verifying};
 

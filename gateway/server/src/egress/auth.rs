@@ -22,8 +22,9 @@ use tokio::sync::Mutex;
 
 use super::around::{Answer, Around, Next, Wire};
 use super::limit::SlotHeld;
-use super::moments::{Moments, later};
+use super::moments::Moments;
 use super::setting;
+use crate::clock::later;
 
 /// A token is renewed so long before it expires.
 const EARLY: Duration = Duration::from_secs(60);

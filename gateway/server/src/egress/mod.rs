@@ -35,6 +35,7 @@ use tower::timeout::TimeoutLayer;
 use tower::util::{BoxCloneSyncService, MapErrLayer};
 use tower::{BoxError, ServiceBuilder, ServiceExt};
 
+use crate::clock::later;
 use crate::store::setup::AccountRecord;
 
 use around::{Answer, Wire, around};
@@ -48,7 +49,6 @@ pub use client::{Resolver, SystemResolver, WirePolicy};
 use guard::Guard;
 use limit::{Limiter, Rate, SlotHeld, Slots, Token};
 use moments::Moments;
-pub(crate) use moments::later;
 use observe::Observe;
 
 /// Finds a connector by its name.

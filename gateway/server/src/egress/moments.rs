@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_core::clock::Clock;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
+
+use crate::clock::later;
 
 #[derive(Clone)]
 pub(super) struct Moments {
@@ -39,10 +41,4 @@ impl Moments {
     pub(super) async fn sleep_until(&self, at: Duration) {
         tokio::time::sleep_until(self.start + at).await;
     }
-}
-
-/// `by` after `now`, or the end of time.
-pub(crate) fn later(now: Timestamp, by: Duration) -> Timestamp {
-    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
-    now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -16,7 +16,8 @@ use data_encoding::HEXLOWER;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 
-use crate::egress::{Connectors, Egress, later};
+use crate::clock::later;
+use crate::egress::{Connectors, Egress};
 use crate::store::setup::{AccountRecord, PostingRecord, Sync, SyncReport};
 use crate::store::{Store, StoreError};
 

@@ -1,3 +1,5 @@
+//! Intake over a fake store: which accounts become targets, what is refused, what waits, what is answered.
+
 use std::sync::Arc;
 use std::time::Duration;
 

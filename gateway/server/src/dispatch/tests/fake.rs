@@ -276,7 +276,7 @@ impl Store for FakeStore {
                     continue;
                 }
                 left -= 1;
-                let until = crate::egress::later(request.now, request.lease);
+                let until = crate::clock::later(request.now, request.lease);
                 let row = inner.rows.get_mut(&id).unwrap();
                 row.fence += 1;
                 row.become_(State::InFlight, row.due)?;

@@ -60,17 +60,17 @@ pub(crate) async fn every_combination_finds_what_it_names(store: Arc<dyn Store>)
             vec![],
         ),
         ("code and wrong job", job(code(ada.code.clone()), "5001"), vec![]),
-        ("account by name", account(ask(), "greenhouse"), vec![refused, bo.id, tagged.id, ada.id]),
+        ("account by name", account(ask(), "acme-ats"), vec![refused, bo.id, tagged.id, ada.id]),
         ("account by id", account(ask(), &world.crm.to_string()), vec![bo.id, tagged.id, ada.id]),
         ("account of another tenant", account(ask(), &other.ats.to_string()), vec![]),
         ("no such account", account(mail("ada@example.org"), "lever"), vec![]),
-        ("account and address", account(mail("ada@example.org"), "hubspot"), vec![ada.id]),
-        ("account and job", account(job(ask(), "88"), "hubspot"), vec![bo.id]),
+        ("account and address", account(mail("ada@example.org"), "acme-crm"), vec![ada.id]),
+        ("account and job", account(job(ask(), "88"), "acme-crm"), vec![bo.id]),
         ("from", time(ask(), Some(120), None), vec![unknown, refused, bo.id]),
         ("until is not in it", time(ask(), None, Some(120)), vec![tagged.id, ada.id]),
         ("window", time(ask(), Some(60), Some(180)), vec![bo.id, tagged.id]),
-        ("account and window", time(account(ask(), "hubspot"), Some(60), Some(120)), vec![tagged.id]),
-        ("account and an empty window", time(account(ask(), "hubspot"), Some(900), Some(901)), vec![]),
+        ("account and window", time(account(ask(), "acme-crm"), Some(60), Some(120)), vec![tagged.id]),
+        ("account and an empty window", time(account(ask(), "acme-crm"), Some(900), Some(901)), vec![]),
         ("address and window", time(mail("ada@example.org"), Some(1), None), vec![refused]),
         ("code and window", time(code(ada.code.clone()), Some(1), None), vec![]),
     ];
@@ -148,10 +148,7 @@ pub(crate) async fn a_trace_holds_everything_recorded(store: Arc<dyn Store>) {
     assert_eq!((code, repeat_of, form_digest.as_deref()), (&applied.code, &None, Some("f0")));
 
     let ats = delivery(trace, applied.ats);
-    assert_eq!(
-        (ats.account, ats.account_name.as_str(), ats.connector.as_str()),
-        (world.ats, "greenhouse", "greenhouse")
-    );
+    assert_eq!((ats.account, ats.account_name.as_str(), ats.connector.as_str()), (world.ats, "acme-ats", "acme-ats"));
     assert_eq!((ats.state, ats.reason, ats.held), (State::Refused, Some(Reason::ValueInvalid), None));
     assert_eq!((&ats.fields, ats.changed_at, ats.next_attempt_at), (&vec![World::field()], at(2), None));
     let attempt = &ats.attempts[0];
@@ -235,7 +232,7 @@ pub(crate) async fn erasing_leaves_nothing_personal(store: Arc<dyn Store>) {
     let plan = world.store.erasure_plan(world.tenant, &ada).await.unwrap();
     assert_eq!(plan.submissions, vec![delivered.id, live.id, refusal, held.id]);
     assert_eq!((plan.live_deliveries, plan.blobs), (2, 3));
-    assert_eq!(plan.vendor_copies, vec![("hubspot".to_owned(), Some("900".to_owned()))]);
+    assert_eq!(plan.vendor_copies, vec![("acme-crm".to_owned(), Some("900".to_owned()))]);
 
     let erasure = world.store.erase(world.tenant, &ada, "cli", at(10)).await.unwrap();
     assert_eq!(erasure.erased_at, at(10));

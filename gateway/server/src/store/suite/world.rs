@@ -75,8 +75,8 @@ impl World {
         store.create_key(new).await.unwrap();
         let [ats, crm] = [(); 2].map(|()| AccountId::new(at(0), &entropy));
         let world = Self { store, entropy, tenant, key, ats, crm };
-        world.add_account(ats, "greenhouse", Role::Ats).await;
-        world.add_account(crm, "hubspot", Role::Crm).await;
+        world.add_account(ats, "acme-ats", Role::Ats).await;
+        world.add_account(crm, "acme-crm", Role::Crm).await;
         // One job published in two languages, and another job.
         let postings: &[(&str, &str, &str, &[&str])] =
             &[("4001", "77", "REQ-9", &["4002"]), ("4002", "77", "REQ-9", &[]), ("5001", "88", "REQ-10", &[])];
@@ -196,7 +196,7 @@ impl World {
             pointer: "/person/name/family".to_owned(),
             code: "answer_missing".to_owned(),
             message: "The family name is missing".to_owned(),
-            required_by: vec!["greenhouse".to_owned()],
+            required_by: vec!["acme-ats".to_owned()],
             fix: "Send it".to_owned(),
         }
     }
