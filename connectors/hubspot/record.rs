@@ -25,15 +25,15 @@ pub(super) async fn run(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Outcom
     }
     // The first application of an account: our properties may not exist yet. Any 400 is reason enough to look, because
     // what HubSpot answers to an unknown `idProperty` is not documented.
-    match provision::ensure(api).await? {
-        Provisioned::NothingMissing => Err(first.outcome),
+    let provisioned = provision::ensure(api).await?;
+    let second = upsert(api, delivery).await?;
+    match provisioned {
+        _ if !second.set_up_in_doubt => Ok(second.outcome),
+        // Nothing was missing when we looked, nor could another delivery have made it since: the refusal stands.
+        Provisioned::NothingMissing => Err(second.outcome),
+        // Created a moment ago and not usable yet: come back.
         Provisioned::Created => {
-            let second = upsert(api, delivery).await?;
-            if second.set_up_in_doubt {
-                // Created a moment ago and not usable yet: come back.
-                return Err(Outcome { class: Class::Unavailable, ..second.outcome }.because(Reason::VendorBusy));
-            }
-            Ok(second.outcome)
+            Err(Outcome { class: Class::Unavailable, ..second.outcome }.because(Reason::VendorBusy))
         }
     }
 }

@@ -92,14 +92,21 @@ async fn paused_by_a_person_waits_for_a_person() -> Result<()> {
 fn doctor_names_the_key_the_line_and_the_remedy() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("causeway.toml");
-    std::fs::write(&file, "[listen]\npublic = \"127.0.0.1:0\"\n\n[limits]\nconcurency = 3\ndeadline = \"soon\"\n")?;
-    let file = file.to_str().context("a path of ours")?;
-    for arguments in [["doctor", "--config", file], ["serve", "--config", file]] {
-        let ran = run(&[], &arguments, "")?;
-        let said = format!("{}{}", ran.stdout, ran.stderr);
-        ensure!(ran.code == 1, "{ran:?}");
-        for words in ["concurency", "concurrency", ":5", "deadline", ":6"] {
-            ensure!(said.contains(words), "{} does not say {words:?}: {said}", arguments[0]);
+    let path = file.to_str().context("a path of ours")?;
+    for (text, key, line, remedy) in [
+        ("[limits]\nconcurency = 3\n", "limits.concurency", "line 2", "limits.concurrency"),
+        ("\n[limits]\n\ndeadline = \"soon\"\n", "limits.deadline", "line 4", "30s"),
+        ("[listen]\npublic = 8080\n", "listen.public", "line 2", "\""),
+        ("[listen\n", "causeway.toml", "line 1", "]"),
+    ] {
+        std::fs::write(&file, text)?;
+        for command in ["doctor", "serve"] {
+            let ran = run(&[], &[command, "--config", path], "")?;
+            let said = format!("{}{}", ran.stdout, ran.stderr);
+            ensure!(ran.code == 1, "{text}: {ran:?}");
+            for words in [key, line, remedy] {
+                ensure!(said.contains(words), "{command} does not say {words:?}: {said}");
+            }
         }
     }
     Ok(())

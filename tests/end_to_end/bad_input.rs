@@ -190,7 +190,7 @@ async fn another_tenant_s_id_is_answered_like_one_that_nobody_has() -> Result<()
     let id = rig.site.apply("mine", &people::document("mine@example.org", &rig.job)).await?.id()?;
     rig.ask(&["tenants", "create", "other"])?;
     let key = rig.ask(&["keys", "create", "--tenant", "other", "--scope", "submit,read"])?;
-    let other = Site { gateway: rig.site.gateway, key: key["key"].as_str().context("a key")?.to_owned() };
+    let other = Site { gateway: rig.site.gateway, key: key["text"].as_str().context("a key")?.to_owned() };
     let digit = if id.ends_with('0') { "1" } else { "0" };
     let mut absent = id.clone();
     absent.replace_range(id.len() - 1.., digit);

@@ -137,7 +137,7 @@ impl Rig {
         rig.add_account("greenhouse", "ats", &rig.ats, &[])?;
         rig.add_account("hubspot", "crm", &rig.crm, &[])?;
         let key = rig.ask(&["keys", "create", "--name", "site", "--scope", "submit,read,support"])?;
-        key["key"].as_str().context("keys create answers `key`")?.clone_into(&mut rig.site.key);
+        key["text"].as_str().context("keys create answers the key's text")?.clone_into(&mut rig.site.key);
         rig.ask(&["jobs", "sync", "greenhouse"])?;
         Ok(rig)
     }

@@ -215,7 +215,11 @@ fn missing_properties_are_created_whichever_way_hubspot_says_so() {
     let misconfigured = failed(Class::Unauthorised, Reason::AccountMisconfigured, &[UPSERT]);
     // There, but not unique: a person has to decide.
     provisioning(&["not_unique_400"], "property_not_unique_200", "!unknown", &misconfigured);
+    // There by the time we look: another delivery of the account was quicker.
+    let late = Want { writes: &[UPSERT, UPSERT], ..MADE };
+    provisioning(&["property_missing_400", "upsert_new_200"], "property_read_200", "!unknown", &late);
     // Everything is there, so the refusal is what it says.
+    let misconfigured = failed(Class::Unauthorised, Reason::AccountMisconfigured, &[UPSERT, UPSERT]);
     provisioning(&["stage_invalid_400"], "property_read_200", "!unknown", &misconfigured);
     provisioning(&["upsert_stage_207"], "property_read_200", "!unknown", &misconfigured);
 }

@@ -214,7 +214,7 @@ impl Intake {
         now: Timestamp,
     ) -> Result<Decided, Refusal> {
         let (Some(job), Some(_email)) = (envelope.job, &envelope.email) else {
-            return Err(invalid(self.incomplete(document, submission, envelope)));
+            return Err(invalid(self.incomplete(tenant, document, submission, envelope).await));
         };
         let Seen { view, fresh } =
             self.views.get(tenant, job).await.map_err(|error| unavailable("posting_view", &error))?;
@@ -236,9 +236,29 @@ impl Intake {
         Ok(Decided { view, targets, verdict })
     }
 
-    /// Everything that can be said about a document that names no job or nobody to write to.
-    fn incomplete(&self, document: &Value, submission: &Submission, envelope: &Envelope<'_>) -> Vec<FieldError> {
-        let mut errors = self.schemas.check(document, &[]).all_errors();
+    /// Everything that can be said about a document that names no job or nobody to write to; of a job that is known,
+    /// what its systems miss too.
+    async fn incomplete(
+        &self,
+        tenant: TenantId,
+        document: &Value,
+        submission: &Submission,
+        envelope: &Envelope<'_>,
+    ) -> Vec<FieldError> {
+        let seen = match envelope.job {
+            Some(job) => self.views.get(tenant, job).await.ok(),
+            None => None,
+        };
+        let verdict = match seen.filter(|seen| seen.view.posting.is_some()) {
+            Some(Seen { view, .. }) => {
+                let chosen = targets::of(&view, document);
+                let accounts: Vec<&AccountRecord> =
+                    view.accounts.iter().filter(|record| chosen.contains(&record.account.id)).collect();
+                self.schemas.check(document, &targets::to_check(&accounts, &self.connectors, &view))
+            }
+            None => self.schemas.check(document, &[]),
+        };
+        let mut errors = verdict.all_errors();
         errors.extend(submission.file_errors(document));
         if errors.is_empty() && envelope.email.is_none() {
             errors.push(FieldError {

@@ -101,7 +101,7 @@ fn verdict(trace: &SubmissionTrace, deliveries: &[&DeliveryTrace]) -> Verdict {
             let worst = deliveries.iter().min_by_key(|delivery| (severity(delivery), delivery.role == Role::Crm));
             let fields = deliveries.iter().flat_map(|delivery| delivery.fields.iter().map(field_reason)).collect();
             Verdict {
-                reason: worst.and_then(|delivery| why(delivery)),
+                reason: worst.map(|delivery| why(delivery).unwrap_or_else(|| standing(delivery))),
                 fields,
                 who_acts: worst.map_or(WhoActs::Nobody, |delivery| who_acts(delivery)),
             }
@@ -166,6 +166,15 @@ fn why(delivery: &DeliveryTrace) -> Option<Why> {
             text: words::reason(reason).to_owned(),
         })
     })
+}
+
+/// Where it stands, when there is nothing to explain.
+fn standing(delivery: &DeliveryTrace) -> Why {
+    Why {
+        code: delivery.state.to_string(),
+        pointer: None,
+        text: words::sentence(&format!("The delivery {}", words::state(delivery.state, delivery.held))),
+    }
 }
 
 fn field_reason(field: &causeway_core::outcome::FieldReason) -> Why {
