@@ -30,7 +30,8 @@ pub(crate) async fn open(ats: &Sandbox) -> Result<Vec<Open>> {
 /// Publishes a posting with five screening questions and a résumé that may be left out.
 pub(crate) async fn publish_plain(ats: &Sandbox) -> Result<()> {
     let question = |label: &str, required: bool, name: &str, kind: &str, values: &[(u64, &str)]| {
-        let values: Vec<Value> = values.iter().map(|(value, label)| json!({ "value": value, "label": label })).collect();
+        let values: Vec<Value> =
+            values.iter().map(|(value, label)| json!({ "value": value, "label": label })).collect();
         json!({ "label": label, "required": required, "fields": [{ "name": name, "type": kind, "values": values }] })
     };
     let yes_no = [(0, "No"), (1, "Yes")];
@@ -45,7 +46,8 @@ pub(crate) async fn publish_plain(ats: &Sandbox) -> Result<()> {
         question("Notice period", true, "question_904", "input_text", &[]),
         question("How did you hear of us?", true, "question_905", "input_text", &[]),
     ];
-    let job = json!({ "title": "Load Tester", "location": "Berlin, Germany", "language": "en", "questions": questions });
+    let job =
+        json!({ "title": "Load Tester", "location": "Berlin, Germany", "language": "en", "questions": questions });
     ats.control("POST", "/_sandbox/jobs", Some(&job)).await.map(drop)
 }
 

@@ -75,7 +75,7 @@ pub(crate) async fn a_held_posting_is_decided_once_known<B: Backend>(w: World<B>
     assert_eq!(w.store.awaiting(10).await.unwrap().len(), 0);
     w.pass(1);
     let newer = AccountId::new(w.now(), &w.entropy);
-    w.add_account(w.tenant, newer, "greenhouse-emea", Role::Ats).await;
+    w.add_account(w.tenant, newer, "acme-ats-emea", Role::Ats).await;
     w.sync(newer, false, &[JOB]).await;
     let ready = w.store.awaiting(10).await.unwrap();
     assert_eq!((ready.len(), ready[0].delivery, ready[0].cause), (1, delivery, HeldCause::PostingUnknown));
@@ -91,7 +91,7 @@ pub(crate) async fn a_held_posting_is_decided_once_known<B: Backend>(w: World<B>
 
 pub(crate) async fn an_absent_posting_is_known_after_every_sync<B: Backend>(w: World<B>) {
     let second = AccountId::new(w.now(), &w.entropy);
-    w.add_account(w.tenant, second, "greenhouse-emea", Role::Ats).await;
+    w.add_account(w.tenant, second, "acme-ats-emea", Role::Ats).await;
     w.sync(w.ats, true, &[]).await;
     w.pass(1);
     let (id, delivery) = w.accept_held(HeldCause::PostingUnknown, Reason::PostingNotSyncedYet).await;

@@ -30,7 +30,7 @@ pub(crate) async fn an_application_is_readable_by_its_tenant_only<B: Backend>(w:
     assert_eq!(ring, [w.ats, w.crm]);
     let view = w.store.application(w.tenant, accepted).await.unwrap();
     let targets: Vec<_> = view.targets.iter().map(|target| (target.account.as_str(), target.state)).collect();
-    assert_eq!(targets, [("greenhouse", State::Queued), ("hubspot", State::Queued)]);
+    assert_eq!(targets, [("acme-ats", State::Queued), ("acme-crm", State::Queued)]);
     assert_eq!((view.received_at, view.targets[0].next_attempt_at), (w.now(), Some(w.now())));
     let (other, _) = w.other_tenant().await;
     let absent = SubmissionId::new(w.now(), &w.entropy);

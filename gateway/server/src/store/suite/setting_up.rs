@@ -17,7 +17,7 @@ pub(crate) async fn names_are_unique_within_their_owner<B: Backend>(w: World<B>)
     assert!(matches!(w.store.create_tenant(again).await, Err(StoreError::Exists("tenant"))));
     let id = AccountId::new(w.now(), &w.entropy);
     let same = NewAccount {
-        account: account(w.tenant, id, "greenhouse", Role::Ats),
+        account: account(w.tenant, id, "acme-ats", Role::Ats),
         credentials: BTreeMap::new(),
         actor: "test".into(),
         now: w.now(),
@@ -34,7 +34,7 @@ pub(crate) async fn names_are_unique_within_their_owner<B: Backend>(w: World<B>)
 pub(crate) async fn credentials_come_back_and_are_replaced<B: Backend>(w: World<B>) {
     assert_eq!(w.store.credentials(w.ats).await.unwrap()["key"].reveal(), "canary-secret");
     let mut record = w.store.account(w.ats).await.unwrap();
-    record.account.name = "greenhouse-emea".into();
+    record.account.name = "acme-ats-emea".into();
     w.store.update_account(record.clone(), None).await.unwrap();
     assert_eq!(w.store.account(w.ats).await.unwrap(), record);
     assert_eq!(w.store.credentials(w.ats).await.unwrap()["key"].reveal(), "canary-secret");
@@ -142,7 +142,7 @@ pub(crate) async fn forms_keep_their_versions<B: Backend>(w: World<B>) {
 pub(crate) async fn the_older_account_wins_a_shared_posting_id<B: Backend>(w: World<B>) {
     w.pass(1);
     let newer = AccountId::new(w.now(), &w.entropy);
-    w.add_account(w.tenant, newer, "greenhouse-emea", Role::Ats).await;
+    w.add_account(w.tenant, newer, "acme-ats-emea", Role::Ats).await;
     w.sync(newer, true, &[JOB]).await;
     assert_eq!(w.store.posting_view(w.tenant, JOB).await.unwrap().posting.unwrap().account, newer);
     w.sync(w.ats, true, &[JOB]).await;

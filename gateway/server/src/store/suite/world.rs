@@ -50,8 +50,8 @@ impl<B: Backend> World<B> {
         let tenant = store.create_tenant(tenant).await.unwrap().id;
         let [ats, crm] = [(); 2].map(|()| AccountId::new(clock.now(), &entropy));
         let world = Self { backend, store, clock, entropy, tenant, ats, crm };
-        world.add_account(tenant, ats, "greenhouse", Role::Ats).await;
-        world.add_account(tenant, crm, "hubspot", Role::Crm).await;
+        world.add_account(tenant, ats, "acme-ats", Role::Ats).await;
+        world.add_account(tenant, crm, "acme-crm", Role::Crm).await;
         world
     }
 
@@ -66,7 +66,7 @@ impl<B: Backend> World<B> {
         let tenant = NewTenant { name: "other".into(), actor: "test".into(), now: self.now() };
         let tenant = self.store.create_tenant(tenant).await.unwrap().id;
         let id = AccountId::new(self.now(), &self.entropy);
-        self.add_account(tenant, id, "greenhouse", Role::Ats).await;
+        self.add_account(tenant, id, "acme-ats", Role::Ats).await;
         (tenant, id)
     }
 
