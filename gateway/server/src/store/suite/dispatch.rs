@@ -48,6 +48,12 @@ pub(crate) async fn one_claim_at_a_time_for_a_person_and_posting<B: Backend>(w: 
     let (_, first) = w.accept(keyed("1", "ada@example.org")).await;
     let (_, second) = w.accept(keyed("2", "Ada@example.org")).await;
     let (_, other) = w.accept(keyed("3", "bob@example.org")).await;
+    // One by one: what is blocked takes nobody's place.
+    let claims = [w.one_claim().await, w.one_claim().await];
+    assert_eq!(claims.each_ref().map(|claim| claim.delivery), [first, other]);
+    for claim in &claims {
+        w.store.release(claim, w.now()).await.unwrap();
+    }
     let claims = w.claim(10).await;
     assert_eq!(claims.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [first, other]);
     assert_eq!(w.store.due(w.now()).await.unwrap().0, [], "the second is not due while the first is out");

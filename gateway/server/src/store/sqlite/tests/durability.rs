@@ -119,12 +119,18 @@ async fn one_bad_request_does_not_hurt_its_batch() {
     let before = audit_rows(&w);
     let (open, blocked) = block(&inner);
     let panics = inner.write::<()>(|_| panic!("a bug in a verb"));
+    let (tenant, now) = (w.tenant, w.now());
+    let audits = inner.write::<()>(move |tx| {
+        tx.audit(tenant, now, "test", "tests.fail", "nothing")?;
+        Err(StoreError::NotFound("what it looked for").into())
+    });
     let accepts = join_all(applications.into_iter().map(|application| w.store.accept(application)));
     let release = async {
         drop(open);
     };
-    let (_, panicked, accepted, ()) = tokio::join!(blocked, panics, accepts, release);
+    let (_, panicked, audited, accepted, ()) = tokio::join!(blocked, panics, audits, accepts, release);
     assert!(matches!(panicked, Err(StoreError::Failed(_))));
+    assert!(matches!(audited, Err(StoreError::NotFound(_))));
     for (at, accepted) in accepted.iter().enumerate() {
         assert_eq!(accepted.is_ok(), at != 2, "{at}: {accepted:?}");
     }
