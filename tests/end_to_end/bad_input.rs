@@ -36,7 +36,7 @@ fn json_cases(job: &str) -> Vec<Case<'static>> {
         json("an unknown member", with("\"favourite_colour\":\"red\""), (422, "application_invalid")),
         json("an oversize document", with(&large), (413, "body_too_large")),
     ];
-    let headers: [(&str, Vec<(&str, &str)>, u16, &str); 9] = [
+    let headers = [
         ("no content type", vec![("content-type", "")], 415, "content_type_unsupported"),
         ("XML", vec![("content-type", "application/xml")], 415, "content_type_unsupported"),
         ("gzip", vec![JSON, ("content-encoding", "gzip")], 415, "content_encoding_unsupported"),
