@@ -131,6 +131,7 @@ impl Stage {
     pub(crate) async fn set_with(seed: u64, settings: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (ats, crm) = (rig::start_sandbox("greenhouse", seed)?, rig::start_sandbox("hubspot", seed)?);
+        crate::postings::publish_plain(&ats).await?;
         let tenancy = rig::set_up(&folder.path().join("data"), &ats, &crm, &[FAST_VENDORS, settings].concat())?;
         for (sandbox, body) in [(&ats, NO_LIMITS_ATS), (&crm, NO_LIMITS_CRM)] {
             sandbox.control("POST", "/_sandbox/settings", Some(&serde_json::from_str(body)?)).await?;
@@ -231,13 +232,14 @@ pub(crate) async fn futures_join<T>(tasks: impl Iterator<Item = impl Future<Outp
     Ok(results)
 }
 
-/// A bare SQLite insert of the same bytes: one body row and two delivery rows per application, 32 applications per
-/// commit, synced. Returns applications per second.
+/// A bare SQLite insert of the same bytes: one body row and two delivery rows per application, found by ids of the same
+/// kind as ours, 32 applications per commit, synced. Returns applications per second.
 pub(crate) fn ceiling(body: &[u8], length: Duration) -> Result<f64> {
     let folder = tempfile::tempdir()?;
     let connection = open_bare(folder.path())?;
     let started = Instant::now();
     let mut id = 0_u64;
+    let (tenant, accounts) = (new_id(1, 7), [new_id(1, 8), new_id(1, 9)]);
     while started.elapsed() < length {
         let transaction = connection.unchecked_transaction()?;
         {
@@ -247,10 +249,10 @@ pub(crate) fn ceiling(body: &[u8], length: Duration) -> Result<f64> {
                 .prepare_cached("INSERT INTO delivery (id, body, account, due_at) VALUES (?1, ?2, ?3, ?4)")?;
             for _ in 0..APPLICATIONS_PER_COMMIT {
                 id += 1;
-                let key = i64::try_from(id)?;
-                insert_body.execute(rusqlite::params![key, 1, body])?;
-                insert_delivery.execute(rusqlite::params![key * 2, key, 1, key])?;
-                insert_delivery.execute(rusqlite::params![key * 2 + 1, key, 2, key])?;
+                let (key, due_at) = (new_id(id, 0), i64::try_from(id)?);
+                insert_body.execute(rusqlite::params![key, tenant, body])?;
+                insert_delivery.execute(rusqlite::params![new_id(id, 1), key, accounts[0], due_at])?;
+                insert_delivery.execute(rusqlite::params![new_id(id, 2), key, accounts[1], due_at])?;
             }
         }
         transaction.commit()?;
@@ -259,13 +261,19 @@ pub(crate) fn ceiling(body: &[u8], length: Duration) -> Result<f64> {
     Ok(id as f64 / started.elapsed().as_secs_f64())
 }
 
+/// 16 bytes, ordered by number with a random tail, as version 7 UUIDs are.
+fn new_id(number: u64, kind: u64) -> Vec<u8> {
+    let (high, low) = (number / 32, documents::mix(number, kind));
+    [high.to_be_bytes(), low.to_be_bytes()].concat()
+}
+
 fn open_bare(folder: &Path) -> Result<rusqlite::Connection> {
     let connection = rusqlite::Connection::open(folder.join("ceiling.db"))?;
     connection.execute_batch(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-         CREATE TABLE body (id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, content BLOB NOT NULL);
+         CREATE TABLE body (id BLOB NOT NULL, tenant BLOB NOT NULL, content BLOB NOT NULL);
          CREATE UNIQUE INDEX body_tenant ON body (tenant, id);
-         CREATE TABLE delivery (id INTEGER PRIMARY KEY, body INTEGER NOT NULL, account INTEGER NOT NULL, due_at INTEGER);
+         CREATE TABLE delivery (id BLOB PRIMARY KEY, body BLOB NOT NULL, account BLOB NOT NULL, due_at INTEGER);
          CREATE INDEX delivery_due ON delivery (account, due_at) WHERE due_at IS NOT NULL;",
     )?;
     Ok(connection)

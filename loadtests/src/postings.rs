@@ -27,6 +27,30 @@ pub(crate) async fn open(ats: &Sandbox) -> Result<Vec<Open>> {
     Ok(open)
 }
 
+/// Publishes a posting with five screening questions and a résumé that may be left out.
+pub(crate) async fn publish_plain(ats: &Sandbox) -> Result<()> {
+    let question = |label: &str, required: bool, name: &str, kind: &str, values: &[(u64, &str)]| {
+        let values: Vec<Value> =
+            values.iter().map(|(value, label)| json!({ "value": value, "label": label })).collect();
+        json!({ "label": label, "required": required, "fields": [{ "name": name, "type": kind, "values": values }] })
+    };
+    let yes_no = [(0, "No"), (1, "Yes")];
+    let questions = [
+        question("First Name", true, "first_name", "input_text", &[]),
+        question("Last Name", true, "last_name", "input_text", &[]),
+        question("Email", true, "email", "input_text", &[]),
+        question("Resume", false, "resume", "input_file", &[]),
+        question("Why here?", true, "question_901", "textarea", &[]),
+        question("May you work in the EU?", true, "question_902", "multi_value_single_select", &yes_no),
+        question("Shifts?", true, "question_903", "multi_value_multi_select", &[(11, "Early"), (12, "Late")]),
+        question("Notice period", true, "question_904", "input_text", &[]),
+        question("How did you hear of us?", true, "question_905", "input_text", &[]),
+    ];
+    let job =
+        json!({ "title": "Load Tester", "location": "Berlin, Germany", "language": "en", "questions": questions });
+    ats.control("POST", "/_sandbox/jobs", Some(&job)).await.map(drop)
+}
+
 /// The posting with the fewest demands, for measurements of the gateway and not of a form.
 pub(crate) async fn simplest(ats: &Sandbox) -> Result<(String, Vec<Value>)> {
     let mut open = open(ats).await?;

@@ -79,18 +79,17 @@ fn open(conn: &Connection, keyring: &Keyring, candidate: &Candidate) -> Op<Ready
 }
 
 pub(super) async fn decide_held(store: &SqliteStore, id: DeliveryId, decision: Decision, now: Timestamp) -> Result<()> {
-    let (sealed, decision) = seal(store, id, decision).await?;
+    let fields: &[FieldReason] = match &decision {
+        Decision::Refuse { fields, .. } | Decision::HoldInvalid { fields } => fields,
+        Decision::Go { .. } | Decision::AwaitForm => &[],
+    };
+    let sealed = seal(store, id, fields).await?;
     store.write(move |tx| decide(tx, id, decision, sealed, now)).await
 }
 
-/// Takes the field-level reasons out of the decision and seals them.
-async fn seal(store: &SqliteStore, id: DeliveryId, mut decision: Decision) -> Result<(Option<Vec<u8>>, Decision)> {
-    let fields: Vec<FieldReason> = match &mut decision {
-        Decision::Refuse { fields, .. } | Decision::HoldInvalid { fields } => std::mem::take(fields),
-        Decision::Go { .. } | Decision::AwaitForm => Vec::new(),
-    };
+async fn seal(store: &SqliteStore, id: DeliveryId, fields: &[FieldReason]) -> Result<Option<Vec<u8>>> {
     if fields.is_empty() {
-        return Ok((None, decision));
+        return Ok(None);
     }
     let keyring = Arc::clone(&store.keys);
     let (tenant, key) = store
@@ -100,7 +99,7 @@ async fn seal(store: &SqliteStore, id: DeliveryId, mut decision: Decision) -> Re
             Ok((row.tenant, data_key(conn, &keys, row.submission)?))
         })
         .await?;
-    Ok((seal_fields(store, &key, tenant, id, &fields)?, decision))
+    Ok(seal_fields(store, &key, tenant, id, fields)?)
 }
 
 fn decide(tx: &Tx<'_>, id: DeliveryId, decision: Decision, fields: Option<Vec<u8>>, now: Timestamp) -> Op<()> {
@@ -122,8 +121,9 @@ fn decide(tx: &Tx<'_>, id: DeliveryId, decision: Decision, fields: Option<Vec<u8
             cases::close_of_delivery(tx.conn, id, now)?;
             (row.reason, row.fields, row.case) = (Some(reason), fields, None);
         }
-        Decision::HoldInvalid { .. } => {
-            rehold(tx, &mut row, HeldCause::Invalid, Reason::ValueInvalid, now)?;
+        Decision::HoldInvalid { fields: found } => {
+            let reason = found.first().map_or(Reason::DocumentInvalid, |field| field.reason);
+            rehold(tx, &mut row, HeldCause::Invalid, reason, now)?;
             row.fields = fields;
         }
         Decision::AwaitForm => rehold(tx, &mut row, HeldCause::FormUnknown, Reason::FormNotFetchedYet, now)?,

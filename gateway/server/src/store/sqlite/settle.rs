@@ -27,7 +27,7 @@ struct Sealed {
 
 pub(super) async fn settle(store: &SqliteStore, mut settlement: Settlement) -> Result<Settled> {
     let sealed = seal(store, &mut settlement).await?;
-    store.write(move |tx| apply(tx, settlement, sealed)).await
+    store.write(move |tx| apply(tx, &settlement, sealed)).await
 }
 
 async fn seal(store: &SqliteStore, settlement: &mut Settlement) -> Result<Sealed> {
@@ -57,7 +57,7 @@ async fn seal(store: &SqliteStore, settlement: &mut Settlement) -> Result<Sealed
     Ok(Sealed { words, fields })
 }
 
-fn apply(tx: &mut Tx<'_>, settlement: Settlement, sealed: Sealed) -> Op<Settled> {
+fn apply(tx: &mut Tx<'_>, settlement: &Settlement, sealed: Sealed) -> Op<Settled> {
     let fence = settlement.claim.fence;
     let now = settlement.ended_at;
     let mut row = delivery::leased(tx.conn, &settlement.claim)?;
@@ -66,11 +66,11 @@ fn apply(tx: &mut Tx<'_>, settlement: Settlement, sealed: Sealed) -> Op<Settled>
     {
         return Ok(Settled::LinkTaken);
     }
-    attempt::record(tx, &mut row, &settlement, sealed.words.as_ref())?;
+    attempt::record(tx, &mut row, settlement, sealed.words.as_ref())?;
     row.claims = 0;
     row.fields = None;
-    keep_what_was_given(tx, &mut row, &settlement)?;
-    follow(tx, &mut row, &settlement, sealed.fields)?;
+    keep_what_was_given(tx, &mut row, settlement)?;
+    follow(tx, &mut row, settlement, sealed.fields)?;
     if matches!(row.state(), State::InFlight | State::Waiting)
         && let Some((reason, case)) = row.paused
     {
@@ -126,7 +126,6 @@ fn step_done(tx: &Tx<'_>, row: &Delivery, step: &str, now: Timestamp) -> Op<()> 
 /// The move itself, one arm per consequence.
 fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: Option<Vec<u8>>) -> Op<()> {
     let (step, now) = (settlement.step.as_str(), settlement.ended_at);
-    let about = (row.tenant, row.account, row.id);
     match &settlement.next {
         Next::NextStep => {
             row.become_(State::InFlight)?;
@@ -177,27 +176,32 @@ fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: 
             Ok(())
         }
         Next::Hold { cause, reason, .. } => {
-            let case = cases::open(tx, about, *reason, now)?;
-            row.hold(*cause, *reason, Some(case))?;
             row.fields = fields;
-            Ok(())
+            let case = cases::open(tx, (row.tenant, row.account, row.id), *reason, now)?;
+            row.hold(*cause, *reason, Some(case))
         }
         Next::Park { reason } => {
-            row.become_(State::Parked)?;
-            row.reason = Some(*reason);
-            row.case = Some(cases::open(tx, about, *reason, now)?);
             row.fields = fields;
-            Ok(())
+            park(tx, row, *reason, now)
         }
-        Next::PauseAccount { reason } => {
-            let paused = pause::pause(tx, row.account, *reason, "system", now)?;
-            row.paused = Some((paused.reason, paused.case));
-            if row.verifying.is_some() {
-                return verify_again(row, now);
-            }
-            row.hold(HeldCause::AccountPaused, paused.reason, paused.case)
-        }
+        Next::PauseAccount { reason } => pause_account(tx, row, *reason, now),
     }
+}
+
+fn park(tx: &Tx<'_>, row: &mut Delivery, reason: Reason, now: Timestamp) -> Op<()> {
+    row.become_(State::Parked)?;
+    row.reason = Some(reason);
+    row.case = Some(cases::open(tx, (row.tenant, row.account, row.id), reason, now)?);
+    Ok(())
+}
+
+fn pause_account(tx: &mut Tx<'_>, row: &mut Delivery, reason: Reason, now: Timestamp) -> Op<()> {
+    let paused = pause::pause(tx, row.account, reason, "system", now)?;
+    row.paused = Some((paused.reason, paused.case));
+    if row.verifying.is_some() {
+        return verify_again(row, now);
+    }
+    row.hold(HeldCause::AccountPaused, paused.reason, paused.case)
 }
 
 fn verify_again(row: &mut Delivery, until: Timestamp) -> Op<()> {

@@ -73,10 +73,16 @@ where
     }
 }
 
+/// Somebody waits for the log to be emptied.
+type Truncation = oneshot::Sender<Result<()>>;
+
+/// What one commit takes.
+type Jobs = Vec<Box<dyn Job>>;
+
 #[derive(Default)]
 struct Pending {
-    jobs: Vec<Box<dyn Job>>,
-    truncations: Vec<oneshot::Sender<Result<()>>>,
+    jobs: Jobs,
+    truncations: Vec<Truncation>,
     closed: Option<&'static str>,
 }
 
@@ -84,7 +90,7 @@ struct Shared {
     pending: Mutex<Pending>,
     wake: Condvar,
     /// A batch whose sync failed. Kept and never answered.
-    unanswered: Mutex<Vec<Box<dyn Job>>>,
+    unanswered: Mutex<Jobs>,
 }
 
 impl Shared {
@@ -206,7 +212,7 @@ impl Thread {
     }
 
     /// Everything that waits, once something does; `None` when the store is closing and nothing is left.
-    fn next(&self) -> Option<(Vec<Box<dyn Job>>, Vec<oneshot::Sender<Result<()>>>)> {
+    fn next(&self) -> Option<(Jobs, Vec<Truncation>)> {
         let mut pending = self.shared.pending();
         loop {
             if !pending.jobs.is_empty() || !pending.truncations.is_empty() {
@@ -219,7 +225,7 @@ impl Thread {
         }
     }
 
-    fn batch(&mut self, mut jobs: Vec<Box<dyn Job>>) -> Batch {
+    fn batch(&mut self, mut jobs: Jobs) -> Batch {
         let mut setup_changed = false;
         let outcome = self.attempt(&mut jobs, &mut setup_changed);
         let stop = match outcome {
@@ -282,7 +288,7 @@ impl Thread {
         Ok(failed)
     }
 
-    fn fatal(&self, code: i32, jobs: Vec<Box<dyn Job>>) -> Batch {
+    fn fatal(&self, code: i32, jobs: Jobs) -> Batch {
         self.shared.unanswered.lock().unwrap_or_else(PoisonError::into_inner).extend(jobs);
         let rest = {
             let mut pending = self.shared.pending();

@@ -1,4 +1,103 @@
-//! The contract: cases that every store has to pass, written against the trait alone.
+//! The store's contract as cases; every backend runs all of them.
+//!
+//! A backend plugs in with [`store_suite!`] and a [`Backend`](world::Backend) that opens it on empty ground. A case knows
+//! the trait and nothing below it; what only one backend can do (tampering, a full disk) is tested beside that backend.
 
+pub(crate) mod dispatch;
+pub(crate) mod holding;
+pub(crate) mod intake;
+pub(crate) mod people;
+pub(crate) mod setting_up;
+pub(crate) mod settling;
 pub(crate) mod trace;
 pub(crate) mod world;
+
+/// Runs every case on a backend.
+macro_rules! store_suite {
+    ($backend:ty) => {
+        $crate::store::suite::store_suite! { @cases $backend;
+            setting_up: [
+                names_are_unique_within_their_owner
+                credentials_come_back_and_are_replaced
+                keys_are_found_by_hash_until_revoked
+                what_setup_changes_raises_the_generation
+                a_complete_sync_closes_what_it_no_longer_lists
+                an_older_sync_changes_nothing
+                forms_keep_their_versions
+                the_older_account_wins_a_shared_posting_id
+                a_job_has_one_leaseholder
+            ]
+            intake: [
+                an_application_is_readable_by_its_tenant_only
+                the_same_key_gets_the_same_receipt
+                concurrent_requests_with_one_key_are_one_application
+                a_key_is_bound_to_its_request_and_its_tenant
+                identical_bytes_without_a_key_are_one_within_ten_minutes
+                a_repeat_is_linked_to_the_first
+                repeats_follow_the_accounts_policy
+                a_taken_code_is_answered_and_nothing_stored
+                another_tenants_account_is_no_target
+                refusals_and_edge_counts_are_taken
+            ]
+            dispatch: [
+                nothing_is_due_before_its_time
+                fresh_goes_before_bulk_and_old_before_new
+                one_claim_at_a_time_for_a_person_and_posting
+                a_claimed_delivery_is_claimed_once
+                a_worker_gets_what_was_accepted
+                a_lost_lease_can_write_nothing
+                a_lease_that_ran_out_begins_nothing
+                an_expired_attempt_is_verified_from_its_beginning
+                an_expired_claim_is_due_again
+                a_released_claim_returns_to_where_it_was
+                a_delivery_that_keeps_ending_its_worker_is_parked
+            ]
+            settling: [
+                every_consequence_leads_to_its_state
+                steps_that_went_well_are_not_repeated
+                an_attempt_has_to_be_settled_before_the_next
+                an_unknown_outcome_is_settled_before_a_resend
+                a_vendor_record_belongs_to_one_delivery
+                waiting_does_not_forget_an_unknown_outcome
+                the_schedule_counts_what_it_is_told
+                settled_deliveries_do_not_move
+            ]
+            holding: [
+                a_paused_account_holds_and_resumes
+                an_application_to_a_paused_account_is_held
+                a_settlement_can_pause_the_account
+                in_flight_deliveries_are_held_when_they_settle
+                a_held_posting_is_decided_once_known
+                an_absent_posting_is_known_after_every_sync
+                a_form_is_awaited
+                a_decision_is_made_once
+                a_replay_queues_a_settled_delivery_again
+                what_is_delivered_or_live_is_not_replayed
+                only_what_has_not_gone_out_is_cancelled
+            ]
+            trace: [
+                every_combination_finds_what_it_names
+                a_requisition_code_means_its_own_accounts_posting
+                a_limit_keeps_the_newest_and_says_so
+                a_trace_holds_everything_recorded
+                edge_refusals_are_counted_in_the_window
+                erasing_leaves_nothing_personal
+                what_was_erased_does_not_come_back
+                open_cases_are_listed
+                retention_removes_what_is_past_its_time
+            ]
+        }
+    };
+    (@cases $backend:ty; $($group:ident: [$($case:ident)*])*) => {
+        $(mod $group {
+            use super::*;
+
+            $(#[tokio::test]
+            async fn $case() {
+                let world = $crate::store::suite::world::World::<$backend>::new().await;
+                $crate::store::suite::$group::$case(world).await;
+            })*
+        })*
+    };
+}
+pub(crate) use store_suite;

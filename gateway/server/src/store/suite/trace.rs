@@ -1,6 +1,5 @@
 //! What every store owes support and upkeep: lookups, erasure, the audit chain, retention.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_core::account::Role;
@@ -10,23 +9,24 @@ use causeway_core::outcome::Class;
 use causeway_core::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
 
-use super::world::{Applied, VENDOR_WORDS, World, at, email};
+use super::people::{Applied, People, VENDOR_WORDS, at, email};
+use super::world::{Backend, World};
+use crate::store::StoreError;
 use crate::store::intake::{Accepted, EdgeCount};
 use crate::store::trace::{DeliveryTrace, LookupQuery, Retention, SubmissionKind, SubmissionTrace};
-use crate::store::{Store, StoreError};
 
 /// Every question support asks, and what it finds; another tenant's data is never among it.
-pub(crate) async fn every_combination_finds_what_it_names(store: Arc<dyn Store>) {
-    let world = World::new(Arc::clone(&store), "acme", 1).await;
-    let other = World::new(store, "other", 2).await;
-    let ada = world.apply("ada@example.org", "4001", at(0)).await;
-    let tagged = world.apply("ada+jobs@example.org", "4002", at(60)).await;
-    let bo = world.apply("bo@example.com", "5001", at(120)).await;
-    let refused = world.refuse("ada@example.org", "4001", at(180)).await;
-    let unknown = world.refuse("cy@example.com", "Nowhere-1", at(240)).await;
+pub(crate) async fn every_combination_finds_what_it_names<B: Backend>(base: World<B>) {
+    let people = People::new(&base.store, "north", 1).await;
+    let other = People::new(&base.store, "south", 2).await;
+    let ada = people.apply("ada@example.org", "4001", at(0)).await;
+    let tagged = people.apply("ada+jobs@example.org", "4002", at(60)).await;
+    let bo = people.apply("bo@example.com", "5001", at(120)).await;
+    let refused = people.refuse("ada@example.org", "4001", at(180)).await;
+    let unknown = people.refuse("cy@example.com", "Nowhere-1", at(240)).await;
     let theirs = other.apply("ada@example.org", "4001", at(0)).await;
 
-    let ask = || world.query();
+    let ask = || people.query();
     let mail = |typed: &str| LookupQuery { email: Some(email(typed)), ..ask() };
     let base = |typed: &str| LookupQuery { base_email: true, ..mail(typed) };
     let job = |query: LookupQuery, job: &str| LookupQuery { job: Some(job.to_owned()), ..query };
@@ -61,7 +61,7 @@ pub(crate) async fn every_combination_finds_what_it_names(store: Arc<dyn Store>)
         ),
         ("code and wrong job", job(code(ada.code.clone()), "5001"), vec![]),
         ("account by name", account(ask(), "acme-ats"), vec![refused, bo.id, tagged.id, ada.id]),
-        ("account by id", account(ask(), &world.crm.to_string()), vec![bo.id, tagged.id, ada.id]),
+        ("account by id", account(ask(), &people.crm.to_string()), vec![bo.id, tagged.id, ada.id]),
         ("account of another tenant", account(ask(), &other.ats.to_string()), vec![]),
         ("no such account", account(mail("ada@example.org"), "lever"), vec![]),
         ("account and address", account(mail("ada@example.org"), "acme-crm"), vec![ada.id]),
@@ -75,7 +75,7 @@ pub(crate) async fn every_combination_finds_what_it_names(store: Arc<dyn Store>)
         ("code and window", time(code(ada.code.clone()), Some(1), None), vec![]),
     ];
     for (name, query, expected) in cases {
-        let found = world.lookup(query).await;
+        let found = people.lookup(query).await;
         let ids: Vec<SubmissionId> = found.submissions.iter().map(|trace| trace.id).collect();
         assert_eq!(ids, expected, "{name}");
         assert!(!found.truncated && found.erased_at.is_none(), "{name}");
@@ -83,44 +83,44 @@ pub(crate) async fn every_combination_finds_what_it_names(store: Arc<dyn Store>)
 }
 
 /// Two accounts may list the same posting id for different jobs.
-pub(crate) async fn a_requisition_code_means_its_own_accounts_posting(store: Arc<dyn Store>) {
-    let world = World::new(store, "acme", 1).await;
-    let second = AccountId::new(at(0), &world.entropy);
-    world.add_account(second, "lever", Role::Ats).await;
-    world.sync(second, &[("5001", "990", "LEV-1", &[])]).await;
-    let first = world.apply("ada@example.org", "5001", at(0)).await;
-    let (mut application, other) = world.application("bo@example.com", "5001", at(1));
+pub(crate) async fn a_requisition_code_means_its_own_accounts_posting<B: Backend>(base: World<B>) {
+    let people = People::new(&base.store, "north", 1).await;
+    let second = AccountId::new(at(0), &people.entropy);
+    people.add_account(second, "lever", Role::Ats).await;
+    people.sync(second, &[("5001", "990", "LEV-1", &[])]).await;
+    let first = people.apply("ada@example.org", "5001", at(0)).await;
+    let (mut application, other) = people.application("bo@example.com", "5001", at(1));
     application.posting_account = Some(second);
-    world.store.accept(application).await.unwrap();
-    let (mut application, unknown) = world.application("cy@example.com", "5001", at(2));
+    people.store.accept(application).await.unwrap();
+    let (mut application, unknown) = people.application("cy@example.com", "5001", at(2));
     application.posting_account = None;
-    world.store.accept(application).await.unwrap();
+    people.store.accept(application).await.unwrap();
     for (job, expected) in [
         ("REQ-10", vec![unknown.id, first.id]),
         ("LEV-1", vec![unknown.id, other.id]),
         ("5001", vec![unknown.id, other.id, first.id]),
     ] {
-        let found = world.lookup(LookupQuery { job: Some(job.to_owned()), ..world.query() }).await;
+        let found = people.lookup(LookupQuery { job: Some(job.to_owned()), ..people.query() }).await;
         assert_eq!(found.submissions.iter().map(|trace| trace.id).collect::<Vec<_>>(), expected, "{job}");
     }
 }
 
 /// The newest are shown, and that there are more.
-pub(crate) async fn a_limit_keeps_the_newest_and_says_so(store: Arc<dyn Store>) {
-    let world = World::new(store, "acme", 1).await;
+pub(crate) async fn a_limit_keeps_the_newest_and_says_so<B: Backend>(base: World<B>) {
+    let people = People::new(&base.store, "north", 1).await;
     let mut all = Vec::new();
     for minutes in [30, 10, 20] {
-        all.push((minutes, world.apply("ada@example.org", "5001", at(minutes)).await.id));
+        all.push((minutes, people.apply("ada@example.org", "5001", at(minutes)).await.id));
     }
     all.sort_unstable_by_key(|(minutes, _)| -minutes);
     let ways = [
-        LookupQuery { email: Some(email("ada@example.org")), ..world.query() },
-        LookupQuery { job: Some("88".to_owned()), ..world.query() },
-        LookupQuery { since: Some(at(0)), ..world.query() },
+        LookupQuery { email: Some(email("ada@example.org")), ..people.query() },
+        LookupQuery { job: Some("88".to_owned()), ..people.query() },
+        LookupQuery { since: Some(at(0)), ..people.query() },
     ];
     for way in ways {
         for limit in 1..=3 {
-            let found = world.lookup(LookupQuery { limit, ..way.clone() }).await;
+            let found = people.lookup(LookupQuery { limit, ..way.clone() }).await;
             let ids: Vec<SubmissionId> = found.submissions.iter().map(|trace| trace.id).collect();
             let newest: Vec<SubmissionId> = all.iter().take(limit).map(|(_, id)| *id).collect();
             assert_eq!((ids, found.truncated), (newest, limit < 3), "{way:?}");
@@ -129,17 +129,17 @@ pub(crate) async fn a_limit_keeps_the_newest_and_says_so(store: Arc<dyn Store>) 
 }
 
 /// Every field of a trace holds what was recorded.
-pub(crate) async fn a_trace_holds_everything_recorded(store: Arc<dyn Store>) {
-    let world = World::new(store, "acme", 1).await;
-    let applied = world.apply("ada@example.org", "4001", at(0)).await;
-    let (claim, begun) = world.begin(applied.ats, world.ats, at(1)).await;
-    world.settle(World::refused(claim, begun, at(2))).await;
-    let (claim, begun) = world.begin(applied.crm, world.crm, at(3)).await;
-    world.settle(World::delivered(claim, begun, at(4), "900")).await;
-    let repeat = world.apply("ada@example.org", "4001", at(30)).await;
-    world.refuse("ada@example.org", "4001", at(60)).await;
+pub(crate) async fn a_trace_holds_everything_recorded<B: Backend>(base: World<B>) {
+    let people = People::new(&base.store, "north", 1).await;
+    let applied = people.apply("ada@example.org", "4001", at(0)).await;
+    let (claim, begun) = people.begin(applied.ats, people.ats, at(1)).await;
+    people.settle(People::refused(claim, begun, at(2))).await;
+    let (claim, begun) = people.begin(applied.crm, people.crm, at(3)).await;
+    people.settle(People::delivered(claim, begun, at(4), "900")).await;
+    let repeat = people.apply("ada@example.org", "4001", at(30)).await;
+    people.refuse("ada@example.org", "4001", at(60)).await;
 
-    let found = world.by_code(&applied.code).await;
+    let found = people.by_code(&applied.code).await;
     let trace = &found.submissions[0];
     assert_eq!((trace.received_at, trace.posting_id.as_str(), trace.trace_id.as_str()), (at(0), "4001", "t1"));
     assert_eq!(trace.posting.as_ref().map(|posting| posting.title.as_str()), Some("Job REQ-9"));
@@ -148,9 +148,9 @@ pub(crate) async fn a_trace_holds_everything_recorded(store: Arc<dyn Store>) {
     assert_eq!((code, repeat_of, form_digest.as_deref()), (&applied.code, &None, Some("f0")));
 
     let ats = delivery(trace, applied.ats);
-    assert_eq!((ats.account, ats.account_name.as_str(), ats.connector.as_str()), (world.ats, "acme-ats", "acme-ats"));
+    assert_eq!((ats.account, ats.account_name.as_str(), ats.connector.as_str()), (people.ats, "acme-ats", "acme-ats"));
     assert_eq!((ats.state, ats.reason, ats.held), (State::Refused, Some(Reason::ValueInvalid), None));
-    assert_eq!((&ats.fields, ats.changed_at, ats.next_attempt_at), (&vec![World::field()], at(2), None));
+    assert_eq!((&ats.fields, ats.changed_at, ats.next_attempt_at), (&vec![People::field()], at(2), None));
     let attempt = &ats.attempts[0];
     assert_eq!((attempt.number, attempt.step.as_str(), attempt.is_lookup), (1, "submit", false));
     assert_eq!((attempt.began_at, attempt.ended_at), (at(1), Some(at(2))));
@@ -164,20 +164,20 @@ pub(crate) async fn a_trace_holds_everything_recorded(store: Arc<dyn Store>) {
     assert_eq!((crm.sent_at, crm.vendor_said_yes_at), (Some(at(3)), Some(at(4))));
     assert!(crm.proof.as_ref().is_some_and(|proof| proof.seen_at.is_none() && proof.not_verifiable.is_some()));
 
-    let found = world.by_code(&repeat.code).await;
+    let found = people.by_code(&repeat.code).await;
     let SubmissionKind::Accepted { repeat_of, .. } = &found.submissions[0].kind else { panic!() };
     assert_eq!(*repeat_of, Some(applied.id));
 
-    let found = world.lookup(LookupQuery { since: Some(at(60)), ..world.query() }).await;
+    let found = people.lookup(LookupQuery { since: Some(at(60)), ..people.query() }).await;
     let SubmissionKind::Refused { code, errors, count, last_at } = &found.submissions[0].kind else { panic!() };
     assert_eq!((code.as_str(), *count, *last_at), ("application_invalid", 1, at(60)));
-    assert_eq!(errors, &vec![World::error()]);
+    assert_eq!(errors, &vec![People::error()]);
 }
 
 /// Sums of the tenant's own counters over the minutes that overlap the window.
-pub(crate) async fn edge_refusals_are_counted_in_the_window(store: Arc<dyn Store>) {
-    let world = World::new(Arc::clone(&store), "acme", 1).await;
-    let other = World::new(Arc::clone(&store), "other", 2).await;
+pub(crate) async fn edge_refusals_are_counted_in_the_window<B: Backend>(base: World<B>) {
+    let people = People::new(&base.store, "north", 1).await;
+    let other = People::new(&base.store, "south", 2).await;
     let row = |tenant, minutes, code: &str, count| EdgeCount {
         tenant,
         key: None,
@@ -186,7 +186,7 @@ pub(crate) async fn edge_refusals_are_counted_in_the_window(store: Arc<dyn Store
         code: code.to_owned(),
         count,
     };
-    let ours = Some(world.tenant);
+    let ours = Some(people.tenant);
     let counts = vec![
         row(ours, 0, "body_unreadable", 1),
         row(ours, 10, "body_unreadable", 2),
@@ -195,10 +195,10 @@ pub(crate) async fn edge_refusals_are_counted_in_the_window(store: Arc<dyn Store
         row(Some(other.tenant), 10, "body_unreadable", 16),
         row(None, 10, "key_invalid", 32),
     ];
-    store.count_edge(counts).await.unwrap();
+    people.store.count_edge(counts).await.unwrap();
     let half = SignedDuration::from_secs(30);
     let check = async |since: Option<Timestamp>, until: Option<Timestamp>, expected: &[(&str, u64)]| {
-        let found = world.lookup(LookupQuery { since, until, ..world.query() }).await;
+        let found = people.lookup(LookupQuery { since, until, ..people.query() }).await;
         let expected = expected.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
         assert_eq!(found.edge_refused, expected, "{since:?} {until:?}");
     };
@@ -210,41 +210,41 @@ pub(crate) async fn edge_refusals_are_counted_in_the_window(store: Arc<dyn Store
 }
 
 /// Erasing reaches everything of one address and nothing else, and can be asked twice.
-pub(crate) async fn erasing_leaves_nothing_personal(store: Arc<dyn Store>) {
-    let world = World::new(store, "acme", 1).await;
+pub(crate) async fn erasing_leaves_nothing_personal<B: Backend>(base: World<B>) {
+    let people = People::new(&base.store, "north", 1).await;
     let ada = email("ada@example.org");
-    let delivered = world.apply("ada@example.org", "4001", at(0)).await;
-    let (claim, begun) = world.begin(delivered.crm, world.crm, at(1)).await;
-    world.settle(World::delivered(claim, begun, at(2), "900")).await;
-    let (claim, begun) = world.begin(delivered.ats, world.ats, at(1)).await;
-    world.settle(World::refused(claim, begun, at(2))).await;
-    let live = world.apply("ada@example.org", "5001", at(3)).await;
-    let refusal = world.refuse("ada@example.org", "4001", at(4)).await;
-    let tagged = world.apply("ada+jobs@example.org", "4001", at(5)).await;
-    let (mut application, held) = world.application("ada@example.org", "4001", at(6));
+    let delivered = people.apply("ada@example.org", "4001", at(0)).await;
+    let (claim, begun) = people.begin(delivered.crm, people.crm, at(1)).await;
+    people.settle(People::delivered(claim, begun, at(2), "900")).await;
+    let (claim, begun) = people.begin(delivered.ats, people.ats, at(1)).await;
+    people.settle(People::refused(claim, begun, at(2))).await;
+    let live = people.apply("ada@example.org", "5001", at(3)).await;
+    let refusal = people.refuse("ada@example.org", "4001", at(4)).await;
+    let tagged = people.apply("ada+jobs@example.org", "4001", at(5)).await;
+    let (mut application, held) = people.application("ada@example.org", "4001", at(6));
     for delivery in &mut application.deliveries {
-        delivery.held = Some((HeldCause::Invalid, Reason::ValueInvalid, vec![World::field()]));
+        delivery.held = Some((HeldCause::Invalid, Reason::ValueInvalid, vec![People::field()]));
     }
-    let accepted = world.store.accept(application).await.unwrap();
+    let accepted = people.store.accept(application).await.unwrap();
     assert!(matches!(accepted, Accepted::New { repeat_of: Some(first), .. } if first == delivered.id), "{accepted:?}");
-    assert_eq!(world.store.cases(world.tenant, 10).await.unwrap().len(), 2);
+    assert_eq!(people.store.cases(people.tenant, 10).await.unwrap().len(), 2);
 
-    let plan = world.store.erasure_plan(world.tenant, &ada).await.unwrap();
+    let plan = people.store.erasure_plan(people.tenant, &ada).await.unwrap();
     assert_eq!(plan.submissions, vec![delivered.id, live.id, refusal, held.id]);
     assert_eq!((plan.live_deliveries, plan.blobs), (2, 3));
     assert_eq!(plan.vendor_copies, vec![("acme-crm".to_owned(), Some("900".to_owned()))]);
 
-    let erasure = world.store.erase(world.tenant, &ada, "cli", at(10)).await.unwrap();
+    let erasure = people.store.erase(people.tenant, &ada, "cli", at(10)).await.unwrap();
     assert_eq!(erasure.erased_at, at(10));
     assert_eq!(erasure.reached.submissions, plan.submissions);
-    let again = world.store.erase(world.tenant, &ada, "cli", at(20)).await.unwrap();
+    let again = people.store.erase(people.tenant, &ada, "cli", at(20)).await.unwrap();
     assert_eq!((again.erased_at, again.reached.submissions.len()), (at(10), 0));
 
-    let by_mail = world.lookup(LookupQuery { email: Some(ada.clone()), ..world.query() }).await;
+    let by_mail = people.lookup(LookupQuery { email: Some(ada.clone()), ..people.query() }).await;
     assert_eq!((by_mail.erased_at, by_mail.submissions.len()), (Some(at(10)), 0));
-    let by_base = world.lookup(LookupQuery { email: Some(ada), base_email: true, ..world.query() }).await;
+    let by_base = people.lookup(LookupQuery { email: Some(ada), base_email: true, ..people.query() }).await;
     assert_eq!((by_base.erased_at, by_base.submissions.len()), (Some(at(10)), 1));
-    let all = world.lookup(LookupQuery { since: Some(at(0)), ..world.query() }).await;
+    let all = people.lookup(LookupQuery { since: Some(at(0)), ..people.query() }).await;
     for trace in &all.submissions {
         assert_eq!(trace.erased, trace.id != tagged.id);
         match &trace.kind {
@@ -265,107 +265,108 @@ pub(crate) async fn erasing_leaves_nothing_personal(store: Arc<dyn Store>) {
         (&held, held.ats, State::Erased),
         (&tagged, tagged.ats, State::Queued),
     ] {
-        assert_eq!(state_of(&world, applied, delivery).await, state);
+        assert_eq!(state_of(&people, applied, delivery).await, state);
     }
-    assert_eq!(world.store.cases(world.tenant, 10).await.unwrap().len(), 0);
-    assert_eq!(world.store.verify_audit(world.tenant).await.unwrap(), None);
+    assert_eq!(people.store.cases(people.tenant, 10).await.unwrap().len(), 0);
+    assert_eq!(people.store.verify_audit(people.tenant).await.unwrap(), None);
 }
 
 /// Whatever comes late finds nothing to bring back; a new application is a new one.
-pub(crate) async fn what_was_erased_does_not_come_back(store: Arc<dyn Store>) {
-    let world = World::new(store, "acme", 1).await;
+pub(crate) async fn what_was_erased_does_not_come_back<B: Backend>(base: World<B>) {
+    let people = People::new(&base.store, "north", 1).await;
     let ada = email("ada@example.org");
-    let (application, first) = world.application("ada@example.org", "4001", at(0));
-    world.store.accept(application).await.unwrap();
-    let (claim, begun) = world.begin(first.ats, world.ats, at(1)).await;
-    world.store.pause_account(world.crm, Reason::AccountPaused, "cli", at(1)).await.unwrap();
-    world.store.erase(world.tenant, &ada, "cli", at(2)).await.unwrap();
-    let cases = world.store.cases(world.tenant, 10).await.unwrap();
+    let (application, first) = people.application("ada@example.org", "4001", at(0));
+    people.store.accept(application).await.unwrap();
+    let (claim, begun) = people.begin(first.ats, people.ats, at(1)).await;
+    people.store.pause_account(people.crm, Reason::AccountPaused, "cli", at(1)).await.unwrap();
+    people.store.erase(people.tenant, &ada, "cli", at(2)).await.unwrap();
+    let cases = people.store.cases(people.tenant, 10).await.unwrap();
     assert_eq!(cases.iter().map(|case| case.deliveries).collect::<Vec<_>>(), vec![0]);
 
-    let late = world.store.settle(World::delivered(claim.clone(), begun, at(3), "900")).await;
+    let late = people.store.settle(People::delivered(claim.clone(), begun, at(3), "900")).await;
     assert!(matches!(late, Err(StoreError::Fenced | StoreError::IllegalMove { .. })), "{late:?}");
-    assert!(world.store.begin_attempt(&claim, "submit", at(3)).await.is_err());
-    assert!(world.store.release(&claim, at(3)).await.is_err());
-    assert_eq!(world.store.resume_account(world.crm, "cli", at(3)).await.unwrap(), 0);
-    assert_eq!(world.store.expire_leases(at(600)).await.unwrap(), (0, 0));
+    assert!(people.store.begin_attempt(&claim, "submit", at(3)).await.is_err());
+    assert!(people.store.release(&claim, at(3)).await.is_err());
+    assert_eq!(people.store.resume_account(people.crm, "cli", at(3)).await.unwrap(), 0);
+    assert_eq!(people.store.expire_leases(at(600)).await.unwrap(), (0, 0));
     for delivery in [first.ats, first.crm] {
-        let replayed = world.store.replay(world.tenant, delivery, "cli", at(4)).await;
+        let replayed = people.store.replay(people.tenant, delivery, "cli", at(4)).await;
         assert!(matches!(replayed, Err(StoreError::IllegalMove { from: State::Erased, .. })), "{replayed:?}");
-        assert!(world.store.cancel(world.tenant, delivery, "cli", at(4)).await.is_err());
-        assert_eq!(state_of(&world, &first, delivery).await, State::Erased);
+        assert!(people.store.cancel(people.tenant, delivery, "cli", at(4)).await.is_err());
+        assert_eq!(state_of(&people, &first, delivery).await, State::Erased);
     }
-    for account in [world.ats, world.crm] {
-        assert_eq!(world.claim(account, at(700)).await, vec![]);
+    for account in [people.ats, people.crm] {
+        assert_eq!(people.claim(account, at(700)).await, vec![]);
     }
 
     // The same request once more, as a site's retry: its receipt, and nothing stored.
-    let (mut retry, _) = world.application("ada@example.org", "4001", at(0));
+    let (mut retry, _) = people.application("ada@example.org", "4001", at(0));
     retry.idempotency_key = Some(first.id.to_string());
-    assert!(matches!(world.store.accept(retry).await.unwrap(), Accepted::Before { .. }));
+    assert!(matches!(people.store.accept(retry).await.unwrap(), Accepted::Before { .. }));
     // The person applies anew.
-    let (anew, second) = world.application("ada@example.org", "4001", at(5));
-    let accepted = world.store.accept(anew).await.unwrap();
+    let (anew, second) = people.application("ada@example.org", "4001", at(5));
+    let accepted = people.store.accept(anew).await.unwrap();
     assert!(matches!(accepted, Accepted::New { repeat_of: None, .. }), "{accepted:?}");
-    let found = world.lookup(LookupQuery { email: Some(ada), ..world.query() }).await;
+    let found = people.lookup(LookupQuery { email: Some(ada), ..people.query() }).await;
     assert_eq!(found.submissions.iter().map(|trace| trace.id).collect::<Vec<_>>(), vec![second.id]);
     assert_eq!(found.erased_at, Some(at(2)));
 }
 
 /// Open cases, newest first, of one tenant.
-pub(crate) async fn open_cases_are_listed(store: Arc<dyn Store>) {
-    let world = World::new(Arc::clone(&store), "acme", 1).await;
-    let other = World::new(store, "other", 2).await;
-    world.apply("ada@example.org", "4001", at(0)).await;
-    world.apply("bo@example.com", "4001", at(0)).await;
-    world.store.pause_account(world.ats, Reason::CredentialsRefused, "cli", at(1)).await.unwrap();
-    world.store.pause_account(world.crm, Reason::AccountPaused, "cli", at(2)).await.unwrap();
-    let cases = world.store.cases(world.tenant, 10).await.unwrap();
+pub(crate) async fn open_cases_are_listed<B: Backend>(base: World<B>) {
+    let people = People::new(&base.store, "north", 1).await;
+    let other = People::new(&base.store, "south", 2).await;
+    people.apply("ada@example.org", "4001", at(0)).await;
+    people.apply("bo@example.com", "4001", at(0)).await;
+    people.store.pause_account(people.ats, Reason::CredentialsRefused, "cli", at(1)).await.unwrap();
+    people.store.pause_account(people.crm, Reason::AccountPaused, "cli", at(2)).await.unwrap();
+    let cases = people.store.cases(people.tenant, 10).await.unwrap();
     let shown: Vec<_> = cases.iter().map(|case| (case.account, case.delivery, case.reason, case.deliveries)).collect();
-    let expected = vec![(world.crm, None, Reason::AccountPaused, 2), (world.ats, None, Reason::CredentialsRefused, 2)];
+    let expected =
+        vec![(people.crm, None, Reason::AccountPaused, 2), (people.ats, None, Reason::CredentialsRefused, 2)];
     assert_eq!(shown, expected);
-    assert_eq!(world.store.cases(world.tenant, 1).await.unwrap().len(), 1);
+    assert_eq!(people.store.cases(people.tenant, 1).await.unwrap().len(), 1);
     assert_eq!(other.store.cases(other.tenant, 10).await.unwrap().len(), 0);
-    world.store.resume_account(world.crm, "cli", at(3)).await.unwrap();
-    assert_eq!(world.store.cases(world.tenant, 10).await.unwrap().len(), 1);
+    people.store.resume_account(people.crm, "cli", at(3)).await.unwrap();
+    assert_eq!(people.store.cases(people.tenant, 10).await.unwrap().len(), 1);
 }
 
 /// What is past its time goes, a bounded number a call; what is on its way stays.
-pub(crate) async fn retention_removes_what_is_past_its_time(store: Arc<dyn Store>) {
-    let world = World::new(store, "acme", 1).await;
-    let live = world.apply("ada@example.org", "4001", at(0)).await;
+pub(crate) async fn retention_removes_what_is_past_its_time<B: Backend>(base: World<B>) {
+    let people = People::new(&base.store, "north", 1).await;
+    let live = people.apply("ada@example.org", "4001", at(0)).await;
     let mut settled = Vec::new();
     for address in ["bo@example.com", "cy@example.com"] {
-        let applied = world.apply(address, "5001", at(1)).await;
+        let applied = people.apply(address, "5001", at(1)).await;
         for delivery in [applied.ats, applied.crm] {
-            world.store.cancel(world.tenant, delivery, "cli", at(2)).await.unwrap();
+            people.store.cancel(people.tenant, delivery, "cli", at(2)).await.unwrap();
         }
         settled.push(applied);
     }
-    world.refuse("dee@example.com", "4001", at(3)).await;
+    people.refuse("dee@example.com", "4001", at(3)).await;
     // Came again 59 minutes later, and is counted from then.
-    let first = world.refusal("eve@example.com", "4001", at(4));
-    let mut again = world.refusal("eve@example.com", "4001", at(63));
+    let first = people.refusal("eve@example.com", "4001", at(4));
+    let mut again = people.refusal("eve@example.com", "4001", at(63));
     again.document = first.document.clone();
     let counted = first.id;
-    world.store.record_refusal(first).await.unwrap();
-    world.store.record_refusal(again).await.unwrap();
-    let young = world.refuse("dee@example.com", "5001", at(90)).await;
+    people.store.record_refusal(first).await.unwrap();
+    people.store.record_refusal(again).await.unwrap();
+    let young = people.refuse("dee@example.com", "5001", at(90)).await;
     let minute = |minutes| EdgeCount {
-        tenant: Some(world.tenant),
+        tenant: Some(people.tenant),
         key: None,
         job: None,
         minute: at(minutes),
         code: "body_unreadable".to_owned(),
         count: 1,
     };
-    world.store.count_edge(vec![minute(0), minute(90)]).await.unwrap();
+    people.store.count_edge(vec![minute(0), minute(90)]).await.unwrap();
     let hour = Duration::from_secs(3_600);
     let retention = Retention { applications: hour, refusals: hour, idempotency: hour, edge_counts: hour };
 
     let mut removed = (0, 0, 0, 0);
     for call in 0.. {
-        let report = world.store.retain(&retention, at(120), 1).await.unwrap();
+        let report = people.store.retain(&retention, at(120), 1).await.unwrap();
         let rows = [report.applications, report.refusals, report.idempotency, report.edge_counts];
         assert!(rows.iter().sum::<u64>() <= 1, "{report:?}");
         if rows == [0; 4] {
@@ -379,16 +380,16 @@ pub(crate) async fn retention_removes_what_is_past_its_time(store: Arc<dyn Store
     }
     // The keys of the applications that went, went with them.
     assert_eq!(removed, (2, 1, 1, 1));
-    let left = world.lookup(LookupQuery { since: Some(at(0)), ..world.query() }).await;
+    let left = people.lookup(LookupQuery { since: Some(at(0)), ..people.query() }).await;
     assert_eq!(left.submissions.iter().map(|trace| trace.id).collect::<Vec<_>>(), vec![young, counted, live.id]);
     for applied in settled {
-        assert_eq!(world.by_code(&applied.code).await.submissions.len(), 0);
+        assert_eq!(people.by_code(&applied.code).await.submissions.len(), 0);
     }
-    assert_eq!(world.store.verify_audit(world.tenant).await.unwrap(), None);
+    assert_eq!(people.store.verify_audit(people.tenant).await.unwrap(), None);
 }
 
-async fn state_of(world: &World, applied: &Applied, delivery_id: DeliveryId) -> State {
-    let found = world.by_code(&applied.code).await;
+async fn state_of(people: &People, applied: &Applied, delivery_id: DeliveryId) -> State {
+    let found = people.by_code(&applied.code).await;
     delivery(&found.submissions[0], delivery_id).state
 }
 

@@ -1,6 +1,6 @@
-//! A tenant with an ATS and a CRM account, postings, and people who apply: what the cases of support and upkeep act on.
+//! What a case starts from: an open store with a clock that stands still, a tenant, an ATS and a CRM account.
 //!
-//! Everything goes through the store's verbs; nothing here knows a backend.
+//! People are invented and live at example.org.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,276 +8,228 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use causeway_core::account::{Account, OnInvalid, OnUnknown, Repeats, Role};
-use causeway_core::clock::SeededEntropy;
-use causeway_core::delivery::Refs;
+use causeway_core::clock::{Clock, ManualClock, SeededEntropy};
+use causeway_core::delivery::{HeldCause, State};
 use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, DeliveryId, KeyId, SubmissionId, TenantId};
-use causeway_core::outcome::{Class, FieldReason, Outcome};
+use causeway_core::outcome::{Class, Outcome};
 use causeway_core::pii::Secret;
 use causeway_core::posting::Posting;
-use causeway_core::problem::FieldError;
 use causeway_core::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::intake::code;
 use crate::store::Store;
-use crate::store::intake::{Accepted, NewApplication, NewAttachment, NewDelivery, NewRefusal};
-use crate::store::setup::{NewAccount, NewKey, NewTenant, Scope, Sync};
-use crate::store::trace::{Lookup, LookupQuery};
-use crate::store::work::{Begun, Claim, ClaimRequest, Next, Proof, Settled, Settlement};
+use crate::store::intake::{Accepted, NewApplication, NewDelivery};
+use crate::store::setup::{NewAccount, NewTenant, Sync};
+use crate::store::work::{Begun, Claim, ClaimRequest, Next, Proof, Settled, Settlement, Verifying};
 
-/// The moment every story begins.
-pub(crate) const START: &str = "2026-03-02T08:00:00Z";
+/// A backend on ground of its own.
+pub(crate) trait Backend: Default {
+    fn open(&self, clock: Arc<ManualClock>) -> Arc<dyn Store>;
+}
 
-/// What a vendor's refusal quotes.
-pub(crate) const VENDOR_WORDS: &str = "The phone number of Ada Example is not valid";
-
-/// See the module's documentation.
-pub(crate) struct World {
+pub(crate) struct World<B> {
+    pub(crate) backend: B,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) entropy: SeededEntropy,
     pub(crate) tenant: TenantId,
-    pub(crate) key: KeyId,
     pub(crate) ats: AccountId,
     pub(crate) crm: AccountId,
 }
 
-/// An accepted application.
-#[derive(Debug, Clone)]
-pub(crate) struct Applied {
-    pub(crate) id: SubmissionId,
-    pub(crate) code: String,
-    pub(crate) ats: DeliveryId,
-    pub(crate) crm: DeliveryId,
-}
+pub(crate) const JOB: &str = "4001";
 
-/// This long after the beginning.
-pub(crate) fn at(minutes: i64) -> Timestamp {
-    START.parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minutes)
-}
-
-pub(crate) fn email(typed: &str) -> NormalEmail {
-    NormalEmail::parse(typed).unwrap()
-}
-
-impl World {
-    /// A tenant of this name in the store; `seed` makes its ids.
-    pub(crate) async fn new(store: Arc<dyn Store>, name: &str, seed: u64) -> Self {
-        let entropy = SeededEntropy::new(seed);
-        let new = NewTenant { name: name.to_owned(), actor: "cli".to_owned(), now: at(0) };
-        let tenant = store.create_tenant(new).await.unwrap().id;
-        let key = KeyId::new(at(0), &entropy);
-        let mut hash = [0; 32];
-        hash[..8].copy_from_slice(&seed.to_be_bytes());
-        let scopes = vec![Scope::Submit];
-        let new =
-            NewKey { id: key, tenant, name: "site".to_owned(), hash, scopes, actor: "cli".to_owned(), now: at(0) };
-        store.create_key(new).await.unwrap();
-        let [ats, crm] = [(); 2].map(|()| AccountId::new(at(0), &entropy));
-        let world = Self { store, entropy, tenant, key, ats, crm };
-        world.add_account(ats, "acme-ats", Role::Ats).await;
-        world.add_account(crm, "acme-crm", Role::Crm).await;
-        // One job published in two languages, and another job.
-        let postings: &[(&str, &str, &str, &[&str])] =
-            &[("4001", "77", "REQ-9", &["4002"]), ("4002", "77", "REQ-9", &[]), ("5001", "88", "REQ-10", &[])];
-        world.sync(ats, postings).await;
+impl<B: Backend> World<B> {
+    pub(crate) async fn new() -> Self {
+        let clock = Arc::new(ManualClock::at("2026-03-02T09:00:00Z".parse().unwrap()));
+        let backend = B::default();
+        let store = backend.open(Arc::clone(&clock));
+        let entropy = SeededEntropy::new(11);
+        let tenant = NewTenant { name: "acme".into(), actor: "test".into(), now: clock.now() };
+        let tenant = store.create_tenant(tenant).await.unwrap().id;
+        let [ats, crm] = [(); 2].map(|()| AccountId::new(clock.now(), &entropy));
+        let world = Self { backend, store, clock, entropy, tenant, ats, crm };
+        world.add_account(tenant, ats, "acme-ats", Role::Ats).await;
+        world.add_account(tenant, crm, "acme-crm", Role::Crm).await;
         world
     }
 
-    /// Another account of the tenant.
-    pub(crate) async fn add_account(&self, id: AccountId, name: &str, role: Role) {
-        let account = Account {
-            id,
-            tenant: self.tenant,
-            name: name.to_owned(),
-            connector: name.to_owned(),
-            role,
-            settings: BTreeMap::new(),
-            allow_private: false,
-            on_invalid: OnInvalid::Reject,
-            repeats: Repeats::Deliver,
-            on_unknown: OnUnknown::Hold,
-        };
-        let credentials = BTreeMap::from([("api_key".to_owned(), Secret::new("secret"))]);
-        let new = NewAccount { account, credentials, actor: "cli".to_owned(), now: at(0) };
+    pub(crate) async fn add_account(&self, tenant: TenantId, id: AccountId, name: &str, role: Role) {
+        let account = account(tenant, id, name, role);
+        let credentials = BTreeMap::from([("key".to_owned(), Secret::new("canary-secret"))]);
+        let new = NewAccount { account, credentials, actor: "test".into(), now: self.now() };
         self.store.add_account(new).await.unwrap();
     }
 
-    /// A complete sync of postings: posting id, vendor job id, requisition code, siblings.
-    pub(crate) async fn sync(&self, account: AccountId, postings: &[(&str, &str, &str, &[&str])]) {
-        let posting = |(posting_id, job, code, siblings): &(&str, &str, &str, &[&str])| Posting {
-            posting_id: (*posting_id).to_owned(),
-            vendor_job_id: Some((*job).to_owned()),
-            requisition_code: Some((*code).to_owned()),
-            sibling_ids: siblings.iter().map(|&id| id.to_owned()).collect(),
-            title: format!("Job {code}"),
-            ..Posting::default()
-        };
-        let postings = postings.iter().map(posting).collect();
-        let sync = Sync { account, started_at: at(0), complete: true, postings };
-        self.store.apply_sync(sync).await.unwrap();
+    pub(crate) async fn other_tenant(&self) -> (TenantId, AccountId) {
+        let tenant = NewTenant { name: "other".into(), actor: "test".into(), now: self.now() };
+        let tenant = self.store.create_tenant(tenant).await.unwrap().id;
+        let id = AccountId::new(self.now(), &self.entropy);
+        self.add_account(tenant, id, "acme-ats", Role::Ats).await;
+        (tenant, id)
     }
 
-    /// An application for both accounts, with a file.
-    pub(crate) async fn apply(&self, address: &str, posting_id: &str, received_at: Timestamp) -> Applied {
-        let (application, applied) = self.application(address, posting_id, received_at);
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn later(&self, seconds: i64) -> Timestamp {
+        self.now() + SignedDuration::from_secs(seconds)
+    }
+
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.clock.advance(SignedDuration::from_secs(seconds));
+    }
+
+    /// An application for [`JOB`] to the ATS account.
+    pub(crate) fn application(&self, email: &str) -> NewApplication {
+        let id = SubmissionId::new(self.now(), &self.entropy);
+        let document = format!(r#"{{"job":"{JOB}","person":{{"emails":[{{"address":"{email}"}}]}}}}"#);
+        NewApplication {
+            id,
+            tenant: self.tenant,
+            key: KeyId::new(self.now(), &self.entropy),
+            received_at: self.now(),
+            posting_id: JOB.into(),
+            posting_account: Some(self.ats),
+            form_digest: None,
+            email: NormalEmail::parse(email).unwrap(),
+            fingerprint: document.clone().into_bytes(),
+            document: Bytes::from(document),
+            attachments: Vec::new(),
+            deliveries: vec![self.target(self.ats)],
+            idempotency_key: None,
+            code: id.to_string(),
+            receipt: Bytes::from(format!(r#"{{"id":"{id}"}}"#)),
+            trace_id: "trace".into(),
+            test: false,
+        }
+    }
+
+    pub(crate) fn target(&self, account: AccountId) -> NewDelivery {
+        NewDelivery { id: DeliveryId::new(self.now(), &self.entropy), account, held: None, repeats: Repeats::Deliver }
+    }
+
+    /// Accepts and returns the submission and its first delivery.
+    pub(crate) async fn accept(&self, application: NewApplication) -> (SubmissionId, DeliveryId) {
+        let ids = (application.id, application.deliveries[0].id);
         let accepted = self.store.accept(application).await.unwrap();
         assert!(matches!(accepted, Accepted::New { .. }), "{accepted:?}");
-        applied
+        ids
     }
 
-    /// The same, not accepted yet.
-    pub(crate) fn application(
-        &self,
-        address: &str,
-        posting_id: &str,
-        received_at: Timestamp,
-    ) -> (NewApplication, Applied) {
-        let applied = Applied {
-            id: SubmissionId::new(received_at, &self.entropy),
-            code: code::generate(&self.entropy),
-            ats: DeliveryId::new(received_at, &self.entropy),
-            crm: DeliveryId::new(received_at, &self.entropy),
+    /// Accepts an application that waits for its posting or form.
+    pub(crate) async fn accept_held(&self, cause: HeldCause, reason: Reason) -> (SubmissionId, DeliveryId) {
+        let mut application = self.application("ada@example.org");
+        application.posting_account = None;
+        application.deliveries[0].held = Some((cause, reason, Vec::new()));
+        self.accept(application).await
+    }
+
+    pub(crate) async fn state(&self, id: SubmissionId) -> State {
+        self.store.application(self.tenant, id).await.unwrap().targets[0].state
+    }
+
+    pub(crate) async fn reason(&self, id: SubmissionId) -> Option<Reason> {
+        self.store.application(self.tenant, id).await.unwrap().targets[0].reason
+    }
+
+    pub(crate) async fn claim(&self, want: usize) -> Vec<Claim> {
+        self.claim_of(self.ats, want).await
+    }
+
+    pub(crate) async fn claim_of(&self, account: AccountId, want: usize) -> Vec<Claim> {
+        let request = ClaimRequest {
+            owner: "worker".into(),
+            wants: vec![(account, want)],
+            lease: Duration::from_secs(60),
+            now: self.now(),
         };
-        let delivery = |id, account| NewDelivery { id, account, held: None, repeats: Repeats::Deliver };
-        let file = Bytes::from_static(b"%PDF-1.7 Ada Example, engineer");
-        let application = NewApplication {
-            id: applied.id,
-            tenant: self.tenant,
-            key: self.key,
-            received_at,
-            posting_id: posting_id.to_owned(),
-            posting_account: Some(self.ats),
-            form_digest: Some("f0".to_owned()),
-            email: email(address),
-            document: Bytes::from(format!("{{\"email\":\"{address}\"}}")),
-            attachments: vec![NewAttachment {
-                id: "cv".to_owned(),
-                sha256: crate::store::seal::sha256(&file),
-                bytes: file,
-            }],
-            deliveries: vec![delivery(applied.ats, self.ats), delivery(applied.crm, self.crm)],
-            idempotency_key: Some(applied.id.to_string()),
-            fingerprint: format!("{address} {posting_id} {received_at}").into_bytes(),
-            code: applied.code.clone(),
-            receipt: Bytes::from(format!("{{\"id\":\"{}\"}}", applied.id)),
-            trace_id: "t1".to_owned(),
-            test: false,
-        };
-        (application, applied)
-    }
-
-    /// A submission that was refused.
-    pub(crate) async fn refuse(&self, address: &str, posting_id: &str, received_at: Timestamp) -> SubmissionId {
-        let refusal = self.refusal(address, posting_id, received_at);
-        let id = refusal.id;
-        self.store.record_refusal(refusal).await.unwrap();
-        id
-    }
-
-    /// The same, not recorded yet. No two have the same bytes.
-    pub(crate) fn refusal(&self, address: &str, posting_id: &str, received_at: Timestamp) -> NewRefusal {
-        NewRefusal {
-            id: SubmissionId::new(received_at, &self.entropy),
-            tenant: self.tenant,
-            key: self.key,
-            received_at,
-            posting_id: posting_id.to_owned(),
-            email: email(address),
-            document: Bytes::from(format!("{{\"email\":\"{address}\",\"at\":\"{received_at}\"}}")),
-            code: "application_invalid".to_owned(),
-            errors: vec![Self::error()],
-            trace_id: "t2".to_owned(),
-        }
-    }
-
-    pub(crate) fn error() -> FieldError {
-        FieldError {
-            pointer: "/person/name/family".to_owned(),
-            code: "answer_missing".to_owned(),
-            message: "The family name is missing".to_owned(),
-            required_by: vec!["acme-ats".to_owned()],
-            fix: "Send it".to_owned(),
-        }
-    }
-
-    /// Leases everything that is due for the account.
-    pub(crate) async fn claim(&self, account: AccountId, now: Timestamp) -> Vec<Claim> {
-        let request =
-            ClaimRequest { owner: "w1".to_owned(), wants: vec![(account, 100)], lease: Duration::from_secs(60), now };
         self.store.claim(request).await.unwrap()
     }
 
-    /// Begins the step of a delivery that is due.
-    pub(crate) async fn begin(&self, delivery: DeliveryId, account: AccountId, now: Timestamp) -> (Claim, Begun) {
-        let claims = self.claim(account, now).await;
-        let claim = claims.into_iter().find(|claim| claim.delivery == delivery).unwrap();
-        let begun = self.store.begin_attempt(&claim, "submit", now).await.unwrap();
-        (claim, begun)
+    pub(crate) async fn one_claim(&self) -> Claim {
+        let mut claims = self.claim(1).await;
+        assert_eq!(claims.len(), 1);
+        claims.remove(0)
     }
 
-    /// The vendor took it.
-    pub(crate) fn delivered(claim: Claim, attempt: Begun, ended_at: Timestamp, vendor_id: &str) -> Settlement {
-        let mut outcome = Outcome::new(Class::Accepted).said(201, "created");
-        outcome.vendor_id = Some(vendor_id.to_owned());
-        outcome.refs = Refs::from([("application_id".to_owned(), vendor_id.to_owned())]);
-        let proof = Proof { seen_at: None, not_verifiable: Some("the vendor shows no applications".to_owned()) };
-        Self::settlement(claim, attempt, ended_at, outcome, Next::Delivered { proof })
+    pub(crate) async fn begin(&self, claim: &Claim) -> Begun {
+        self.store.begin_attempt(claim, "submit", self.now()).await.unwrap()
     }
 
-    /// The vendor said no and quoted the applicant.
-    pub(crate) fn refused(claim: Claim, attempt: Begun, ended_at: Timestamp) -> Settlement {
-        let mut outcome = Outcome::new(Class::Refused).because(Reason::ValueInvalid).said(422, VENDOR_WORDS);
-        outcome.fields = vec![Self::field()];
-        let next = Next::Refuse { reason: Reason::ValueInvalid, fields: vec![Self::field()] };
-        Self::settlement(claim, attempt, ended_at, outcome, next)
-    }
-
-    pub(crate) fn field() -> FieldReason {
-        FieldReason {
-            pointer: "/person/phones/0".to_owned(),
-            reason: Reason::ValueInvalid,
-            text: "The phone number is not valid".to_owned(),
-        }
-    }
-
-    fn settlement(claim: Claim, attempt: Begun, ended_at: Timestamp, outcome: Outcome, next: Next) -> Settlement {
+    /// A settlement of a tried step.
+    pub(crate) fn tried(&self, claim: &Claim, begun: Begun, class: Class, next: Next) -> Settlement {
         Settlement {
-            claim,
-            attempt: Some(attempt),
-            step: "submit".to_owned(),
-            outcome: Some(outcome),
-            ended_at,
-            took: Duration::from_millis(250),
+            claim: claim.clone(),
+            attempt: Some(begun),
+            step: "submit".into(),
+            outcome: Some(Outcome::new(class)),
+            ended_at: self.now(),
+            took: Duration::from_millis(120),
             next,
         }
     }
 
-    pub(crate) async fn settle(&self, settlement: Settlement) {
-        let settled = self.store.settle(settlement).await.unwrap();
-        assert!(matches!(settled, Settled::Done { .. }), "{settled:?}");
+    /// A settlement of what was not tried: a lookup, a pause.
+    pub(crate) fn untried(&self, claim: &Claim, next: Next) -> Settlement {
+        Settlement { attempt: None, outcome: None, ..self.tried(claim, no_attempt(self), Class::Unknown, next) }
     }
 
-    /// A query for everything of the tenant.
-    pub(crate) fn query(&self) -> LookupQuery {
-        LookupQuery {
-            tenant: self.tenant,
-            email: None,
-            base_email: false,
-            job: None,
-            code: None,
-            account: None,
-            since: None,
-            until: None,
-            limit: 20,
+    /// Tries once and settles.
+    pub(crate) async fn go(&self, claim: &Claim, class: Class, next: Next) -> State {
+        let begun = self.begin(claim).await;
+        self.settle(self.tried(claim, begun, class, next)).await
+    }
+
+    pub(crate) async fn settle(&self, settlement: Settlement) -> State {
+        match self.store.settle(settlement).await.unwrap() {
+            Settled::Done { state } => state,
+            Settled::LinkTaken => panic!("the link was taken"),
         }
     }
 
-    pub(crate) async fn lookup(&self, query: LookupQuery) -> Lookup {
-        self.store.lookup(&query).await.unwrap()
+    pub(crate) fn unknown(&self) -> Next {
+        let verifying = Verifying { step: "submit".into(), since: self.now(), not_seen: 0, asked: 0 };
+        Next::Verify { until: self.later(30), verifying }
     }
 
-    pub(crate) async fn by_code(&self, code: &str) -> Lookup {
-        self.lookup(LookupQuery { code: Some(code.to_owned()), ..self.query() }).await
+    pub(crate) async fn sync(&self, account: AccountId, complete: bool, postings: &[&str]) {
+        let postings = postings.iter().map(|id| posting(id)).collect();
+        let sync = Sync { account, started_at: self.now(), complete, postings };
+        self.store.apply_sync(sync).await.unwrap();
+    }
+}
+
+fn no_attempt<B: Backend>(world: &World<B>) -> Begun {
+    Begun { attempt: causeway_core::ids::AttemptId::new(world.now(), &world.entropy), number: 0 }
+}
+
+pub(crate) fn delivered() -> Next {
+    Next::Delivered { proof: Proof { seen_at: None, not_verifiable: Some("no lookup".into()) } }
+}
+
+pub(crate) fn posting(id: &str) -> Posting {
+    Posting {
+        posting_id: id.into(),
+        title: "Welder".into(),
+        requisition_code: Some(format!("R-{id}")),
+        ..Posting::default()
+    }
+}
+
+pub(crate) fn account(tenant: TenantId, id: AccountId, name: &str, role: Role) -> Account {
+    Account {
+        id,
+        tenant,
+        name: name.into(),
+        connector: name.into(),
+        role,
+        settings: BTreeMap::new(),
+        allow_private: true,
+        on_invalid: OnInvalid::Reject,
+        repeats: Repeats::Deliver,
+        on_unknown: OnUnknown::Hold,
     }
 }

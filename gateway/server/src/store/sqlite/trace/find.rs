@@ -17,7 +17,7 @@ use crate::store::trace::LookupQuery;
 
 /// How far a submission's delivery may have been committed out of the order in which submissions came, in microseconds:
 /// far longer than a request may take.
-const OUT_OF_ORDER: i64 = 3_600_000_000;
+const OUT_OF_ORDER: i64 = 300_000_000;
 
 /// What was found, and whether there is more.
 pub(super) struct Found {

@@ -13,9 +13,6 @@ mod lookup;
 mod read;
 mod retain;
 
-#[cfg(test)]
-mod tests;
-
 pub(super) use audit_verify::verify_audit;
 pub(super) use cases::cases;
 pub(super) use erase::{erase, erasure_plan};

@@ -1,0 +1,164 @@
+//! Tenants, accounts, keys, postings, forms, job leases.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use causeway_core::account::Role;
+use causeway_core::ids::{AccountId, KeyId};
+use causeway_core::pii::Secret;
+use causeway_core::posting::Form;
+
+use super::world::{Backend, JOB, World, account, posting};
+use crate::store::StoreError;
+use crate::store::setup::{NewAccount, NewKey, NewTenant, Scope, Sync, SyncReport};
+
+pub(crate) async fn names_are_unique_within_their_owner<B: Backend>(w: World<B>) {
+    let again = NewTenant { name: "acme".into(), actor: "test".into(), now: w.now() };
+    assert!(matches!(w.store.create_tenant(again).await, Err(StoreError::Exists("tenant"))));
+    let id = AccountId::new(w.now(), &w.entropy);
+    let same = NewAccount {
+        account: account(w.tenant, id, "acme-ats", Role::Ats),
+        credentials: BTreeMap::new(),
+        actor: "test".into(),
+        now: w.now(),
+    };
+    assert!(matches!(w.store.add_account(same).await, Err(StoreError::Exists("account"))));
+    // The same name in another tenant is another account.
+    let (other, _) = w.other_tenant().await;
+    assert_eq!(w.store.accounts(Some(other)).await.unwrap().len(), 1);
+    assert_eq!(w.store.accounts(Some(w.tenant)).await.unwrap().len(), 2);
+    assert_eq!(w.store.accounts(None).await.unwrap().len(), 3);
+    assert_eq!(w.store.tenants().await.unwrap().len(), 2);
+}
+
+pub(crate) async fn credentials_come_back_and_are_replaced<B: Backend>(w: World<B>) {
+    assert_eq!(w.store.credentials(w.ats).await.unwrap()["key"].reveal(), "canary-secret");
+    let mut record = w.store.account(w.ats).await.unwrap();
+    record.account.name = "acme-ats-emea".into();
+    w.store.update_account(record.clone(), None).await.unwrap();
+    assert_eq!(w.store.account(w.ats).await.unwrap(), record);
+    assert_eq!(w.store.credentials(w.ats).await.unwrap()["key"].reveal(), "canary-secret");
+    let fresh = BTreeMap::from([("key".to_owned(), Secret::new("fresh"))]);
+    w.store.update_account(record, Some(fresh)).await.unwrap();
+    assert_eq!(w.store.credentials(w.ats).await.unwrap()["key"].reveal(), "fresh");
+    let unknown = AccountId::new(w.now(), &w.entropy);
+    assert!(matches!(w.store.credentials(unknown).await, Err(StoreError::NotFound("account"))));
+}
+
+pub(crate) async fn keys_are_found_by_hash_until_revoked<B: Backend>(w: World<B>) {
+    let id = KeyId::new(w.now(), &w.entropy);
+    let new = NewKey {
+        id,
+        tenant: w.tenant,
+        name: "site".into(),
+        hash: [7; 32],
+        scopes: vec![Scope::Submit, Scope::Read],
+        actor: "test".into(),
+        now: w.now(),
+    };
+    let made = w.store.create_key(new).await.unwrap();
+    assert_eq!(w.store.key_by_hash([7; 32]).await.unwrap(), Some(made));
+    assert_eq!(w.store.key_by_hash([8; 32]).await.unwrap(), None);
+    let (other, _) = w.other_tenant().await;
+    let foreign = w.store.revoke_key(other, id, "test", w.now()).await;
+    assert!(matches!(foreign, Err(StoreError::NotFound("key"))));
+    w.store.revoke_key(w.tenant, id, "test", w.now()).await.unwrap();
+    w.pass(60);
+    w.store.revoke_key(w.tenant, id, "test", w.now()).await.unwrap();
+    assert_eq!(w.store.key_by_hash([7; 32]).await.unwrap(), None);
+    let revoked_at = w.store.keys(w.tenant).await.unwrap()[0].revoked_at;
+    assert_eq!(revoked_at, Some(w.later(-60)));
+}
+
+pub(crate) async fn what_setup_changes_raises_the_generation<B: Backend>(w: World<B>) {
+    let mut last = w.store.generation();
+    let mut grew = |w: &World<B>| {
+        let now = w.store.generation();
+        let grew = now > last;
+        last = now;
+        grew
+    };
+    w.sync(w.ats, true, &[JOB]).await;
+    assert!(grew(&w));
+    let form = Form { posting_id: JOB.into(), digest: "d1".into(), questions: Vec::new() };
+    w.store.put_form(w.ats, &form, w.now()).await.unwrap();
+    assert!(grew(&w));
+    w.store.pause_account(w.ats, causeway_core::reason::Reason::AccountPaused, "test", w.now()).await.unwrap();
+    assert!(grew(&w));
+    w.store.resume_account(w.ats, "test", w.now()).await.unwrap();
+    assert!(grew(&w));
+    w.accept(w.application("ada@example.org")).await;
+    assert!(!grew(&w), "an application is no set-up");
+}
+
+pub(crate) async fn a_complete_sync_closes_what_it_no_longer_lists<B: Backend>(w: World<B>) {
+    let sync = |complete, ids: &[&str]| Sync {
+        account: w.ats,
+        started_at: w.now(),
+        complete,
+        postings: ids.iter().map(|id| posting(id)).collect(),
+    };
+    let report = |listed, opened, changed, closed| SyncReport { listed, opened, changed, closed };
+    assert_eq!(w.store.apply_sync(sync(true, &["1", "2", "2"])).await.unwrap(), report(3, 2, 0, 0));
+    w.pass(60);
+    assert_eq!(w.store.apply_sync(sync(false, &["3"])).await.unwrap(), report(1, 1, 0, 0));
+    w.pass(60);
+    let mut next = sync(true, &["1", "3"]);
+    next.postings[0].title = "Fitter".into();
+    assert_eq!(w.store.apply_sync(next).await.unwrap(), report(2, 0, 1, 1));
+    let stored = w.store.postings(w.ats).await.unwrap();
+    let open: Vec<_> = stored.iter().filter(|posting| posting.closed_at.is_none()).collect();
+    assert_eq!(open.iter().map(|found| found.posting.title.as_str()).collect::<Vec<_>>(), ["Fitter", "Welder"]);
+    assert_eq!(w.store.account(w.ats).await.unwrap().last_complete_sync, Some(w.now()));
+    w.pass(60);
+    assert_eq!(w.store.apply_sync(sync(false, &["2"])).await.unwrap(), report(1, 1, 0, 0));
+    assert_eq!(w.store.account(w.ats).await.unwrap().last_complete_sync, Some(w.later(-60)));
+}
+
+pub(crate) async fn an_older_sync_changes_nothing<B: Backend>(w: World<B>) {
+    w.sync(w.ats, true, &["1"]).await;
+    let old = Sync { account: w.ats, started_at: w.later(-60), complete: true, postings: vec![posting("2")] };
+    assert_eq!(w.store.apply_sync(old).await.unwrap(), SyncReport { listed: 1, ..SyncReport::default() });
+    let stored = w.store.postings(w.ats).await.unwrap();
+    assert_eq!((stored.len(), stored[0].closed_at), (1, None));
+}
+
+pub(crate) async fn forms_keep_their_versions<B: Backend>(w: World<B>) {
+    let form = |digest: &str| Form { posting_id: JOB.into(), digest: digest.into(), questions: Vec::new() };
+    assert!(matches!(w.store.put_form(w.ats, &form("d1"), w.now()).await, Err(StoreError::NotFound("posting"))));
+    w.sync(w.ats, true, &[JOB]).await;
+    w.store.put_form(w.ats, &form("d1"), w.now()).await.unwrap();
+    let mut application = w.application("ada@example.org");
+    application.form_digest = Some("d1".into());
+    w.accept(application).await;
+    w.store.put_form(w.ats, &form("d2"), w.now()).await.unwrap();
+    let view = w.store.posting_view(w.tenant, JOB).await.unwrap();
+    assert_eq!(view.form, Some((form("d2"), w.now())));
+    assert_eq!(view.accounts.len(), 2);
+    let (item, _) = w.store.load(&w.one_claim().await, false).await.unwrap();
+    assert_eq!(item.form, Some(form("d1")), "the version it was validated against");
+}
+
+pub(crate) async fn the_older_account_wins_a_shared_posting_id<B: Backend>(w: World<B>) {
+    w.pass(1);
+    let newer = AccountId::new(w.now(), &w.entropy);
+    w.add_account(w.tenant, newer, "acme-ats-emea", Role::Ats).await;
+    w.sync(newer, true, &[JOB]).await;
+    assert_eq!(w.store.posting_view(w.tenant, JOB).await.unwrap().posting.unwrap().account, newer);
+    w.sync(w.ats, true, &[JOB]).await;
+    assert_eq!(w.store.posting_view(w.tenant, JOB).await.unwrap().posting.unwrap().account, w.ats);
+    let (other, _) = w.other_tenant().await;
+    assert_eq!(w.store.posting_view(other, JOB).await.unwrap().posting, None);
+}
+
+pub(crate) async fn a_job_has_one_leaseholder<B: Backend>(w: World<B>) {
+    let lease = async |owner: &str| w.store.lease_job("sync", owner, w.now(), Duration::from_secs(30)).await.unwrap();
+    assert_eq!(lease("a").await, Some(1));
+    assert_eq!(lease("b").await, None);
+    assert_eq!(lease("a").await, Some(1), "renewed");
+    w.pass(31);
+    assert_eq!(lease("b").await, Some(2), "taken over");
+    assert_eq!(lease("a").await, None);
+    w.pass(31);
+    assert_eq!(lease("b").await, Some(3), "an expired lease is a new one, even for its holder");
+}

@@ -1,0 +1,162 @@
+//! What follows an attempt.
+
+use causeway_core::delivery::{HeldCause, Refs, State};
+use causeway_core::outcome::{Class, FieldReason, Outcome};
+use causeway_core::pii::Pii;
+use causeway_core::reason::Reason;
+
+use super::world::{Backend, World, delivered};
+use crate::store::StoreError;
+use crate::store::work::{Next, Settled, Verifying};
+
+pub(crate) async fn every_consequence_leads_to_its_state<B: Backend>(w: World<B>) {
+    let fields = vec![FieldReason { pointer: "/pay".into(), reason: Reason::ValueInvalid, text: "Too much.".into() }];
+    let cases = [
+        (delivered(), State::Delivered, None),
+        (
+            Next::Wait { until: w.later(5), reason: Reason::VendorBusy, consumed: true },
+            State::Waiting,
+            Some(Reason::VendorBusy),
+        ),
+        (w.unknown(), State::Verifying, Some(Reason::OutcomeUnknown)),
+        (
+            Next::Refuse { reason: Reason::VendorRefused, fields: fields.clone() },
+            State::Refused,
+            Some(Reason::VendorRefused),
+        ),
+        (
+            Next::Hold { cause: HeldCause::Operator, reason: Reason::OutcomeCannotBeKnown, fields },
+            State::Held,
+            Some(Reason::OutcomeCannotBeKnown),
+        ),
+        (Next::Park { reason: Reason::RetriesExhausted }, State::Parked, Some(Reason::RetriesExhausted)),
+        (Next::NextStep, State::InFlight, None),
+    ];
+    for (at, (next, state, reason)) in cases.into_iter().enumerate() {
+        let (id, _) = w.accept(w.application(&format!("{at}@example.org"))).await;
+        let claim = w.one_claim().await;
+        let begun = w.begin(&claim).await;
+        assert_eq!(begun.number, 1);
+        let mut settlement = w.tried(&claim, begun, Class::Accepted, next);
+        if let Some(outcome) = &mut settlement.outcome {
+            outcome.vendor_words = Some(Pii::new("Ada is too good.".into()));
+        }
+        assert_eq!(w.settle(settlement).await, state);
+        assert_eq!((w.state(id).await, w.reason(id).await), (state, reason));
+    }
+}
+
+pub(crate) async fn steps_that_went_well_are_not_repeated<B: Backend>(w: World<B>) {
+    w.accept(w.application("ada@example.org")).await;
+    let claim = w.one_claim().await;
+    let begun = w.store.begin_attempt(&claim, "upload", w.now()).await.unwrap();
+    let mut settlement = w.tried(&claim, begun, Class::Accepted, Next::NextStep);
+    settlement.step = "upload".into();
+    settlement.outcome = Some(Outcome::new(Class::Accepted).with_ref("file_id", "f1"));
+    assert_eq!(w.settle(settlement).await, State::InFlight);
+    let wait = Next::Wait { until: w.later(5), reason: Reason::VendorUnreachable, consumed: true };
+    w.go(&claim, Class::Unavailable, wait).await;
+    w.pass(5);
+    let claim = w.one_claim().await;
+    let (item, _) = w.store.load(&claim, false).await.unwrap();
+    assert_eq!((item.done, item.refs), (vec!["upload".to_owned()], Refs::from([("file_id".into(), "f1".into())])));
+    let begun = w.begin(&claim).await;
+    assert_eq!(begun.number, 3);
+}
+
+pub(crate) async fn an_attempt_has_to_be_settled_before_the_next<B: Backend>(w: World<B>) {
+    w.accept(w.application("ada@example.org")).await;
+    let claim = w.one_claim().await;
+    let begun = w.begin(&claim).await;
+    assert!(w.store.begin_attempt(&claim, "submit", w.now()).await.is_err());
+    assert!(w.store.settle(w.untried(&claim, delivered())).await.is_err(), "the open attempt has to be named");
+    assert_eq!(w.settle(w.tried(&claim, begun.clone(), Class::Accepted, Next::NextStep)).await, State::InFlight);
+    let again = w.store.settle(w.tried(&claim, begun, Class::Accepted, delivered())).await;
+    assert!(matches!(again, Err(StoreError::Fenced)), "an attempt is settled once");
+}
+
+pub(crate) async fn an_unknown_outcome_is_settled_before_a_resend<B: Backend>(w: World<B>) {
+    let (_, delivery) = w.accept(w.application("ada@example.org")).await;
+    w.go(&w.one_claim().await, Class::Unknown, w.unknown()).await;
+    w.pass(30);
+    let claim = w.one_claim().await;
+    assert!(w.store.begin_attempt(&claim, "submit", w.now()).await.is_err());
+    let since = claim.verifying.as_ref().unwrap().since;
+    let verifying = Verifying { step: "submit".into(), since, not_seen: 1, asked: 1 };
+    let again = Next::Verify { until: w.later(60), verifying: verifying.clone() };
+    assert_eq!(w.settle(w.untried(&claim, again)).await, State::Verifying);
+    w.pass(60);
+    let claim = w.one_claim().await;
+    assert_eq!(claim.verifying, Some(verifying));
+    w.settle(w.untried(&claim, Next::Resend { possible_duplicate: true })).await;
+    let begun = w.begin(&claim).await;
+    assert_eq!(begun.number, 2);
+    assert!(w.store.load(&claim, false).await.unwrap().0.possible_duplicate);
+    assert_eq!(claim.delivery, delivery);
+}
+
+pub(crate) async fn a_vendor_record_belongs_to_one_delivery<B: Backend>(w: World<B>) {
+    for name in ["ada", "bob"] {
+        w.accept(w.application(&format!("{name}@example.org"))).await;
+    }
+    let claims = w.claim(2).await;
+    let begun = w.begin(&claims[0]).await;
+    let mut settlement = w.tried(&claims[0], begun, Class::Accepted, delivered());
+    settlement.outcome.as_mut().unwrap().vendor_id = Some("v1".into());
+    assert_eq!(w.settle(settlement).await, State::Delivered);
+
+    w.go(&claims[1], Class::Unknown, w.unknown()).await;
+    w.pass(30);
+    let claim = w.one_claim().await;
+    let adopt = |vendor_id: &str| Next::Adopt {
+        vendor_id: vendor_id.into(),
+        refs: Refs::from([("candidate_id".into(), vendor_id.into())]),
+    };
+    assert_eq!(w.store.settle(w.untried(&claim, adopt("v1"))).await.unwrap(), Settled::LinkTaken);
+    assert_eq!(w.settle(w.untried(&claim, adopt("v2"))).await, State::InFlight);
+    let (item, _) = w.store.load(&claim, false).await.unwrap();
+    assert_eq!(item.refs["candidate_id"], "v2", "nothing of the refused adoption was kept");
+    assert_eq!(item.done, ["submit"]);
+    assert_eq!(w.settle(w.untried(&claim, delivered())).await, State::Delivered);
+}
+
+pub(crate) async fn waiting_does_not_forget_an_unknown_outcome<B: Backend>(w: World<B>) {
+    w.accept(w.application("ada@example.org")).await;
+    w.go(&w.one_claim().await, Class::Unknown, w.unknown()).await;
+    w.pass(30);
+    let claim = w.one_claim().await;
+    let wait = Next::Wait { until: w.later(60), reason: Reason::VendorUnreachable, consumed: false };
+    assert_eq!(w.settle(w.untried(&claim, wait)).await, State::Verifying);
+    w.pass(60);
+    let claim = w.one_claim().await;
+    assert!(claim.verifying.is_some());
+    let pause = Next::PauseAccount { reason: Reason::CredentialsRefused };
+    assert_eq!(w.settle(w.untried(&claim, pause)).await, State::Verifying);
+    assert_eq!(w.claim(1).await, [], "nobody asks while the account is paused");
+    assert_eq!(w.store.due(w.now()).await.unwrap().0, []);
+    w.store.resume_account(w.ats, "test", w.now()).await.unwrap();
+    assert!(w.one_claim().await.verifying.is_some());
+}
+
+pub(crate) async fn the_schedule_counts_what_it_is_told<B: Backend>(w: World<B>) {
+    w.accept(w.application("ada@example.org")).await;
+    for (consumed, attempts) in [(true, 1), (false, 1), (true, 2)] {
+        let wait = Next::Wait { until: w.now(), reason: Reason::VendorBusy, consumed };
+        w.go(&w.one_claim().await, Class::NotNow, wait).await;
+        let claim = w.one_claim().await;
+        assert_eq!(claim.attempts, attempts);
+        w.store.release(&claim, w.now()).await.unwrap();
+    }
+}
+
+pub(crate) async fn settled_deliveries_do_not_move<B: Backend>(w: World<B>) {
+    let (id, delivery) = w.accept(w.application("ada@example.org")).await;
+    let claim = w.one_claim().await;
+    w.go(&claim, Class::Accepted, delivered()).await;
+    let again = w.store.settle(w.untried(&claim, Next::Park { reason: Reason::Poison })).await;
+    assert!(matches!(again, Err(StoreError::Fenced)));
+    let cancel = w.store.cancel(w.tenant, delivery, "test", w.now()).await;
+    assert!(matches!(cancel, Err(StoreError::IllegalMove { from: State::Delivered, .. })));
+    assert_eq!(w.state(id).await, State::Delivered);
+    assert_eq!((w.claim(1).await, w.store.due(w.now()).await.unwrap()), (Vec::new(), (Vec::new(), None)));
+}
