@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::people::{self, DOCUMENT_PART, file_part, parts, the_end};
-use crate::rig::{Rig, until};
+use crate::process::until;
+use crate::rig::Rig;
 use crate::site::{Answer, Site};
 
 const RSS_MB_MAX: f64 = 256.0;

@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 use rusqlite::Connection;
 
 use crate::people;
-use crate::rig::{Rig, run, until};
+use crate::process::{run, until};
+use crate::rig::Rig;
 use crate::site::Answer;
 
 fn refused_for_now(answer: &Answer) -> Result<()> {
