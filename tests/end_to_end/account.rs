@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::people;
-use crate::rig::{Rig, run, until};
+use crate::process::{run, until};
+use crate::rig::Rig;
 
 #[tokio::test]
 async fn a_refused_credential_holds_everything_in_one_case_until_it_is_mended() -> Result<()> {

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::people::{self, DOCUMENT_PART, file_part, parts, the_end};
-use crate::rig::{Rig, until};
+use crate::process::until;
+use crate::rig::Rig;
 use crate::site::{Answer, Site};
 
 const RSS_MB_MAX: f64 = 256.0;
@@ -36,7 +37,7 @@ fn json_cases(job: &str) -> Vec<Case<'static>> {
         json("an unknown member", with("\"favourite_colour\":\"red\""), (422, "application_invalid")),
         json("an oversize document", with(&large), (413, "body_too_large")),
     ];
-    let headers: [(&str, Vec<(&str, &str)>, u16, &str); 9] = [
+    let headers = [
         ("no content type", vec![("content-type", "")], 415, "content_type_unsupported"),
         ("XML", vec![("content-type", "application/xml")], 415, "content_type_unsupported"),
         ("gzip", vec![JSON, ("content-encoding", "gzip")], 415, "content_encoding_unsupported"),

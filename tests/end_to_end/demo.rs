@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::rig::run;
+use crate::process::run;
 
 const LIMIT: Duration = Duration::from_secs(120);
 

@@ -35,6 +35,11 @@ impl SmallDisk {
         Ok(if tried.success() { Self::Namespace } else { Self::FileSize })
     }
 
+    /// SQLite cannot tell a file that may not grow from a broken disk, and then the gateway has to end.
+    pub(crate) fn may_end_the_gateway(self) -> bool {
+        self == Self::FileSize
+    }
+
     /// What stands before the program.
     pub(crate) fn wrapper(self, data: &Path) -> Vec<String> {
         let data = data.display().to_string();

@@ -7,7 +7,8 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use crate::people;
-use crate::rig::{Rig, signal};
+use crate::process::signal;
+use crate::rig::Rig;
 
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 

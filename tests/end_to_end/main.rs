@@ -13,6 +13,7 @@ mod durability;
 mod outage;
 mod people;
 mod privacy;
+mod process;
 mod quickstart;
 mod rig;
 mod sandbox;

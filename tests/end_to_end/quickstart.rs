@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::rig::{PROGRAM, free_port, run, until};
+use crate::process::{PROGRAM, free_port, run, until};
 
 const README: &str = include_str!("../../README.md");
 const MARK: &str = "<!-- quickstart -->\n```sh\n";
@@ -40,7 +40,6 @@ fn start(script: &str, folder: &Path) -> Result<Group> {
         .args(["-c", script])
         .current_dir(folder)
         .env("PATH", format!("{program}:{path}"))
-        // What the README's reader would type `--listen` for; a new shell has neither.
         .stdin(Stdio::null())
         .stdout(File::create(folder.join("said"))?)
         .stderr(File::create(folder.join("complained"))?)

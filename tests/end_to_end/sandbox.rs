@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::rig::PROGRAM;
+use crate::process::PROGRAM;
 
 pub(crate) struct Sandbox {
     child: Child,

@@ -10,7 +10,7 @@ use http_body_util::Full;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::rig::until;
+use crate::process::until;
 
 /// A site with its key.
 #[derive(Clone)]

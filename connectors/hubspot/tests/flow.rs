@@ -366,8 +366,8 @@ fn notes_are_read_a_hundred_at_a_time() {
 #[test]
 fn check_reads_only_and_says_what_it_cannot_try() {
     use Verdict::{No, NotTestable, Yes};
-    const CONTACTS: &str = "GET /crm/v3/objects/contacts";
-    const TICKETS: &str = "GET /crm/v3/objects/tickets";
+    const CONTACTS: &str = "POST /crm/v3/objects/contacts/search";
+    const TICKETS: &str = "POST /crm/v3/objects/tickets/search";
     const PIPELINES: &str = "GET /crm/v3/pipelines/tickets";
     let good: [Route<'_>; 4] = [
         (CONTACTS, &["contacts_page_200"]),

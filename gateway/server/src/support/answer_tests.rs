@@ -258,7 +258,7 @@ fn who_has_to_act_follows_from_the_worst_delivery() {
         assert_eq!((answer.reason.as_ref().map(|why| why.code.as_str()), answer.who_acts), (code, who));
     };
     let plain = |role, state, reason| DeliveryTrace { reason, fields: Vec::new(), ..full_delivery(role, state) };
-    check(vec![plain(Role::Ats, State::Delivered, None)], None, WhoActs::Nobody);
+    check(vec![plain(Role::Ats, State::Delivered, None)], Some("delivered"), WhoActs::Nobody);
     check(vec![], None, WhoActs::Nobody);
     check(
         vec![plain(Role::Ats, State::Waiting, Some(Reason::VendorBusy)), plain(Role::Crm, State::Delivered, None)],
