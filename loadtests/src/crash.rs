@@ -61,6 +61,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<Report> {
             ("CAUSEWAY_RETRY_SCHEDULE", "200ms,500ms,1s,2s,2s,3s,3s,3s,5s,5s,5s,5s,5s,5s,5s,5s,5s,5s"),
             ("CAUSEWAY_DISPATCH_BREAKER_OPEN_FIRST", "200ms"),
             ("CAUSEWAY_DISPATCH_BREAKER_OPEN_MOST", "1s"),
+            ("CAUSEWAY_RETRY_VERIFY_GAP", "500ms"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec(),

@@ -56,9 +56,9 @@ enum Run {
     /// A gateway with one promise broken. The run has to find violations, so it exits non-zero.
     Control {
         broken: Control,
-        #[arg(long, default_value_t = 6)]
+        #[arg(long, default_value_t = 4)]
         kills: u64,
-        #[arg(long, default_value_t = 1_200)]
+        #[arg(long, default_value_t = 400)]
         submissions: u64,
     },
     /// From submission to the vendor's commit at a steady rate.
@@ -162,9 +162,9 @@ async fn control(broken: Control, kills: u64, submissions: u64, json: bool) -> R
         }
         Control::NoLag => {
             let mut plan = crash_plan(Some("no-lag"), kills, submissions, 1);
-            plan.lag = Duration::from_secs(3);
+            plan.lag = Duration::from_secs(6);
             plan.claimed_lag = plan.lag;
-            plan.lost_answers = 0.05;
+            plan.lost_answers = 0.1;
             let report = crash::run(&plan).await?;
             show(json, &report, &report.violations)
         }

@@ -88,7 +88,7 @@ sections! {
     /// `[log]`
     struct Log { format: LogFormat, filter: String, }
     /// `[retry]`
-    struct Retry { schedule: Vec<Span>, jitter_percent: u8, retry_after_cap: Span, }
+    struct Retry { schedule: Vec<Span>, jitter_percent: u8, retry_after_cap: Span, verify_gap: Span, }
     /// `[sync]`
     struct Sync { jobs: Span, forms: Span, }
     /// `[retention]`

@@ -9,7 +9,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 /// The window between the two commits.
-const LATER: Duration = Duration::from_millis(150);
+const LATER: Duration = Duration::from_millis(60);
 
 /// Returns once the deliveries are gone; they come back by themselves, if the process lives.
 pub(crate) async fn commit_deliveries_later(database: PathBuf, submission: SubmissionId) {

@@ -196,6 +196,7 @@ async fn start_gateway(data: &Path, public: SocketAddr, management: SocketAddr) 
         // Outages in the play last seconds.
         .env("CAUSEWAY_DISPATCH_BREAKER_OPEN_FIRST", "300ms")
         .env("CAUSEWAY_DISPATCH_BREAKER_OPEN_MOST", "1s")
+        .env("CAUSEWAY_RETRY_VERIFY_GAP", "1s")
         // The play decides when the gateway learns of a closed job.
         .env("CAUSEWAY_SYNC_JOBS", "1h")
         .stdin(Stdio::null())

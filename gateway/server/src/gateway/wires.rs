@@ -108,6 +108,7 @@ pub(super) fn retry(config: &Config) -> RetryPolicy {
         schedule: retry.schedule.iter().map(|span| span.0).collect(),
         jitter: f64::from(retry.jitter_percent) / 100.0,
         retry_after_cap: retry.retry_after_cap.0,
+        verify_gap: retry.verify_gap.0,
         ..RetryPolicy::default()
     }
 }
