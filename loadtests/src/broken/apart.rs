@@ -38,13 +38,13 @@ fn take(database: &Path, submission: &[u8]) -> rusqlite::Result<Vec<Vec<Value>>>
     let mut connection = open(database)?;
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let rows = {
-        let mut select = transaction.prepare("SELECT * FROM deliveries WHERE submission = ?1")?;
+        let mut select = transaction.prepare("SELECT * FROM deliveries WHERE submission = ?1 AND state = 'queued'")?;
         let columns = select.column_count();
         select
             .query_map([submission], |row| (0..columns).map(|column| row.get(column)).collect())?
             .collect::<rusqlite::Result<Vec<Vec<Value>>>>()?
     };
-    transaction.execute("DELETE FROM deliveries WHERE submission = ?1", [submission])?;
+    transaction.execute("DELETE FROM deliveries WHERE submission = ?1 AND state = 'queued'", [submission])?;
     transaction.commit()?;
     Ok(rows)
 }
@@ -53,8 +53,11 @@ fn put_back(database: &Path, rows: &[Vec<Value>]) -> rusqlite::Result<()> {
     let mut connection = open(database)?;
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     for row in rows {
+        // The row number may have been given away meanwhile.
+        let mut row = row.clone();
+        row[0] = Value::Null;
         let marks = vec!["?"; row.len()].join(", ");
-        transaction.execute(&format!("INSERT INTO deliveries VALUES ({marks})"), params_from_iter(row))?;
+        transaction.execute(&format!("INSERT INTO deliveries VALUES ({marks})"), params_from_iter(&row))?;
     }
     transaction.commit()
 }
