@@ -127,12 +127,10 @@ pub trait Store: Send + std::marker::Sync {
     /// the same document would be refused now (its job was closed since), so that a retry still gets its receipt.
     async fn accepted_before(
         &self,
-        _tenant: TenantId,
-        _idempotency_key: &str,
-        _fingerprint: Vec<u8>,
-    ) -> Result<Option<Accepted>> {
-        Ok(None)
-    }
+        tenant: TenantId,
+        idempotency_key: &str,
+        fingerprint: Vec<u8>,
+    ) -> Result<Option<Accepted>>;
     /// Records a refused submission; a byte-identical one within an hour is counted instead.
     async fn record_refusal(&self, refusal: NewRefusal) -> Result<()>;
     /// Adds to the counters of requests refused at the edge.

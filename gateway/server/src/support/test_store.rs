@@ -132,6 +132,9 @@ impl Store for TestStore {
     async fn accept(&self, _application: NewApplication) -> Result<Accepted> {
         unimplemented!()
     }
+    async fn accepted_before(&self, _: TenantId, _: &str, _: Vec<u8>) -> Result<Option<Accepted>> {
+        unimplemented!()
+    }
     async fn record_refusal(&self, _refusal: NewRefusal) -> Result<()> {
         unimplemented!()
     }

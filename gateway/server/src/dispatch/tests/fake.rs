@@ -470,6 +470,9 @@ impl Store for FakeStore {
     async fn accept(&self, _: NewApplication) -> Result<Accepted> {
         absent()
     }
+    async fn accepted_before(&self, _: TenantId, _: &str, _: Vec<u8>) -> Result<Option<Accepted>> {
+        absent()
+    }
     async fn record_refusal(&self, _: NewRefusal) -> Result<()> {
         absent()
     }

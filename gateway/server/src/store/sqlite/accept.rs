@@ -6,10 +6,10 @@
 use bytes::Bytes;
 use causeway_core::account::Repeats;
 use causeway_core::delivery::{HeldCause, State};
-use causeway_core::ids::{AccountId, BlobId, CaseId, DeliveryId, SubmissionId};
+use causeway_core::ids::{AccountId, BlobId, CaseId, DeliveryId, SubmissionId, TenantId};
 use causeway_core::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::errors::Op;
 use super::rows::{Columns, StoredId, execute, first, micros, sql};
@@ -108,22 +108,39 @@ fn commit(tx: &mut Tx<'_>, prepared: &Prepared) -> Op<Accepted> {
 fn before(tx: &Tx<'_>, prepared: &Prepared) -> Op<Option<Accepted>> {
     let Prepared { new, fingerprint, key_hash, email, .. } = prepared;
     if let Some(key_hash) = key_hash {
-        let bound = first(tx.conn, sql!("accept_bound"), params![new.tenant.bytes(), key_hash], |row| {
-            Ok((row.col::<[u8; 32]>("fingerprint")?, row.col::<Option<Vec<u8>>>("receipt")?))
-        })?;
-        return match bound {
-            None => Ok(None),
-            Some((stored, _)) if stored != *fingerprint => Ok(Some(Accepted::KeyReused)),
-            Some((_, receipt)) => {
-                let receipt = receipt.ok_or(StoreError::Corrupt("receipt"))?;
-                Ok(Some(Accepted::Before { receipt: receipt.into() }))
-            }
-        };
+        return bound(tx.conn, new.tenant, key_hash, fingerprint);
     }
     let since = micros(new.received_at - SAME_REQUEST);
     let same = params![new.tenant.bytes(), email.exact, new.posting_id, since, fingerprint];
     let receipt = first(tx.conn, sql!("accept_same"), same, |row| row.col::<Vec<u8>>("receipt"))?;
     Ok(receipt.map(|receipt| Accepted::Before { receipt: receipt.into() }))
+}
+
+/// What an idempotency key is bound to.
+fn bound(conn: &Connection, tenant: TenantId, key_hash: &[u8; 32], fingerprint: &[u8; 32]) -> Op<Option<Accepted>> {
+    let bound = first(conn, sql!("accept_bound"), params![tenant.bytes(), key_hash], |row| {
+        Ok((row.col::<[u8; 32]>("fingerprint")?, row.col::<Option<Vec<u8>>>("receipt")?))
+    })?;
+    match bound {
+        None => Ok(None),
+        Some((stored, _)) if stored != *fingerprint => Ok(Some(Accepted::KeyReused)),
+        Some((_, receipt)) => {
+            let receipt = receipt.ok_or(StoreError::Corrupt("receipt"))?;
+            Ok(Some(Accepted::Before { receipt: receipt.into() }))
+        }
+    }
+}
+
+/// For a request that would be refused now: a caller that was answered before gets the same answer.
+pub(super) async fn accepted_before(
+    store: &SqliteStore,
+    tenant: TenantId,
+    idempotency_key: &str,
+    fingerprint: &[u8],
+) -> Result<Option<Accepted>> {
+    let keys = store.tenant_keys(tenant)?;
+    let (key_hash, fingerprint) = (keys.idempotency(idempotency_key), keys.fingerprint(fingerprint));
+    store.read(move |conn| bound(conn, tenant, &key_hash, &fingerprint)).await
 }
 
 /// False when the short code is taken.

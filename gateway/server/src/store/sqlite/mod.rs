@@ -171,6 +171,14 @@ impl Store for SqliteStore {
     async fn accept(&self, application: NewApplication) -> Result<Accepted> {
         accept::accept(self, application).await
     }
+    async fn accepted_before(
+        &self,
+        tenant: TenantId,
+        idempotency_key: &str,
+        fingerprint: Vec<u8>,
+    ) -> Result<Option<Accepted>> {
+        accept::accepted_before(self, tenant, idempotency_key, &fingerprint).await
+    }
     async fn record_refusal(&self, refusal: NewRefusal) -> Result<()> {
         refuse::record_refusal(self, refusal).await
     }

@@ -50,6 +50,18 @@ pub(crate) async fn the_same_key_gets_the_same_receipt<B: Backend>(w: World<B>) 
     assert_eq!(w.store.census().await.unwrap(), [(State::Queued, 1)].into());
 }
 
+pub(crate) async fn what_a_key_is_bound_to_can_be_asked<B: Backend>(w: World<B>) {
+    let first = keyed(&w, "k1");
+    let (tenant, fingerprint, receipt) = (first.tenant, first.fingerprint.clone(), first.receipt.clone());
+    let ask =
+        async |key: &str, fingerprint: &[u8]| w.store.accepted_before(tenant, key, fingerprint.to_vec()).await.unwrap();
+    assert_eq!(ask("k1", &fingerprint).await, None);
+    w.accept(first).await;
+    assert_eq!(ask("k1", &fingerprint).await, Some(Accepted::Before { receipt }));
+    assert_eq!(ask("k1", b"other").await, Some(Accepted::KeyReused));
+    assert_eq!(ask("k2", &fingerprint).await, None);
+}
+
 pub(crate) async fn concurrent_requests_with_one_key_are_one_application<B: Backend>(w: World<B>) {
     let w = Arc::new(w);
     let requests = (0..40).map(|_| w.store.accept(keyed(&w, "k1")));

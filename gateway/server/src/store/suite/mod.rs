@@ -30,6 +30,7 @@ macro_rules! store_suite {
             intake: [
                 an_application_is_readable_by_its_tenant_only
                 the_same_key_gets_the_same_receipt
+                what_a_key_is_bound_to_can_be_asked
                 concurrent_requests_with_one_key_are_one_application
                 a_key_is_bound_to_its_request_and_its_tenant
                 identical_bytes_without_a_key_are_one_within_ten_minutes
