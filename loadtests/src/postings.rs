@@ -70,9 +70,7 @@ fn answered(id: String, form: &Value) -> Open {
         let named = |name: &str| fields.iter().any(|field| field["name"] == name);
         if named("resume") || named("resume_text") {
             posting.needs_resume = true;
-        } else if named("cover_letter") || named("cover_letter_text") {
-            posting.needs_more_files = true;
-        } else if fields.iter().all(|field| field["type"] == "input_file") {
+        } else if named("cover_letter") || fields.iter().all(|field| field["type"] == "input_file") {
             posting.needs_more_files = true;
         } else if let Some(field) =
             fields.iter().find(|field| field["name"].as_str().is_some_and(|name| name.starts_with("question_")))
