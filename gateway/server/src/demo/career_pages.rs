@@ -160,8 +160,8 @@ fn beside(name: &str, notice: &Notice<'_>) -> String {
     for error in answer["errors"].as_array().into_iter().flatten() {
         let pointer = error["pointer"].as_str().unwrap_or_default();
         if concerns(name, pointer, error, document) {
-            let fix = error["fix"].as_str().or(error["message"].as_str()).unwrap_or_default();
-            shown.push_str(&format!("<em class=\"wrong\">{}</em>", escape(fix)));
+            let message = error["message"].as_str().unwrap_or_default();
+            shown.push_str(&format!("<em class=\"wrong\">{}</em>", escape(message)));
         }
     }
     shown
@@ -213,8 +213,8 @@ mod tests {
         let job = json!({ "id": 1, "title": "Baker", "questions": [
             { "label": "E-mail", "required": true, "fields": [{ "name": "email", "type": "input_text" }] }
         ] });
-        let answer = json!({ "errors": [{ "pointer": "/person/emails/0/address", "message": "wrong", "fix": "Give an address." }] });
+        let answer = json!({ "errors": [{ "pointer": "/person/emails/0/address", "message": "Must be an address.", "fix": "Send one." }] });
         let notice = Notice::Refused { answer: &answer, document: &json!({}) };
-        assert!(form(&job, &HashMap::new(), &notice).contains("<em class=\"wrong\">Give an address.</em></label>"));
+        assert!(form(&job, &HashMap::new(), &notice).contains("<em class=\"wrong\">Must be an address.</em></label>"));
     }
 }

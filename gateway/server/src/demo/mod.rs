@@ -90,7 +90,14 @@ fn invite(stage: &Stage, summary: &tally::Summary, site: std::net::SocketAddr) -
     println!();
     println!("Ask why, in another terminal:");
     for example in &summary.examples {
-        println!("  {program} why --data {} --email {} --job {}", stage.data().display(), example.email, example.job);
+        let kind = serde_json::to_value(example.kind)?;
+        let data = stage.data().display();
+        println!(
+            "  {program} why --data {data} --email {} --job {}  # {}",
+            example.email,
+            example.job,
+            kind.as_str().unwrap_or_default()
+        );
     }
     println!();
     println!("Ctrl-C ends it all.");
