@@ -41,7 +41,7 @@ struct Prepared {
 pub(super) async fn accept(store: &SqliteStore, application: NewApplication) -> Result<Accepted> {
     let prepared = prepare(store, application).await?;
     let blobs: Vec<BlobId> = prepared.attachments.iter().map(|(blob, _)| *blob).collect();
-    let accepted = store.write(move |tx| commit(tx, &prepared)).await?;
+    let accepted = store.writer.run_repeatable(move |tx| commit(tx, &prepared)).await?;
     if !matches!(accepted, Accepted::New { .. }) {
         for blob in blobs {
             // What stays is swept in a day.

@@ -4,6 +4,7 @@
 //! connections. Memory-mapped reads stay off: a failed read would be a signal instead of an error.
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 
 /// 3.51.3: the first without the WAL-reset bug.
@@ -67,6 +68,8 @@ pub(super) fn apply(conn: &Connection, use_: Use) -> Result<(), Unsafe> {
     };
     set(conn, "cache_size", cache)?;
     set(conn, "query_only", if query_only == 1 { "ON" } else { "OFF" })?;
+    // Without it a statement whose plan could depend on a value is planned anew whenever one is bound.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_prepared_statement_cache_capacity(256);
     check(conn)?;
     if read(conn, "query_only")? != Value::Integer(query_only) {

@@ -23,7 +23,7 @@ pub(crate) struct Head {
     pub(crate) mac: [u8; 32],
 }
 
-/// The newest links, with what they were when the running request began.
+/// The newest links, with what they were when the running request, or run of requests, began.
 #[derive(Default)]
 pub(super) struct Heads {
     current: HashMap<TenantId, (Head, Written)>,

@@ -2,6 +2,8 @@
 //!
 //! Every request runs in a savepoint, so one that fails does not hurt its neighbours; one synced commit makes all of them
 //! durable, and only then is any of them answered. There is no linger: a batch is as large as the last commit was long.
+//! Neighbours that can be run again share a savepoint, and have one each only after one of them failed: a savepoint costs
+//! a copy of every page that is written after it.
 //! A sync that fails ends the process; nothing of that batch is ever answered.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,8 +30,38 @@ pub type OnFatal = Arc<dyn Fn(i32) + Send + Sync>;
 /// Ends a transaction.
 pub(super) type Commit = Arc<dyn Fn(&Connection) -> rusqlite::Result<()> + Send + Sync>;
 
+/// What a request does.
+trait Verb<T>: Send {
+    /// It can run again after what it did was rolled back.
+    const REPEATABLE: bool;
+    fn run(&mut self, tx: &mut Tx<'_>) -> Op<T>;
+}
+
+struct Once<F>(Option<F>);
+
+impl<T, F: FnOnce(&mut Tx<'_>) -> Op<T> + Send> Verb<T> for Once<F> {
+    const REPEATABLE: bool = false;
+
+    fn run(&mut self, tx: &mut Tx<'_>) -> Op<T> {
+        let verb = self.0.take().ok_or_else(|| StoreError::Failed("a verb ran twice".to_owned()))?;
+        verb(tx)
+    }
+}
+
+struct Repeatable<F>(F);
+
+impl<T, F: Fn(&mut Tx<'_>) -> Op<T> + Send> Verb<T> for Repeatable<F> {
+    const REPEATABLE: bool = true;
+
+    fn run(&mut self, tx: &mut Tx<'_>) -> Op<T> {
+        (self.0)(tx)
+    }
+}
+
 /// A request as the writer sees it.
 trait Job: Send {
+    /// See [`Verb::REPEATABLE`].
+    fn is_repeatable(&self) -> bool;
     /// Runs inside a savepoint and keeps its result.
     fn run(&mut self, tx: &mut Tx<'_>) -> Op<()>;
     /// Answers with the kept result.
@@ -38,20 +70,19 @@ trait Job: Send {
     fn refuse(self: Box<Self>, error: StoreError);
 }
 
-struct Request<F, T> {
-    verb: Option<F>,
+struct Request<V, T> {
+    verb: V,
     result: Option<Result<T>>,
     reply: oneshot::Sender<Result<T>>,
 }
 
-impl<F, T> Job for Request<F, T>
-where
-    F: FnOnce(&mut Tx<'_>) -> Op<T> + Send,
-    T: Send,
-{
+impl<V: Verb<T>, T: Send> Job for Request<V, T> {
+    fn is_repeatable(&self) -> bool {
+        V::REPEATABLE
+    }
+
     fn run(&mut self, tx: &mut Tx<'_>) -> Op<()> {
-        let Some(verb) = self.verb.take() else { return Ok(()) };
-        match catch_unwind(AssertUnwindSafe(|| verb(tx))) {
+        match catch_unwind(AssertUnwindSafe(|| self.verb.run(tx))) {
             Ok(Ok(value)) => {
                 self.result = Some(Ok(value));
                 Ok(())
@@ -138,6 +169,19 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Op<T> + Send + 'static,
     {
+        self.push(Once(Some(verb))).await
+    }
+
+    /// [`Writer::run`] for a verb that may run again when a neighbour failed: cheaper, for what there is much of.
+    pub(super) async fn run_repeatable<T, F>(&self, verb: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
+    {
+        self.push(Repeatable(verb)).await
+    }
+
+    async fn push<T: Send + 'static>(&self, verb: impl Verb<T> + 'static) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         {
             let mut pending = self.shared.pending();
@@ -147,7 +191,7 @@ impl Writer {
             if pending.jobs.len() >= MOST_PENDING {
                 return Err(StoreError::Unavailable("too many requests wait to be written"));
             }
-            pending.jobs.push(Box::new(Request { verb: Some(verb), result: None, reply }));
+            pending.jobs.push(Box::new(Request { verb, result: None, reply }));
         }
         self.shared.wake.notify_one();
         answer.await.unwrap_or(Err(StoreError::Unavailable("the store has ended")))
@@ -269,19 +313,16 @@ impl Thread {
         conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut tx = Tx { conn, keys, entropy: &**entropy, heads: &mut self.heads, setup_changed };
         let mut failed = Vec::new();
-        for (at, job) in jobs.iter_mut().enumerate() {
-            conn.prepare_cached("SAVEPOINT request")?.execute([])?;
-            tx.heads.begin_request();
-            match job.run(&mut tx) {
-                Ok(()) => {}
-                Err(Stop::Request(error)) => {
-                    tx.heads.roll_back_request();
-                    conn.prepare_cached("ROLLBACK TO request")?.execute([])?;
-                    failed.push((at, error));
+        let mut done = 0;
+        for neighbours in jobs.chunk_by_mut(|one, next| one.is_repeatable() && next.is_repeatable()) {
+            if neighbours.len() == 1 || together(&mut tx, neighbours)?.is_err() {
+                for (at, job) in (done..).zip(neighbours.iter_mut()) {
+                    if let Err(error) = together(&mut tx, std::slice::from_mut(job))? {
+                        failed.push((at, error));
+                    }
                 }
-                Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(stop),
             }
-            conn.prepare_cached("RELEASE request")?.execute([])?;
+            done += neighbours.len();
         }
         tx.write_heads()?;
         commit(conn).map_err(|error| classify(&error, Moment::Commit))?;
@@ -302,6 +343,28 @@ impl Thread {
         }
         Batch::Fatal
     }
+}
+
+/// Runs requests in one savepoint. The inner error is the first that failed; nothing of any of them remains then.
+fn together(tx: &mut Tx<'_>, jobs: &mut [Box<dyn Job>]) -> Op<Result<()>> {
+    let conn = tx.conn;
+    conn.prepare_cached("SAVEPOINT request")?.execute([])?;
+    tx.heads.begin_request();
+    let mut outcome = Ok(());
+    for job in jobs {
+        match job.run(tx) {
+            Ok(()) => {}
+            Err(Stop::Request(error)) => {
+                tx.heads.roll_back_request();
+                conn.prepare_cached("ROLLBACK TO request")?.execute([])?;
+                outcome = Err(error);
+                break;
+            }
+            Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(stop),
+        }
+    }
+    conn.prepare_cached("RELEASE request")?.execute([])?;
+    Ok(outcome)
 }
 
 /// The same error for another request of the batch.
