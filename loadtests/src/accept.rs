@@ -175,14 +175,15 @@ async fn closed_loop(stage: &Stage, to: SocketAddr, run: &str, length: Duration,
     let numbers = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
     let until = started + length;
+    let template = documents::Template::new(11, &stage.job, &stage.answers, resume_bytes);
     let workers = (0..CONNECTIONS).map(|_| {
-        let numbers = numbers.clone();
+        let (numbers, template) = (numbers.clone(), &template);
         async move {
             let mut client = Client::new(to, Duration::from_secs(30));
             let mut accepted = 0_u64;
             while Instant::now() < until {
                 let number = numbers.fetch_add(1, Ordering::Relaxed);
-                let one = documents::applicant(run, 11, number, &stage.job, &stage.answers, resume_bytes);
+                let one = template.applicant(run, number);
                 let response = client.send(stage.request(&one, &format!("{run}-{number}"))?).await?;
                 ensure!(response.status() == 202, "{}: {:?}", response.status(), response.body());
                 accepted += 1;
@@ -199,8 +200,9 @@ async fn closed_loop(stage: &Stage, to: SocketAddr, run: &str, length: Duration,
 pub(crate) async fn open_loop(stage: &Stage, to: SocketAddr, per_second: f64, length: Duration) -> Result<Vec<f64>> {
     let started = Instant::now();
     let numbers = Arc::new(AtomicU64::new(0));
+    let template = documents::Template::new(13, &stage.job, &stage.answers, 0);
     let workers = (0..256_usize).map(|_| {
-        let numbers = numbers.clone();
+        let (numbers, template) = (numbers.clone(), &template);
         async move {
             let mut client = Client::new(to, Duration::from_secs(30));
             let mut latencies = Vec::new();
@@ -212,7 +214,7 @@ pub(crate) async fn open_loop(stage: &Stage, to: SocketAddr, per_second: f64, le
                     return Ok::<Vec<f64>, anyhow::Error>(latencies);
                 }
                 tokio::time::sleep_until(due.into()).await;
-                let one = documents::applicant("open", 13, number, &stage.job, &stage.answers, 0);
+                let one = template.applicant("open", number);
                 let response = client.send(stage.request(&one, &format!("open-{number}"))?).await?;
                 ensure!(response.status() == 202, "{}: {:?}", response.status(), response.body());
                 latencies.push(due.elapsed().as_secs_f64() * 1000.0);

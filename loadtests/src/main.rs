@@ -21,6 +21,10 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
+// The generator shares the cores with what it measures: what it saves, the gateway has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(about = "Load, crash and durability runs against the built program", version)]
 struct Arguments {
