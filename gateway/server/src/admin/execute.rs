@@ -215,7 +215,10 @@ impl From<StoreError> for Fault {
         let kind = match error {
             StoreError::Unavailable(_) => FaultKind::Unavailable,
             StoreError::NotFound(_) => FaultKind::NotFound,
-            StoreError::Exists(_) | StoreError::Fenced | StoreError::IllegalMove { .. } => FaultKind::Refused,
+            StoreError::Exists(_)
+            | StoreError::Fenced
+            | StoreError::IllegalMove { .. }
+            | StoreError::EndsByItself(_) => FaultKind::Refused,
             StoreError::Corrupt(_) | StoreError::Failed(_) => FaultKind::Internal,
         };
         Self::new(kind, error.to_string())
