@@ -268,7 +268,13 @@ async fn read<T: DeserializeOwned>(request: Request<Bytes>, http: &dyn Http) -> 
 }
 
 async fn probe(name: &'static str, request: Request<Bytes>, http: &dyn Http) -> Permission {
-    permission(name, answer(request, http).await.err())
+    match answer(request, http).await.err() {
+        // Harvest's credential is optional: without it there is nothing that could have been refused.
+        Some(error @ ReadError::Misconfigured(_)) => {
+            Permission { name, verdict: Verdict::NotTestable, text: remedy(&error) }
+        }
+        failure => permission(name, failure),
+    }
 }
 
 fn permission(name: &'static str, failure: Option<ReadError>) -> Permission {
