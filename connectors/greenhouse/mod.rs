@@ -1,4 +1,5 @@
-//! Greenhouse as an ATS: applications through the Job Board API, lookups through Harvest v3.
+//! Greenhouse as an ATS: applications through the Job Board API, lookups through Harvest v3. Reading path: `dispatch` before
+//! this file, `egress` after it.
 //!
 //! Reads like the vendor's API page: what is declared, then one short function for each thing that can be asked. Routes
 //! are in `routes`, bodies in `map`, what the vendor sends in `wire`, verdicts in `outcome`, questions in `form`, the

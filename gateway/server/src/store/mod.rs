@@ -1,4 +1,4 @@
-//! The store: where the truth is. Reading path: `intake` before this file, `dispatch` after it.
+//! The store: where the truth is. Reading path: `schema` before this file, `dispatch` after it.
 //!
 //! One trait in use-case verbs, one transaction each. Everything personal is sealed below this line and plain above it.
 //! A returned `Ok` means synced to disk. The store knows nothing of HTTP, queues, vendors or retry policy; it checks that

@@ -1,4 +1,5 @@
 //! Support: the only door through which console, CLI and the support API look at submissions and act on deliveries.
+//! Reading path: `retry` before this file, which is the last.
 //!
 //! It explains and it asks the store to act; it decides no retry, calls no vendor and knows no HTTP status. Every lookup
 //! and every action leaves an audit row with ids only, and a lookup that cannot be audited is not answered.
