@@ -172,7 +172,6 @@ fn the_vendors_own_demands_hold_over_the_examples() {
         ("long-names", &[("/person/name/family", "value_invalid"), ("/person/name/given", "value_invalid")]),
         ("no-email", &[("/person/emails", "answer_missing")]),
         ("no-last-name", &[("/person/name", "answer_missing")]),
-        ("no-person", &[("", "document_invalid")]),
         ("two-long-last-names", &[("/person/name/family", "value_invalid")]),
         (
             "web-addresses",

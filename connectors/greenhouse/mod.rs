@@ -1,4 +1,5 @@
-//! Greenhouse as an ATS: applications through the Job Board API, lookups through Harvest v3.
+//! Greenhouse as an ATS: applications through the Job Board API, lookups through Harvest v3. Reading path: `dispatch` before
+//! this file, `egress` after it.
 //!
 //! Reads like the vendor's API page: what is declared, then one short function for each thing that can be asked. Routes
 //! are in `routes`, bodies in `map`, what the vendor sends in `wire`, verdicts in `outcome`, questions in `form`, the
@@ -268,7 +269,13 @@ async fn read<T: DeserializeOwned>(request: Request<Bytes>, http: &dyn Http) -> 
 }
 
 async fn probe(name: &'static str, request: Request<Bytes>, http: &dyn Http) -> Permission {
-    permission(name, answer(request, http).await.err())
+    match answer(request, http).await.err() {
+        // Harvest's credential is optional: without it there is nothing that could have been refused.
+        Some(error @ ReadError::Misconfigured(_)) => {
+            Permission { name, verdict: Verdict::NotTestable, text: remedy(&error) }
+        }
+        failure => permission(name, failure),
+    }
 }
 
 fn permission(name: &'static str, failure: Option<ReadError>) -> Permission {

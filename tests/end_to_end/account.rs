@@ -49,6 +49,34 @@ async fn a_refused_credential_holds_everything_in_one_case_until_it_is_mended() 
 }
 
 #[tokio::test]
+async fn a_mistyped_secret_is_corrected_and_what_was_held_goes_out() -> Result<()> {
+    let rig = Rig::new().await?;
+    let file = rig.beside().join("mistyped");
+    std::fs::write(&file, "mistyped\n")?;
+    let mistyped = format!("board_api_key={}", file.display());
+    let shown = rig.cli(&["accounts", "update", "greenhouse", "--secret-file", &mistyped, "--json"], "")?;
+    ensure!(shown.code == 0 && !shown.stdout.contains("mistyped"), "{shown:?}");
+    let id = rig.site.apply("mistyped", &people::document("mistyped@example.org", &rig.job)).await?.id()?;
+    let states = rig.site.all_are(&id, &["held", "delivered"]).await?;
+    ensure!(states.contains(&("greenhouse".to_owned(), "held".to_owned())), "refused: {states:?}");
+    // Neither a replay nor a resume helps while the secret is wrong; a replay says what to do instead.
+    let why = rig.why("mistyped@example.org")?.answer()?;
+    let deliveries = why["submissions"][0]["deliveries"].as_array().context("deliveries")?;
+    let held = deliveries.iter().find(|one| one["state"] == "held").context("the held one")?;
+    let replayed = rig.cli(&["replay", held["id"].as_str().context("its id")?], "")?;
+    ensure!(replayed.code == 1 && replayed.stderr.contains("resume the account"), "{replayed:?}");
+
+    let right = rig.ats.told["credentials"]["board_api_key"].as_str().context("what the vendor gave out")?;
+    let update = ["accounts", "update", "greenhouse", "--secret", "board_api_key=-", "--json"];
+    let updated = rig.cli(&update, &format!("{right}\n"))?;
+    ensure!(updated.code == 0 && !updated.stdout.contains(right), "{updated:?}");
+    rig.ask(&["accounts", "resume", "greenhouse"])?;
+    rig.site.all_are(&id, &["delivered"]).await?;
+    ensure!(rig.ats.applications_of("mistyped@example.org").await? == 1, "exactly once");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_check_answers_each_permission() -> Result<()> {
     let rig = Rig::set_up(&[]).await?;
     for account in ["greenhouse", "hubspot"] {

@@ -55,6 +55,11 @@ fn decisions_are_numbered_without_gaps() {
 }
 
 #[test]
+fn the_reading_path_reads_on() {
+    check(rules::reading_path);
+}
+
+#[test]
 fn tests_neither_sleep_nor_hide() {
     check(rules::honest_tests);
 }

@@ -193,6 +193,38 @@ pub(crate) fn decisions(tree: &Tree) -> Vec<Complaint> {
         .collect()
 }
 
+/// An application's way through ten files, each naming the one before and the one after.
+pub(crate) fn reading_path(tree: &Tree) -> Vec<Complaint> {
+    const STATIONS: [(&str, &str); 10] = [
+        ("ingress", "gateway/server/src/ingress/mod.rs"),
+        ("intake", "gateway/server/src/intake/mod.rs"),
+        ("schema", "gateway/server/src/schema/mod.rs"),
+        ("store", "gateway/server/src/store/mod.rs"),
+        ("dispatch", "gateway/server/src/dispatch/mod.rs"),
+        ("connector", "connectors/"),
+        ("egress", "gateway/server/src/egress/mod.rs"),
+        ("outcome", "gateway/core/src/outcome.rs"),
+        ("retry", "gateway/server/src/retry.rs"),
+        ("support", "gateway/server/src/support/mod.rs"),
+    ];
+    let sentence = |place: &str| {
+        let mut files = tree.0.iter().filter(|(path, _)| path.starts_with(place) && path.ends_with(".rs"));
+        files.find_map(|(_, text)| {
+            let head: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+            head.split_once("Reading path:").map(|(_, rest)| rest.chars().take(160).collect::<String>())
+        })
+    };
+    let mut complaints = Vec::new();
+    for (index, (name, place)) in STATIONS.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|before| STATIONS.get(before));
+        let neighbours = [before, STATIONS.get(index + 1)].into_iter().flatten();
+        let told = sentence(place).unwrap_or_default();
+        let missing = neighbours.filter(|(neighbour, _)| !told.contains(neighbour));
+        complaints.extend(missing.map(|(neighbour, _)| format!("{place}: {name} does not name {neighbour}")));
+    }
+    complaints
+}
+
 pub(crate) fn honest_tests(tree: &Tree) -> Vec<Complaint> {
     let ignore = concat!("#[ig", "nore");
     let sleeps = [concat!("thread::sl", "eep("), concat!("time::sl", "eep(")];
@@ -240,6 +272,7 @@ mod tests {
         check(import_direction, &[("connectors/acme/mod.rs", "use hyper::body;\n")], 1);
         check(import_direction, &[("connectors/acme/sandbox.rs", "use causeway_core::ids;\n")], 1);
         check(decisions, &[("gateway/decisions/0002-x.md", "")], 1);
+        check(reading_path, &[("gateway/core/src/outcome.rs", "//! Reading path: `egress`, `retry`.")], 16);
         check(leftovers, &[("a/b.rs", concat!("// TO", "DO later\n"))], 1);
         check(honest_tests, &[("tests/a.rs", concat!("thread::sl", "eep(d);"))], 1);
         check(honest_tests, &[("a/b.rs", concat!("#[ig", "nore]\nfn a() {}\n"))], 1);

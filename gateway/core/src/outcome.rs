@@ -1,4 +1,5 @@
-//! What an attempt came to, and what follows from it. The one table of classes and consequences.
+//! What an attempt came to, and what follows from it. The one table of classes and consequences. Reading path:
+//! `egress` before this file, `retry` after it.
 //!
 //! | class | breaker | next |
 //! | --- | --- | --- |

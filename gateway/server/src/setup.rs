@@ -40,7 +40,7 @@ pub enum SetupError {
     #[error("{0:?} is not a name: use lower-case letters, digits and hyphens, 2 to 40 of them, a letter first")]
     NotAName(String),
     /// Something is missing, unknown or malformed: all of it, a line each.
-    #[error("the account cannot be added as it is:{}", .0.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    #[error("the account cannot be as it is asked for:{}", .0.iter().map(|line| format!("\n  {line}")).collect::<String>())]
     Account(Vec<String>),
 }
 
@@ -67,6 +67,15 @@ pub struct AccountWish {
     pub on_unknown: OnUnknown,
 }
 
+/// What a person wants different about an account. A name given without a value takes the value away.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AccountChange {
+    /// Settings by name.
+    pub settings: BTreeMap<String, String>,
+    /// Secrets by name.
+    pub secrets: BTreeMap<String, Hidden>,
+}
+
 /// A secret on its way over the control socket, which only the owner of the data directory can open.
 #[derive(Debug, Clone)]
 pub struct Hidden(pub Secret);
@@ -89,13 +98,17 @@ const COMMON: [(&str, &str); 5] = [
     ("limit_window_ms", "the length of that window, in milliseconds"),
     ("limit_concurrency", "calls in flight at once"),
     ("visibility_lag_ms", "how long a new record may stay invisible at the vendor, in milliseconds"),
-    ("retry_schedule", "waits after failed attempts, such as 5s,30s,2m"),
+    (RETRY_SCHEDULE, "waits after failed attempts, such as 5s,30s,2m"),
 ];
+
+/// Written in words, stored in milliseconds.
+const RETRY_SCHEDULE: &str = "retry_schedule";
+const RETRY_SCHEDULE_STORED: &str = "retry_schedule_ms";
 
 /// The setting as it is stored, if it is a common one.
 fn common(name: &str, value: &str) -> Option<Result<(String, Value), String>> {
     COMMON.iter().find(|(known, _)| *known == name)?;
-    if name == "retry_schedule" {
+    if name == RETRY_SCHEDULE {
         let waits: Result<Vec<Value>, _> = value
             .split(',')
             .map(|wait| {
@@ -104,7 +117,7 @@ fn common(name: &str, value: &str) -> Option<Result<(String, Value), String>> {
             .collect();
         return Some(
             waits
-                .map(|waits| ("retry_schedule_ms".to_owned(), Value::Array(waits)))
+                .map(|waits| (RETRY_SCHEDULE_STORED.to_owned(), Value::Array(waits)))
                 .map_err(|error| format!("{name}: {error}")),
         );
     }
@@ -144,10 +157,7 @@ pub fn account(
     tenant: TenantId,
     wish: AccountWish,
 ) -> Result<(Account, BTreeMap<String, Secret>), SetupError> {
-    let connector = causeway_connectors::by_name(&wish.connector).ok_or_else(|| SetupError::NoConnector {
-        name: wish.connector.clone(),
-        known: causeway_connectors::all().iter().map(|c| c.describe().name).collect::<Vec<_>>().join(", "),
-    })?;
+    let connector = connector(&wish.connector)?;
     let described = connector.describe();
     if !described.roles.contains(&wish.role) {
         return Err(SetupError::NotThatRole {
@@ -161,12 +171,7 @@ pub fn account(
     if !lines.is_empty() {
         return Err(SetupError::Account(lines));
     }
-    let settings = wish.settings.into_iter().map(|(name, value)| match common(&name, &value) {
-        Some(Ok(stored)) => stored,
-        // Complained about above.
-        Some(Err(_)) | None => (name, Value::String(value)),
-    });
-    let settings = settings.collect();
+    let settings = wish.settings.into_iter().map(|(name, value)| as_stored(name, value)).collect();
     let secrets = wish.secrets.into_iter().map(|(name, secret)| (name, secret.0)).collect();
     let account = Account {
         id,
@@ -181,6 +186,68 @@ pub fn account(
         on_unknown: wish.on_unknown,
     };
     Ok((account, secrets))
+}
+
+/// The account and its credentials as changed, if what comes of it meets what its connector needs.
+///
+/// # Errors
+/// [`SetupError`], naming everything that is wrong at once.
+pub fn changed(
+    mut account: Account,
+    mut secrets: BTreeMap<String, Secret>,
+    change: AccountChange,
+) -> Result<(Account, BTreeMap<String, Secret>), SetupError> {
+    let connector = connector(&account.connector)?;
+    let stored = account.settings.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    let mut settings: BTreeMap<String, String> = stored.collect();
+    settings.extend(change.settings.clone());
+    settings.retain(|_, value| !value.is_empty());
+    secrets.extend(change.secrets.into_iter().map(|(name, secret)| (name, secret.0)));
+    secrets.retain(|_, secret| !secret.reveal().is_empty());
+    let wish = AccountWish {
+        connector: account.connector.clone(),
+        role: account.role,
+        name: None,
+        settings,
+        secrets: secrets.iter().map(|(name, secret)| (name.clone(), Hidden(secret.clone()))).collect(),
+        allow_private: account.allow_private,
+        on_invalid: account.on_invalid,
+        repeats: account.repeats,
+        on_unknown: account.on_unknown,
+    };
+    let lines = complaints(&wish, connector.describe());
+    if !lines.is_empty() {
+        return Err(SetupError::Account(lines));
+    }
+    for (name, value) in change.settings {
+        if value.is_empty() {
+            account.settings.remove(stored_name(&name));
+        } else {
+            let (name, value) = as_stored(name, value);
+            account.settings.insert(name, value);
+        }
+    }
+    Ok((account, secrets))
+}
+
+fn connector(name: &str) -> Result<std::sync::Arc<dyn Connector>, SetupError> {
+    causeway_connectors::by_name(name).ok_or_else(|| SetupError::NoConnector {
+        name: name.to_owned(),
+        known: causeway_connectors::all().iter().map(|c| c.describe().name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// The setting as it is stored.
+fn as_stored(name: String, value: String) -> (String, Value) {
+    match common(&name, &value) {
+        Some(Ok(stored)) => stored,
+        // Complained about before.
+        Some(Err(_)) | None => (name, Value::String(value)),
+    }
+}
+
+fn stored_name(name: &str) -> &str {
+    if name == RETRY_SCHEDULE { RETRY_SCHEDULE_STORED } else { name }
 }
 
 /// Everything the Descriptor has against the wish.

@@ -6,7 +6,7 @@ use causeway_core::pii::Pii;
 
 use super::{Fault, FaultKind, Request, Response, Services, TenantName};
 use crate::ingress::auth::ApiKey;
-use crate::setup::{self, AccountWish, Hidden, SetupError};
+use crate::setup::{self, AccountChange, AccountWish, Hidden, SetupError};
 use crate::store::StoreError;
 use crate::store::setup::{AccountRecord, NewAccount, NewKey, NewTenant, PostingRecord, Scope, Tenant};
 use crate::support::{Actor, SupportError};
@@ -30,6 +30,7 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
             let account = services.account(tenant, &account).await?;
             Ok(Response::Checked(services.vendors.check(&account).await?))
         }
+        Request::AccountUpdate { tenant, account, change } => services.update_account(tenant, &account, change).await,
         Request::AccountPause { tenant, account } => services.pause(tenant, &account).await,
         Request::AccountResume { tenant, account } => services.resume(tenant, &account).await,
         Request::KeyCreate { tenant, name, scopes } => services.create_key(tenant, name, scopes).await,
@@ -102,6 +103,17 @@ impl Services {
         let (account, credentials) = setup::account(AccountId::new(now, &*self.entropy), tenant, wish)?;
         let account = NewAccount { account, credentials, actor: ACTOR.to_string(), now };
         Ok(Response::Account(self.store.add_account(account).await?))
+    }
+
+    /// It stays paused if it is: resuming is a decision of its own.
+    async fn update_account(&self, tenant: TenantName, name: &str, change: AccountChange) -> Result<Response, Fault> {
+        let mut record = self.account(tenant, name).await?;
+        let held = self.store.credentials(record.account.id).await?;
+        let secrets_change = !change.secrets.is_empty();
+        let (account, credentials) = setup::changed(record.account, held, change)?;
+        record.account = account;
+        self.store.update_account(record.clone(), secrets_change.then_some(credentials)).await?;
+        Ok(Response::Account(record))
     }
 
     async fn accounts(&self, tenant: TenantName) -> Result<Response, Fault> {
@@ -215,7 +227,10 @@ impl From<StoreError> for Fault {
         let kind = match error {
             StoreError::Unavailable(_) => FaultKind::Unavailable,
             StoreError::NotFound(_) => FaultKind::NotFound,
-            StoreError::Exists(_) | StoreError::Fenced | StoreError::IllegalMove { .. } => FaultKind::Refused,
+            StoreError::Exists(_)
+            | StoreError::Fenced
+            | StoreError::IllegalMove { .. }
+            | StoreError::EndsByItself(_) => FaultKind::Refused,
             StoreError::Corrupt(_) | StoreError::Failed(_) => FaultKind::Internal,
         };
         Self::new(kind, error.to_string())

@@ -16,7 +16,7 @@ use causeway_core::pii::Pii;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::setup::{AccountWish, Hidden};
+use crate::setup::{AccountChange, AccountWish, Hidden};
 use crate::store::Store;
 use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord, Scope, SyncReport, Tenant};
 use crate::support::view::CaseView;
@@ -63,6 +63,7 @@ pub enum Request {
     Accounts { tenant: TenantName },
     AccountShow { tenant: TenantName, account: String },
     AccountCheck { tenant: TenantName, account: String },
+    AccountUpdate { tenant: TenantName, account: String, change: AccountChange },
     AccountPause { tenant: TenantName, account: String },
     AccountResume { tenant: TenantName, account: String },
     KeyCreate { tenant: TenantName, name: String, scopes: Vec<Scope> },

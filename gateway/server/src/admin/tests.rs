@@ -117,6 +117,49 @@ async fn an_account_is_added_whole_or_not_at_all() {
     services.store.close().await;
 }
 
+#[tokio::test]
+async fn a_mistyped_secret_is_corrected_and_the_rest_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let services = services(folder.path());
+    execute(&services, named("acme")).await.unwrap();
+    let add = Request::AccountAdd { tenant: None, wish: whole_wish() };
+    let Response::Account(added) = execute(&services, add).await.unwrap() else { panic!() };
+    let secret = required(described().credentials).next().expect("it takes a secret");
+    let setting = required(described().settings).next().expect("it takes a setting");
+    let update = |settings: &[(&str, &str)], secrets: &[(&str, &str)]| Request::AccountUpdate {
+        tenant: None,
+        account: described().name.to_owned(),
+        change: AccountChange {
+            settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            secrets: secrets.iter().map(|(name, value)| ((*name).to_owned(), Hidden(Secret::new(*value)))).collect(),
+        },
+    };
+    let common = [("retry_schedule", "1s,2s"), ("limit_calls", "5")];
+    let response = execute(&services, update(&common, &[(secret, "swordfish")])).await.unwrap();
+    assert!(!response.value().to_string().contains("swordfish"), "a secret is never shown again");
+    let credentials = services.store.credentials(added.account.id).await.unwrap();
+    assert_eq!(credentials.get(secret).map(Secret::reveal), Some("swordfish"));
+    let stored = services.store.account(added.account.id).await.unwrap().account;
+    assert_eq!(stored.settings.get("retry_schedule_ms"), Some(&serde_json::json!([1_000, 2_000])));
+    assert_eq!(stored.settings.get(setting), added.account.settings.get(setting));
+    // Another setting later; what was set before stays, and an empty value takes one away.
+    execute(&services, update(&[(setting, "globex"), ("retry_schedule", "")], &[])).await.unwrap();
+    let stored = services.store.account(added.account.id).await.unwrap().account;
+    assert_eq!(stored.setting(setting), Some("globex"));
+    assert_eq!((stored.settings.get("retry_schedule_ms"), stored.settings.get("limit_calls")), (None, Some(&5.into())));
+    assert_eq!(services.store.credentials(added.account.id).await.unwrap(), credentials);
+    for (settings, secrets, told) in [
+        (vec![(setting, "")], vec![], setting),
+        (vec![], vec![(secret, "")], secret),
+        (vec![("nonsense", "1")], vec![], "nonsense"),
+        (vec![("limit_calls", "0")], vec![], "limit_calls"),
+    ] {
+        let fault = execute(&services, update(&settings, &secrets)).await.unwrap_err();
+        assert!(fault.kind == FaultKind::Usage && fault.text.contains(told), "{fault}");
+    }
+    services.store.close().await;
+}
+
 async fn through_the_socket(dir: &Path) {
     let services = services(dir);
     std::fs::write(dir.join(socket::NAME), "left by a process that was killed").unwrap();

@@ -156,6 +156,8 @@ pub enum Accounts {
     Show(OneAccount),
     /// Ask the vendor what the account's credentials may do; nothing is changed there.
     Check(OneAccount),
+    /// Change an account's settings or secrets, such as a mistyped one; `resume` then sends what was held.
+    Update(UpdateAccount),
     /// Stop the account's deliveries; they are held.
     Pause(OneAccount),
     /// Let the account's deliveries go on.
@@ -196,6 +198,25 @@ pub struct AddAccount {
     /// What to do when nobody can tell whether the vendor took it.
     #[arg(long, default_value = "hold")]
     pub on_unknown: OnUnknownArg,
+}
+
+/// `accounts update`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").args(["settings", "secrets", "secret_files"]).required(true).multiple(true))]
+pub struct UpdateAccount {
+    #[command(flatten)]
+    pub of: OfTenant,
+    /// The account's name or id.
+    pub account: String,
+    /// A setting; without a value it is taken away.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub settings: Vec<String>,
+    /// A secret, read from standard input (one line each, in order).
+    #[arg(long = "secret", value_name = "NAME=-")]
+    pub secrets: Vec<String>,
+    /// A secret, read from a file.
+    #[arg(long = "secret-file", value_name = "NAME=PATH")]
+    pub secret_files: Vec<String>,
 }
 
 macro_rules! choices {
@@ -338,6 +359,7 @@ mod tests {
             "causeway accounts add greenhouse --role ats --tenant acme --set board=acme --secret api_key=-",
             "causeway accounts add hubspot --role crm --secret-file token=/run/secrets/t --allow-private",
             "causeway accounts check greenhouse",
+            "causeway accounts update greenhouse --tenant acme --secret api_key=- --set board_token=acme",
             "causeway keys create --scope submit,read",
             "causeway keys create --scope support --name desk",
             "causeway keys init-root",
@@ -351,6 +373,11 @@ mod tests {
                 panic!("{line}: {error}");
             }
         }
+    }
+
+    #[test]
+    fn an_update_says_what_is_to_change() {
+        assert!(Cli::try_parse_from(["causeway", "accounts", "update", "greenhouse"]).is_err());
     }
 
     #[test]

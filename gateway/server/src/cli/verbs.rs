@@ -9,7 +9,7 @@ use super::{End, input, out, serve, table};
 use crate::admin::{Request, Response, is_refused};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::setup::AccountWish;
+use crate::setup::{AccountChange, AccountWish};
 use crate::support::LookupRequest;
 use crate::support::redact::for_terminal;
 
@@ -91,6 +91,14 @@ impl Desk {
             }
             Accounts::Check(one) => {
                 ("asking the vendor", Request::AccountCheck { tenant: one.of.tenant, account: one.account })
+            }
+            Accounts::Update(args) => {
+                let change = AccountChange {
+                    settings: input::pairs(&args.settings)?,
+                    secrets: input::secrets(&args.secrets, &args.secret_files)?,
+                };
+                let account = args.account;
+                ("changing the account", Request::AccountUpdate { tenant: args.of.tenant, account, change })
             }
             Accounts::Pause(one) => ("pausing", Request::AccountPause { tenant: one.of.tenant, account: one.account }),
             Accounts::Resume(one) => {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -48,7 +49,9 @@ impl Stage {
             Some(data) => data.clone(),
             None => std::env::temp_dir().join(format!("causeway-demo-{}", std::process::id())),
         };
-        std::fs::create_dir_all(&data).with_context(|| format!("making {}", data.display()))?;
+        // Ours alone, as the gateway makes its own.
+        let folder = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data);
+        folder.with_context(|| format!("making {}", data.display()))?;
         ensure!(
             !data.join("causeway.db").exists(),
             "{} already holds data; the demonstration wants an empty folder",

@@ -113,6 +113,7 @@ impl Dispatch {
             StoreError::Unavailable(_)
             | StoreError::Exists(_)
             | StoreError::IllegalMove { .. }
+            | StoreError::EndsByItself(_)
             | StoreError::Failed(_) => {
                 tracing::error!(delivery = %claim.delivery, %error, "a claimed delivery cannot be loaded");
                 let due = crate::clock::later(self.parts.clock.now(), Duration::from_secs(5));

@@ -24,7 +24,7 @@ pub struct Config {
     /// A request's header, and the next request on a kept connection, arrive within this.
     #[serde(with = "duration")]
     pub header_read: Duration,
-    /// A body never pauses longer than this.
+    /// A body never pauses longer than this, nor does a client that takes an answer.
     #[serde(with = "duration")]
     pub body_progress: Duration,
     /// A body arrives as a whole within this. Shorter than `deadline`, or slow bodies are answered as if we were slow.

@@ -1,7 +1,7 @@
 //! Below HTTP: accepting connections, bounding them, and ending them well.
 //!
 //! Own loop, because the limits that protect against slow and many clients live here: connections in all and per
-//! address, time for a request's header, streams and header sizes. Out of file descriptors, it waits and goes on. It
+//! address, time for a request's header and for taking an answer, streams and header sizes. Out of file descriptors, it waits and goes on. It
 //! knows nothing of routes.
 
 use std::collections::HashMap;
@@ -26,6 +26,7 @@ use tower::ServiceExt as _;
 
 use super::Config;
 use super::metrics::Metrics;
+use super::stall::Impatient;
 
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: u32 = 64 * 1024;
@@ -39,6 +40,7 @@ pub(super) struct Listener {
     router: Router,
     http: Arc<Builder<TokioExecutor>>,
     header_read: Duration,
+    write_stall: Duration,
     drain: Duration,
     room: Arc<Semaphore>,
     addresses: Arc<Addresses>,
@@ -52,6 +54,7 @@ impl Listener {
             router,
             http: Arc::new(protocol(config.header_read)),
             header_read: config.header_read,
+            write_stall: config.body_progress,
             drain: config.drain,
             room: Arc::new(Semaphore::new(config.max_connections.clamp(1, Semaphore::MAX_PERMITS))),
             addresses: Arc::new(Addresses { most: config.max_connections_per_address, open: Mutex::default() }),
@@ -70,6 +73,11 @@ impl Listener {
                 self.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
                 continue;
             };
+            // Answers are one small write: waiting to fill a packet only adds latency. A socket that refuses is used as it is.
+            if stream.set_nodelay(true).is_err() {
+                tracing::debug!("a connection ended before it was served");
+            }
+            let stream = Impatient::new(stream, self.write_stall);
             let serving =
                 serve(stream, self.router.clone(), Arc::clone(&self.http), graceful.watcher(), self.header_read);
             let (metrics, cut) = (Arc::clone(&self.metrics), cut.clone());
@@ -139,16 +147,12 @@ fn protocol(header_read: Duration) -> Builder<TokioExecutor> {
 
 /// One connection, from its first byte to its last.
 async fn serve(
-    stream: TcpStream,
+    stream: Impatient<TcpStream>,
     router: Router,
     http: Arc<Builder<TokioExecutor>>,
     watcher: Watcher,
     header_read: Duration,
 ) {
-    // Answers are one small write: waiting to fill a packet only adds latency. A socket that refuses is used as it is.
-    if stream.set_nodelay(true).is_err() {
-        tracing::debug!("a connection ended before it was served");
-    }
     let spoke = Arc::new(AtomicBool::new(false));
     let speaks = Arc::clone(&spoke);
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {

@@ -21,6 +21,7 @@ mod pages;
 mod problem;
 mod request;
 mod stack;
+mod stall;
 
 use std::future::Future;
 use std::sync::Arc;

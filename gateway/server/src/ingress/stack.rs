@@ -48,7 +48,10 @@ pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
             // Before anything is counted against a tenant or read for it.
             .layer(from_fn_with_state(Arc::clone(&shared.authenticator), authenticate))
             // After identity, before the body is read: a tenant over its rate costs a lookup and nothing else.
-            .layer(from_fn_with_state(Arc::clone(&shared.quota), within_quota)),
+            .layer(from_fn_with_state(Arc::clone(&shared.quota), within_quota))
+            // After identity, so that what is refused here is counted for its tenant; nothing above reads the body.
+            .layer(from_fn(refuse_encoded))
+            .layer(RequestBodyLimitLayer::new(MAX_BODY.as_len())),
     );
     // Hook: the account stands in the path, the vendor signs the body; neither a key nor a tenant's quota applies. No
     // connector here verifies hooks yet, so every account is one that has no hook.
@@ -80,9 +83,8 @@ pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
         .layer(HandleErrorLayer::new(shed))
         .layer(LoadShedLayer::new())
         .layer(GlobalConcurrencyLimitLayer::with_semaphore(Arc::clone(&shared.in_flight)))
-        // Before a byte is buffered: nothing compressed, nothing endless, nothing that trickles.
-        .layer(from_fn(refuse_encoded))
-        .layer(RequestBodyLimitLayer::new(MAX_BODY.as_len()))
+        // Before a byte is buffered: nothing that trickles. Nothing compressed or endless either: see the keyed group, the
+        // only one that reads bodies.
         .layer(RequestBodyDeadlineLayer::new(config.body_total))
         .layer(RequestBodyTimeoutLayer::new(config.body_progress));
     Router::new().merge(keyed).merge(hook).merge(public).fallback(pages::nothing_here).layer(stack)

@@ -1,5 +1,5 @@
 //! Intake: one submission becomes an application with its deliveries, or a refusal. Reading path: `ingress` before this
-//! file, `schema` and `store` after it.
+//! file, `schema` after it.
 //!
 //! Parse once, find the posting, choose the targets, ask each system's schema, decide, commit. No vendor is called and no
 //! queue is waited for: what is missing (a posting, a form) is rung for and the delivery held until it is there. Intake

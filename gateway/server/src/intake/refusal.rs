@@ -45,6 +45,7 @@ pub fn unavailable(verb: &'static str, error: &StoreError) -> Refusal {
         StoreError::Exists(_)
         | StoreError::Fenced
         | StoreError::IllegalMove { .. }
+        | StoreError::EndsByItself(_)
         | StoreError::Corrupt(_)
         | StoreError::Failed(_) => {
             tracing::error!(verb, %error, "store failed");

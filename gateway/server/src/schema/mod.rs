@@ -1,4 +1,5 @@
-//! Validation: is this body one readable document, and does every receiving system take it as it is?
+//! Validation: is this body one readable document, and does every receiving system take it as it is? Reading path:
+//! `intake` before this file, `store` after it.
 //!
 //! Responsible for one strict parse, the canonical schema, each connector's schema, each posting's form, the files'
 //! content, and the words in which a "no" is said. It does not decide what a "no" leads to (intake does), reads no

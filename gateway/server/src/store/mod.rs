@@ -1,4 +1,4 @@
-//! The store: where the truth is. Reading path: `intake` before this file, `dispatch` after it.
+//! The store: where the truth is. Reading path: `schema` before this file, `dispatch` after it.
 //!
 //! One trait in use-case verbs, one transaction each. Everything personal is sealed below this line and plain above it.
 //! A returned `Ok` means synced to disk. The store knows nothing of HTTP, queues, vendors or retry policy; it checks that
@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use causeway_core::connector::File;
-use causeway_core::delivery::State;
+use causeway_core::delivery::{HeldCause, State};
 use causeway_core::ids::{AccountId, DeliveryId, KeyId, SubmissionId, TenantId};
 use causeway_core::pii::Secret;
 use causeway_core::posting::Form;
@@ -59,6 +59,9 @@ pub enum StoreError {
         /// Where it was to go.
         to: State,
     },
+    /// It is held for something that ends by itself, with a check that a replay would skip.
+    #[error("a delivery held for {} goes on by itself", .0.as_str())]
+    EndsByItself(HeldCause),
     /// What is stored does not read back: wrong key, tampering or a bug.
     #[error("the stored {0} cannot be read back")]
     Corrupt(&'static str),
@@ -166,7 +169,8 @@ pub trait Store: Send + std::marker::Sync {
     async fn lookup(&self, query: &LookupQuery) -> Result<Lookup>;
     /// Open cases of a tenant, newest first.
     async fn cases(&self, tenant: TenantId, limit: usize) -> Result<Vec<Case>>;
-    /// Queues a settled delivery again with the same references. Audited.
+    /// Queues a settled delivery again with the same references. Refuses what was erased and what ends by itself: a pause,
+    /// an unknown posting, an unknown form. Audited.
     async fn replay(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<()>;
     /// Calls a delivery off. Audited.
     async fn cancel(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<()>;

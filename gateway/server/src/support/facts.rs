@@ -163,7 +163,7 @@ impl Fact<'_> {
             Self::SaidYes { account, at, role: _ } => format!("{account} said yes on {}.", moment(*at)),
             Self::Record { account, id } => format!("The record at {account} is {id}."),
             Self::Seen { account, at } => format!("It was read back at {account} on {}.", moment(*at)),
-            Self::NotVerifiable { account, why } => format!("It cannot be read back at {account}: {}", sentence(why)),
+            Self::NotVerifiable { account, why } => format!("It was not read back at {account}: {}", sentence(why)),
             Self::NextTry { account, at } => format!("The next try at {account} is due on {}.", moment(*at)),
             Self::MaybeTwice { account } => {
                 format!("It was sent again without knowing that the first try failed: {account} may hold it twice.")

@@ -1,4 +1,5 @@
 //! Support: the only door through which console, CLI and the support API look at submissions and act on deliveries.
+//! Reading path: `retry` before this file, which is the last.
 //!
 //! It explains and it asks the store to act; it decides no retry, calls no vendor and knows no HTTP status. Every lookup
 //! and every action leaves an audit row with ids only, and a lookup that cannot be audited is not answered.
@@ -14,7 +15,7 @@ mod words;
 use std::sync::Arc;
 
 use causeway_core::clock::Clock;
-use causeway_core::delivery::State;
+use causeway_core::delivery::{HeldCause, State};
 use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, DeliveryId, KeyId, TenantId};
 use causeway_core::reason::Reason;
@@ -29,8 +30,8 @@ pub use view::Report;
 /// Tells dispatch that an account has work. A ring that is missed costs latency only.
 pub type Ring = Arc<dyn Fn(AccountId) + Send + Sync>;
 
-/// At most so many cases are looked through for the one a delivery is attached to.
-const CASES_MAX: usize = 10_000;
+/// At most so many cases are looked through for the account to ring for.
+const RING_CASES: usize = 1_000;
 
 /// Who acts, as the audit names them. Never a person's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,20 +108,17 @@ impl Support {
     /// # Errors
     /// [`SupportError::MakesNoSense`] with the reason.
     pub async fn replay(&self, actor: Actor, tenant: TenantId, delivery: DeliveryId) -> Result<()> {
-        // A pause, an unknown job and an unknown form end by themselves, with a check that a replay would skip.
-        let cases = self.store.cases(tenant, CASES_MAX).await?;
-        let case = cases.iter().find(|case| case.delivery == Some(delivery));
-        if let Some(why) = case.and_then(|case| ends_by_itself(case.reason)) {
-            return Err(SupportError::MakesNoSense(why));
-        }
+        // Only to ring for it at once; one without a case in sight is found by dispatch's next look.
+        let cases = self.store.cases(tenant, RING_CASES).await?;
+        let account = cases.iter().find(|case| case.delivery == Some(delivery)).map(|case| case.account);
         match self.store.replay(tenant, delivery, &actor.to_string(), self.clock.now()).await {
             Ok(()) => {
-                // A refused or cancelled one has no case; dispatch finds it at its next look.
-                if let Some(case) = case {
-                    (self.ring)(case.account);
+                if let Some(account) = account {
+                    (self.ring)(account);
                 }
                 Ok(())
             }
+            Err(StoreError::EndsByItself(cause)) => Err(SupportError::MakesNoSense(ends_by_itself(cause))),
             Err(StoreError::IllegalMove { from, to: _ }) => Err(SupportError::MakesNoSense(not_replayable(from))),
             Err(other) => Err(other.into()),
         }
@@ -220,17 +218,13 @@ fn nothing_found(query: &LookupQuery, unreadable: u64) -> String {
     format!("{what}{narrowed}; {requests} in that window; this proves nothing about this person.")
 }
 
-const fn ends_by_itself(reason: Reason) -> Option<&'static str> {
-    if matches!(reason, Reason::PostingNotSyncedYet) {
-        return Some("it waits for its job to be known: run `causeway jobs sync` for the account");
+const fn ends_by_itself(cause: HeldCause) -> &'static str {
+    match cause {
+        HeldCause::PostingUnknown => "it waits for its job to be known: run `causeway jobs sync` for the account",
+        HeldCause::FormUnknown => "it waits for its job's questions, which are fetched in the background",
+        HeldCause::AccountPaused => "its account is paused: resume the account, which sends what was held",
+        HeldCause::Invalid | HeldCause::Operator => "it goes on by itself",
     }
-    if matches!(reason, Reason::FormNotFetchedYet) {
-        return Some("it waits for its job's questions, which are fetched in the background");
-    }
-    if matches!(reason, Reason::AccountPaused) {
-        return Some("its account is paused: resume the account, which sends what was held");
-    }
-    None
 }
 
 const fn not_replayable(from: State) -> &'static str {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use causeway_core::connector::File;
-use causeway_core::delivery::State;
+use causeway_core::delivery::{HeldCause, State};
 use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, DeliveryId, KeyId, SubmissionId, TenantId};
 use causeway_core::pii::Secret;
@@ -33,6 +33,7 @@ pub(crate) struct TestStore {
     pub(crate) accounts: Vec<AccountRecord>,
     pub(crate) key: Option<([u8; 32], KeyRecord)>,
     pub(crate) state: Option<State>,
+    pub(crate) held: Option<HeldCause>,
     pub(crate) audit_fails: bool,
     pub(crate) audited: Mutex<Vec<AuditEntry>>,
 }
@@ -50,7 +51,10 @@ impl Store for TestStore {
             Some(from) if !from.may_become(State::Queued) || from.is_live() => {
                 Err(StoreError::IllegalMove { from, to: State::Queued })
             }
-            Some(_) => Ok(()),
+            Some(_) => match self.held {
+                Some(cause) => Err(StoreError::EndsByItself(cause)),
+                None => Ok(()),
+            },
             None => Err(StoreError::NotFound("delivery")),
         }
     }

@@ -1,7 +1,7 @@
 //! Support's verbs over a store that holds what the test gave it: audit, words, refusals.
 
 use causeway_core::clock::{ManualClock, SeededEntropy};
-use causeway_core::ids::{CaseId, SubmissionId};
+use causeway_core::ids::SubmissionId;
 use causeway_core::pii::Pii;
 use jiff::Timestamp;
 
@@ -139,21 +139,13 @@ async fn replay_and_cancel_say_why_they_make_no_sense() {
 
 #[tokio::test]
 async fn what_ends_by_itself_is_not_replayed_past_its_check() {
-    for (reason, told) in [
-        (Reason::PostingNotSyncedYet, Some("jobs sync")),
-        (Reason::FormNotFetchedYet, Some("in the background")),
-        (Reason::AccountPaused, Some("resume the account")),
-        (Reason::OutcomeCannotBeKnown, None),
+    for (held, told) in [
+        (Some(HeldCause::PostingUnknown), Some("jobs sync")),
+        (Some(HeldCause::FormUnknown), Some("in the background")),
+        (Some(HeldCause::AccountPaused), Some("resume the account")),
+        (None, None),
     ] {
-        let case = Case {
-            id: CaseId::new(at(0), &SeededEntropy::new(4)),
-            delivery: Some(delivery()),
-            account: AccountId::new(at(0), &SeededEntropy::new(5)),
-            reason,
-            opened_at: at(0),
-            deliveries: 1,
-        };
-        let (support, _) = desk(TestStore { state: Some(State::Held), cases: vec![case], ..TestStore::default() });
+        let (support, _) = desk(TestStore { state: Some(State::Held), held, ..TestStore::default() });
         let result = support.replay(Actor::Cli, tenant(), delivery()).await;
         match told {
             Some(told) => assert!(result.unwrap_err().to_string().contains(told)),

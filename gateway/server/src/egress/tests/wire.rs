@@ -96,3 +96,63 @@ async fn the_whole_stack_reaches_the_loopback_of_a_private_account_only() {
         assert_eq!(answer.is_ok(), allow_private, "{answer:?}");
     }
 }
+
+/// What a subscriber of one thread was told, whatever the level and whoever told it.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A connector may have to put an address into a path, as CRMs read a contact by it. Nothing of ours tells it on.
+#[tokio::test]
+async fn no_path_header_or_body_reaches_a_log_line_or_an_error() {
+    tracing::subscriber::set_global_default(tracing_subscriber::registry()).ok();
+    let told = Told::default();
+    let writer = told.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _listening = tracing::subscriber::set_default(subscriber);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = listener.local_addr().unwrap().port();
+    drop(listener);
+    let mut errors = String::new();
+    for (port, asked_host, is_answered) in [
+        (server("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\nada.marker1").await, "127.0.0.1", true),
+        (server("HTTP/1.1 404 Not Found\r\nx: ada.marker1\r\ncontent-length: 0\r\n\r\n").await, "127.0.0.1", true),
+        (server("").await, "127.0.0.1", false),
+        (server("ada.marker1\r\n\r\n").await, "127.0.0.1", false),
+        (closed, "127.0.0.1", false),
+        (closed, "elsewhere.example.org", false),
+    ] {
+        let mut record = record("scripted", serde_json::json!({ "base_url": format!("http://127.0.0.1:{port}") }));
+        record.account.allow_private = true;
+        let egress = egress(Arc::new(super::stack::Silent), EgressPolicy::default());
+        let url = format!("http://{asked_host}:{port}/contacts/ada.marker1%40example.org?idProperty=email");
+        let request = Request::patch(url).header("x-note", "ada.marker1").body(Bytes::from_static(b"ada.marker1"));
+        match egress.http(&record).send(request.unwrap()).await {
+            Ok(_) => assert!(is_answered),
+            Err(error) => {
+                assert!(!is_answered, "{error}");
+                errors.push_str(&format!("{error} {error:?}\n"));
+            }
+        }
+    }
+    let lines = String::from_utf8(told.0.lock().unwrap().clone()).unwrap();
+    assert!(lines.contains("vendor answered") && lines.contains("no answer from the vendor"), "{lines}");
+    for text in [lines, errors] {
+        let leak =
+            text.lines().find(|line| ["marker1", "contacts", "idProperty"].iter().any(|mark| line.contains(mark)));
+        assert_eq!(leak, None);
+    }
+}

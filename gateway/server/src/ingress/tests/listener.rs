@@ -45,6 +45,16 @@ async fn a_body_that_stops_or_trickles_is_answered_408() {
 }
 
 #[tokio::test]
+async fn a_client_that_never_reads_its_answers_is_cut() {
+    let served = Served::with(Config { body_progress: SHORT, ..Config::default() }).await;
+    let (_never_read, mut writer) = TcpStream::connect(served.public).await.unwrap().into_split();
+    let asks = "GET /problems/not_found HTTP/1.1\r\nHost: gateway\r\n\r\n".repeat(100);
+    let cut = async { while writer.write_all(asks.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(NEVER, cut).await.unwrap();
+    assert_eq!(served.post_json(document().to_string().as_bytes()).await.status, 202);
+}
+
+#[tokio::test]
 async fn a_client_that_never_finishes_its_header_is_cut() {
     let served = Served::with(Config { header_read: SHORT, ..Config::default() }).await;
     // Nothing at all; half the other protocol's greeting; half a header.

@@ -212,6 +212,8 @@ async fn edge_refusals_are_counted_by_key_job_and_minute_and_written_at_stop() {
     served.post_json(b"{").await;
     served.post_json(br#"{"job":"127817"}"#).await;
     served.post_json(br#"{"job":"127817","person":{"emails":[{"address":"ada@example.org"}]}}"#).await;
+    served.ask("POST", "/v1/applications", "Content-Encoding: gzip\r\n", b"{}").await;
+    served.post_json(&vec![b' '; 16 << 20]).await;
     served.ask("GET", "/nothing", "", b"").await;
     let tenant = served.world.tenant;
     let world = served.stop().await;
@@ -223,7 +225,9 @@ async fn edge_refusals_are_counted_by_key_job_and_minute_and_written_at_stop() {
         .collect();
     let expected = [
         ("application_invalid", true, Some("127817"), 1),
+        ("body_too_large", true, None, 1),
         ("body_unreadable", true, None, 2),
+        ("content_encoding_unsupported", true, None, 1),
         ("key_invalid", false, None, 1),
         ("scope_missing", true, None, 1),
     ];

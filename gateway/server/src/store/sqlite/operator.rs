@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use causeway_core::delivery::State;
+use causeway_core::delivery::{HeldCause, State};
 use causeway_core::ids::{DeliveryId, TenantId};
 use jiff::Timestamp;
+use rusqlite::params;
 
 use super::delivery::Delivery;
 use super::errors::Op;
+use super::rows::{StoredId, sql, value};
 use super::tx::Tx;
 use super::{SqliteStore, cases, delivery};
 use crate::store::trace::AuditEntry;
@@ -28,8 +30,15 @@ pub(super) async fn replay(
             let mut row = of_tenant(tx, tenant, id)?;
             let fence = row.fence;
             let from = row.state();
+            let erased: Option<bool> = value(tx.conn, sql!("trace/is_erased"), params![row.submission.bytes()])?;
+            if erased == Some(true) {
+                return Err(StoreError::IllegalMove { from: State::Erased, to: State::Queued }.into());
+            }
             if !from.is_settled() {
                 return Err(StoreError::IllegalMove { from, to: State::Queued }.into());
+            }
+            if let Some(cause) = row.held.filter(|cause| ends_by_itself(*cause)) {
+                return Err(StoreError::EndsByItself(cause).into());
             }
             row.become_(State::Queued)?;
             cases::close_of_delivery(tx.conn, id, now)?;
@@ -47,6 +56,14 @@ pub(super) async fn replay(
             tx.audit(tenant, now, &actor, "deliveries.replay", &id.to_string())
         })
         .await
+}
+
+/// A replay would skip the check that each of these ends with.
+const fn ends_by_itself(cause: HeldCause) -> bool {
+    match cause {
+        HeldCause::AccountPaused | HeldCause::PostingUnknown | HeldCause::FormUnknown => true,
+        HeldCause::Invalid | HeldCause::Operator => false,
+    }
 }
 
 pub(super) async fn cancel(

@@ -160,6 +160,24 @@ pub(crate) async fn what_is_delivered_or_live_is_not_replayed<B: Backend>(w: Wor
     assert!(matches!(replay().await, Err(StoreError::IllegalMove { from: State::Delivered, .. })));
 }
 
+pub(crate) async fn what_ends_by_itself_is_not_replayed<B: Backend>(w: World<B>) {
+    for (cause, reason) in
+        [(HeldCause::PostingUnknown, Reason::PostingNotSyncedYet), (HeldCause::FormUnknown, Reason::FormNotFetchedYet)]
+    {
+        let (id, delivery) = w.accept_held(cause, reason).await;
+        let replayed = w.store.replay(w.tenant, delivery, "test", w.now()).await;
+        assert!(matches!(replayed, Err(StoreError::EndsByItself(held)) if held == cause), "{replayed:?}");
+        assert_eq!((w.state(id).await, w.reason(id).await), (State::Held, Some(reason)));
+        w.pass(3_600);
+    }
+    let (id, delivery) = w.accept(w.application("ada@example.org")).await;
+    w.store.pause_account(w.ats, Reason::CredentialsRefused, "test", w.now()).await.unwrap();
+    let replayed = w.store.replay(w.tenant, delivery, "test", w.now()).await;
+    assert!(matches!(replayed, Err(StoreError::EndsByItself(HeldCause::AccountPaused))), "{replayed:?}");
+    w.store.resume_account(w.ats, "test", w.now()).await.unwrap();
+    assert_eq!(w.state(id).await, State::Queued);
+}
+
 pub(crate) async fn only_what_has_not_gone_out_is_cancelled<B: Backend>(w: World<B>) {
     let (id, delivery) = w.accept(w.application("ada@example.org")).await;
     let claim = w.one_claim().await;

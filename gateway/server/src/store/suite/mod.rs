@@ -74,6 +74,7 @@ macro_rules! store_suite {
                 a_decision_is_made_once
                 a_replay_queues_a_settled_delivery_again
                 what_is_delivered_or_live_is_not_replayed
+                what_ends_by_itself_is_not_replayed
                 only_what_has_not_gone_out_is_cancelled
             ]
             trace: [

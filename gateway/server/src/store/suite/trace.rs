@@ -258,6 +258,8 @@ pub(crate) async fn erasing_leaves_nothing_personal<B: Backend>(base: World<B>) 
             SubmissionKind::Accepted { deliveries, .. } => assert_eq!(deliveries.len(), 2),
         }
     }
+    let replayed = people.store.replay(people.tenant, delivered.crm, "cli", at(21)).await;
+    assert!(matches!(replayed, Err(StoreError::IllegalMove { from: State::Erased, .. })), "{replayed:?}");
     for (applied, delivery, state) in [
         (&delivered, delivered.crm, State::Delivered),
         (&delivered, delivered.ats, State::Erased),
