@@ -37,6 +37,8 @@ pub(crate) struct Plan {
 pub(crate) struct Report {
     pub(crate) seed: u64,
     pub(crate) kills: u64,
+    /// Kills that came within a millisecond or two of an accept, while more were to come.
+    pub(crate) kills_under_load: u64,
     #[serde(flatten)]
     pub(crate) verdict: Verdict,
     pub(crate) dropped_after_commit: u64,
@@ -46,6 +48,7 @@ pub(crate) struct Report {
 }
 
 const WORKERS: u64 = 12;
+const MEAN_BETWEEN_KILLS: Duration = Duration::from_millis(1_300);
 const RESUME_BYTES: usize = 24 * 1024;
 const QUIESCENCE_MAX: Duration = Duration::from_secs(240);
 
@@ -80,6 +83,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<Report> {
     let mut report = Report {
         seed: plan.seed,
         kills: progress.kills.load(Ordering::Relaxed),
+        kills_under_load: progress.kills_under_load.load(Ordering::Relaxed),
         verdict: checker::check(&sent, &created, &lookups),
         dropped_after_commit: dropped,
         first_2xx_after_kill_max_s: slowest.as_secs_f64(),
@@ -94,6 +98,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<Report> {
 struct Progress {
     answered: AtomicU64,
     kills: AtomicU64,
+    kills_under_load: AtomicU64,
     all_sent: AtomicBool,
 }
 
@@ -118,7 +123,9 @@ async fn script_the_vendors(stage: &Stage, plan: &Plan) -> Result<()> {
 async fn send_all(stage: &Stage, plan: &Plan, postings: &[Open], progress: &Progress) -> Result<Vec<Sent>> {
     let public = stage.public();
     let next = Arc::new(AtomicU64::new(0));
-    // Spread over the kills: the next submission may go out once its share of the kills is done.
+    // Steady, so that a kill finds requests under way; and never far ahead of the kills.
+    let pace = MEAN_BETWEEN_KILLS
+        .mul_f64(f64::from(u32::try_from(WORKERS * plan.kills)?) / f64::from(u32::try_from(plan.submissions)?));
     let workers = (0..WORKERS).map(|_| {
         let next = next.clone();
         async move {
@@ -129,7 +136,8 @@ async fn send_all(stage: &Stage, plan: &Plan, postings: &[Open], progress: &Prog
                 if number >= plan.submissions {
                     return Ok(sent);
                 }
-                while number * plan.kills > (progress.kills.load(Ordering::Relaxed) + 1) * plan.submissions {
+                tokio::time::sleep(pace).await;
+                while number * plan.kills > (progress.kills.load(Ordering::Relaxed) + 2) * plan.submissions {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 sent.push(send_until_definite(stage, plan, postings, number, &mut client).await?);
@@ -192,13 +200,14 @@ async fn kill_repeatedly(
     let mut gateway = stage.start_with(options).await?;
     let mut slowest = Duration::ZERO;
     for kill in 0..plan.kills {
-        // At random: uniform over a window around the mean, and at least one answer since the last kill.
+        // At random: uniform over a window around the mean, then at once when the next answer is seen.
         let wait = 300 + documents::mix(plan.seed, kill.wrapping_add(77)) % 1_700;
-        let answered = progress.answered.load(Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(wait)).await;
+        let answered = progress.answered.load(Ordering::Relaxed);
         while progress.answered.load(Ordering::Relaxed) == answered && !progress.all_sent.load(Ordering::Relaxed) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        progress.kills_under_load.fetch_add(u64::from(!progress.all_sent.load(Ordering::Relaxed)), Ordering::Relaxed);
         let killed_at = Instant::now();
         gateway.kill();
         let before = progress.answered.load(Ordering::Relaxed);
@@ -349,6 +358,9 @@ fn violations(report: &Report, plan: &Plan) -> Vec<String> {
     let mut void = Vec::new();
     if report.kills < plan.kills {
         void.push(format!("{} of {} kills", report.kills, plan.kills));
+    }
+    if report.kills_under_load * 10 < plan.kills * 9 {
+        void.push(format!("{} of {} kills under load", report.kills_under_load, plan.kills));
     }
     if verdict.delivered * 100 < verdict.targets * 99 {
         void.push(format!("{} of {} targets delivered", verdict.delivered, verdict.targets));
