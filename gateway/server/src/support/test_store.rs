@@ -38,6 +38,11 @@ pub(crate) struct TestStore {
     pub(crate) audited: Mutex<Vec<AuditEntry>>,
 }
 
+/// What support never asks of its store.
+fn absent<T>() -> Result<T> {
+    Err(StoreError::Failed("not in this fake".to_owned()))
+}
+
 #[async_trait]
 impl Store for TestStore {
     async fn lookup(&self, _query: &LookupQuery) -> Result<Lookup> {
@@ -91,112 +96,112 @@ impl Store for TestStore {
         1
     }
     async fn create_tenant(&self, _tenant: NewTenant) -> Result<Tenant> {
-        unimplemented!()
+        absent()
     }
     async fn add_account(&self, _account: NewAccount) -> Result<AccountRecord> {
-        unimplemented!()
+        absent()
     }
     async fn update_account(
         &self,
         _account: AccountRecord,
         _credentials: Option<BTreeMap<String, Secret>>,
     ) -> Result<()> {
-        unimplemented!()
+        absent()
     }
     async fn account(&self, _id: AccountId) -> Result<AccountRecord> {
-        unimplemented!()
+        absent()
     }
     async fn credentials(&self, _id: AccountId) -> Result<BTreeMap<String, Secret>> {
-        unimplemented!()
+        absent()
     }
     async fn pause_account(&self, _id: AccountId, _reason: Reason, _actor: &str, _now: Timestamp) -> Result<u64> {
-        unimplemented!()
+        absent()
     }
     async fn create_key(&self, _key: NewKey) -> Result<KeyRecord> {
-        unimplemented!()
+        absent()
     }
     async fn keys(&self, _tenant: TenantId) -> Result<Vec<KeyRecord>> {
-        unimplemented!()
+        absent()
     }
     async fn revoke_key(&self, _tenant: TenantId, _key: KeyId, _actor: &str, _now: Timestamp) -> Result<()> {
-        unimplemented!()
+        absent()
     }
     async fn apply_sync(&self, _sync: Sync) -> Result<SyncReport> {
-        unimplemented!()
+        absent()
     }
     async fn put_form(&self, _account: AccountId, _form: &Form, _now: Timestamp) -> Result<()> {
-        unimplemented!()
+        absent()
     }
     async fn postings(&self, _account: AccountId) -> Result<Vec<PostingRecord>> {
-        unimplemented!()
+        absent()
     }
     async fn posting_view(&self, _tenant: TenantId, _posting_id: &str) -> Result<PostingView> {
-        unimplemented!()
+        absent()
     }
     async fn accept(&self, _application: NewApplication) -> Result<Accepted> {
-        unimplemented!()
+        absent()
     }
     async fn accepted_before(&self, _: TenantId, _: &str, _: Vec<u8>) -> Result<Option<Accepted>> {
-        unimplemented!()
+        absent()
     }
     async fn record_refusal(&self, _refusal: NewRefusal) -> Result<()> {
-        unimplemented!()
+        absent()
     }
     async fn count_edge(&self, _counts: Vec<EdgeCount>) -> Result<()> {
-        unimplemented!()
+        absent()
     }
     async fn application(&self, _tenant: TenantId, _id: SubmissionId) -> Result<ApplicationView> {
-        unimplemented!()
+        absent()
     }
     async fn awaiting(&self, _limit: usize) -> Result<Vec<ReadyDelivery>> {
-        unimplemented!()
+        absent()
     }
     async fn decide_held(&self, _delivery: DeliveryId, _decision: Decision, _now: Timestamp) -> Result<()> {
-        unimplemented!()
+        absent()
     }
     async fn due(&self, _now: Timestamp) -> Result<(Vec<DueAccount>, Option<Timestamp>)> {
-        unimplemented!()
+        absent()
     }
     async fn claim(&self, _request: ClaimRequest) -> Result<Vec<Claim>> {
-        unimplemented!()
+        absent()
     }
     async fn load(&self, _claim: &Claim, _with_files: bool) -> Result<(WorkItem, Vec<File>)> {
-        unimplemented!()
+        absent()
     }
     async fn begin_attempt(&self, _claim: &Claim, _step: &str, _now: Timestamp) -> Result<Begun> {
-        unimplemented!()
+        absent()
     }
     async fn settle(&self, _settlement: Settlement) -> Result<Settled> {
-        unimplemented!()
+        absent()
     }
     async fn release(&self, _claim: &Claim, _due_at: Timestamp) -> Result<()> {
-        unimplemented!()
+        absent()
     }
     async fn expire_leases(&self, _now: Timestamp) -> Result<(u64, u64)> {
-        unimplemented!()
+        absent()
     }
     async fn erasure_plan(&self, _tenant: TenantId, _email: &NormalEmail) -> Result<ErasurePlan> {
-        unimplemented!()
+        absent()
     }
     async fn erase(&self, _tenant: TenantId, _email: &NormalEmail, _actor: &str, _now: Timestamp) -> Result<Erasure> {
-        unimplemented!()
+        absent()
     }
     async fn verify_audit(&self, _tenant: TenantId) -> Result<Option<u64>> {
-        unimplemented!()
+        absent()
     }
     async fn retain(&self, _retention: &Retention, _now: Timestamp, _limit: usize) -> Result<RetentionReport> {
-        unimplemented!()
+        absent()
     }
     async fn lease_job(&self, _job: &str, _owner: &str, _now: Timestamp, _lease: Duration) -> Result<Option<u64>> {
-        unimplemented!()
+        absent()
     }
     async fn sweep_blobs(&self, _now: Timestamp) -> Result<u64> {
-        unimplemented!()
+        absent()
     }
     async fn census(&self) -> Result<BTreeMap<State, u64>> {
-        unimplemented!()
+        absent()
     }
     async fn close(&self) {
-        unimplemented!()
+        // Nothing is open.
     }
 }
