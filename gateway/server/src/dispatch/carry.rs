@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use causeway_core::application::Application;
 use causeway_core::connector::{Connector, Delivery, File, Http};
-use causeway_core::delivery::{HeldCause, StepPlan};
+use causeway_core::delivery::StepPlan;
 use causeway_core::outcome::{Class, Outcome};
 use causeway_core::reason::Reason;
 use futures_util::FutureExt;
@@ -66,9 +66,10 @@ impl Dispatch {
             Ok(loaded) => loaded,
             Err(error) => return Err(self.unloadable(&claim, &error).await),
         };
-        if let Some(paused) = &item.account.paused {
-            let next = Next::Hold { cause: HeldCause::AccountPaused, reason: paused.reason, fields: Vec::new() };
-            return Err(self.settle(Ended::untried(&claim, "load", self.parts.clock.now()), next).await.due());
+        if item.account.paused.is_some() {
+            // Given back, the store holds it in the account's one case; or queues it, if the pause is over by then.
+            self.release(&claim, self.parts.clock.now()).await;
+            return Err(None);
         }
         let Some(connector) = (self.parts.connectors)(&item.account.account.connector) else {
             let next = Next::PauseAccount { reason: Reason::AccountMisconfigured };

@@ -216,6 +216,7 @@ impl Row {
                 self.become_(State::Refused, None)
             }
             Next::Hold { cause, reason, .. } => {
+                assert_ne!(*cause, HeldCause::AccountPaused, "only the store knows an account's case");
                 (self.held, self.reason) = (Some(*cause), Some(*reason));
                 self.become_(State::Held, None)
             }
@@ -349,9 +350,17 @@ impl Store for FakeStore {
 
     async fn release(&self, claim: &Claim, due_at: Timestamp) -> Result<()> {
         let mut inner = self.lock();
+        let paused = inner.accounts[&claim.account].paused.is_some();
         let row = inner.held_by(claim)?;
-        let to = if row.verifying.is_some() { State::Verifying } else { State::Queued };
-        row.become_(to, Some(due_at))
+        if row.verifying.is_some() {
+            return row.become_(State::Verifying, Some(due_at));
+        }
+        row.become_(State::Queued, Some(due_at))?;
+        if paused {
+            row.held = Some(HeldCause::AccountPaused);
+            row.become_(State::Held, None)?;
+        }
+        Ok(())
     }
 
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)> {

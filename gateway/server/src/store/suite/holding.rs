@@ -67,6 +67,8 @@ pub(crate) async fn in_flight_deliveries_are_held_when_they_settle<B: Backend>(w
     w.pass(60);
     assert_eq!(w.store.expire_leases(w.now()).await.unwrap(), (0, 1));
     assert_eq!(w.store.census().await.unwrap(), [(State::Held, 4), (State::Delivered, 1)].into());
+    let cases = w.store.cases(w.tenant, 10).await.unwrap();
+    assert_eq!(cases.iter().map(|case| case.deliveries).collect::<Vec<_>>(), [4], "one case is the account's");
     assert_eq!(w.store.resume_account(w.ats, "test", w.now()).await.unwrap(), 4);
 }
 
