@@ -3,17 +3,18 @@
 //! It reads and checks; it does not act on anything. What is fixed at start and what may change while the gateway runs
 //! are two types. A mistake names the key, the line (or the variable) and what to do; nothing unknown is ignored.
 
+pub mod live;
 mod load;
-mod units;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use crate::units::{ByteSize, Span};
 
 pub use load::{Mistake, Mistakes};
-pub use units::{NotAQuantity, Size, Span};
 
 /// The annotated file that is the defaults.
 pub const DEFAULT_FILE: &str = include_str!("config.default.toml");
@@ -23,12 +24,12 @@ pub const DEFAULT_FILE: &str = include_str!("config.default.toml");
 pub struct Config {
     /// Fixed by its nature: addresses, folders, sizes of what is built at start.
     pub fixed: Fixed,
-    /// Policy, which a running gateway could take over; read at start, too.
+    /// Policy, which a running gateway takes over on SIGHUP and `causeway reload`; read at start, too.
     pub reloadable: Reloadable,
 }
 
 /// What is fixed at start. The default file describes each key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the default file describes every key")]
 pub struct Fixed {
     pub data: Data,
@@ -38,8 +39,8 @@ pub struct Fixed {
     pub log: Log,
 }
 
-/// Policy: what could change while the gateway runs. The default file describes each key.
-#[derive(Debug, Clone, PartialEq)]
+/// Policy: what may change while the gateway runs. The default file describes each key.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the default file describes every key")]
 pub struct Reloadable {
     pub retry: Retry,
@@ -51,7 +52,7 @@ macro_rules! sections {
     ($($(#[$doc:meta])* struct $name:ident { $($field:ident: $type:ty,)* })*) => {
         $(
             $(#[$doc])*
-            #[derive(Debug, Clone, PartialEq, Deserialize)]
+            #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
             #[serde(deny_unknown_fields)]
             #[expect(missing_docs, reason = "the default file describes every key")]
             pub struct $name { $(pub $field: $type,)* }
@@ -73,7 +74,7 @@ sections! {
         connections_per_address: usize,
         quota_per_second: u32,
         quota_burst: u32,
-        attachment_memory: Size,
+        attachment_memory: ByteSize,
         record_refusals: bool,
     }
     /// `[dispatch]`
@@ -96,7 +97,7 @@ sections! {
 }
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// One JSON object a line.
@@ -144,50 +145,100 @@ impl Config {
         load::merge(DEFAULT_FILE, file, environment)
     }
 
+    /// What is different in `other`: the reloadable settings with their values, and the keys of the fixed ones.
+    pub fn differences(&self, other: &Self) -> (Vec<SettingChange>, Vec<String>) {
+        let changed = different(&self.reloadable, &other.reloadable);
+        let fixed = different(&self.fixed, &other.fixed);
+        (changed, fixed.into_iter().map(|change| change.key).collect())
+    }
+
     /// Values that read well and cannot work.
-    fn impossible(&self) -> Vec<Mistake> {
-        let (fixed, reloadable) = (&self.fixed, &self.reloadable);
-        let at_least = |key: &'static str, span: Span, least: Duration, why: &str| {
-            (span.0 < least).then(|| Mistake::value(key, why))
-        };
+    fn impossible(&self) -> Vec<Impossible> {
+        let (Fixed { limits, dispatch, listen, log, .. }, Reloadable { retry, sync, retention }) =
+            (&self.fixed, &self.reloadable);
+        let second = Duration::from_secs(1);
+        let filter = crate::telemetry::fault_of(&log.filter);
+        let none: &[&str] = &[];
         [
-            (fixed.limits.concurrency == 0).then(|| Mistake::value("limits.concurrency", "must be at least 1")),
-            (fixed.dispatch.concurrency == 0).then(|| {
-                Mistake::value(
-                    "dispatch.concurrency",
-                    "must be at least 1; to deliver nothing set dispatch.enabled = false",
-                )
-            }),
-            (fixed.limits.quota_per_second == 0 || fixed.limits.quota_burst == 0)
-                .then(|| Mistake::value("limits.quota_per_second", "the quota and its burst must be at least 1")),
-            at_least("limits.deadline", fixed.limits.deadline, Duration::from_secs(1), "must be at least \"1s\""),
-            (fixed.limits.body_deadline >= fixed.limits.deadline)
-                .then(|| Mistake::value("limits.body_deadline", "must be shorter than limits.deadline")),
-            (fixed.dispatch.lease.0 < fixed.dispatch.attempt_timeout.0 * 4)
-                .then(|| Mistake::value("dispatch.lease", "must be at least four times dispatch.attempt_timeout")),
-            (fixed.limits.connections == 0 || fixed.limits.connections_per_address == 0)
-                .then(|| Mistake::value("limits.connections", "must be at least 1, in all and per address")),
-            reloadable
-                .retry
-                .schedule
-                .is_empty()
-                .then(|| Mistake::value("retry.schedule", "must name at least one wait")),
-            (reloadable.retry.jitter_percent > 50)
-                .then(|| Mistake::value("retry.jitter_percent", "must be between 0 and 50")),
-            at_least(
-                "retention.idempotency",
-                reloadable.retention.idempotency,
-                Duration::from_secs(30 * 86_400),
-                "must be at least \"30d\": callers are promised that much",
+            (limits.concurrency == 0, "limits.concurrency", "must be at least 1", none),
+            (
+                dispatch.concurrency == 0,
+                "dispatch.concurrency",
+                "must be at least 1; to deliver nothing set dispatch.enabled = false",
+                none,
             ),
-            at_least("sync.jobs", reloadable.sync.jobs, Duration::from_secs(1), "must be at least \"1s\""),
-            (fixed.listen.public == fixed.listen.management && fixed.listen.public.port() != 0)
-                .then(|| Mistake::value("listen.management", "must differ from listen.public")),
+            (limits.quota_per_second == 0, "limits.quota_per_second", "must be at least 1", none),
+            (limits.quota_burst == 0, "limits.quota_burst", "must be at least 1", none),
+            (limits.deadline.0 < second, "limits.deadline", "must be at least \"1s\"", none),
+            (
+                limits.body_deadline >= limits.deadline,
+                "limits.body_deadline",
+                "must be shorter than limits.deadline",
+                &["limits.deadline"],
+            ),
+            (
+                dispatch.lease.0 < dispatch.attempt_timeout.0 * 4,
+                "dispatch.lease",
+                "must be at least four times dispatch.attempt_timeout",
+                &["dispatch.attempt_timeout"],
+            ),
+            (limits.connections == 0, "limits.connections", "must be at least 1", none),
+            (limits.connections_per_address == 0, "limits.connections_per_address", "must be at least 1", none),
+            (retry.schedule.is_empty(), "retry.schedule", "must name at least one wait", none),
+            (retry.jitter_percent > 50, "retry.jitter_percent", "must be between 0 and 50", none),
+            (
+                retention.idempotency.0 < Duration::from_secs(30 * 86_400),
+                "retention.idempotency",
+                "must be at least \"30d\": callers are promised that much",
+                none,
+            ),
+            (sync.jobs.0 < second, "sync.jobs", "must be at least \"1s\"", none),
+            (
+                listen.public == listen.management && listen.public.port() != 0,
+                "listen.management",
+                "must differ from listen.public",
+                &["listen.public"],
+            ),
+            (filter.is_some(), "log.filter", filter.as_deref().unwrap_or_default(), none),
         ]
         .into_iter()
-        .flatten()
+        .filter(|(is_so, ..)| *is_so)
+        .map(|(_, key, remedy, beside)| Impossible { mistake: Mistake::value(key, remedy), beside })
         .collect()
     }
+}
+
+/// A value that cannot work, and the keys it cannot work with.
+struct Impossible {
+    mistake: Mistake,
+    beside: &'static [&'static str],
+}
+
+/// A setting that has another value now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingChange {
+    /// The key, dotted.
+    pub key: String,
+    /// What it was.
+    pub from: String,
+    /// What it is.
+    pub to: String,
+}
+
+/// The keys whose values differ. A configuration holds no secret, only the places of some.
+fn different(old: &impl Serialize, new: &impl Serialize) -> Vec<SettingChange> {
+    let sections = |value: serde_json::Result<serde_json::Value>| match value {
+        Ok(serde_json::Value::Object(sections)) => sections,
+        Ok(_) | Err(_) => serde_json::Map::new(),
+    };
+    let (old, new) = (sections(serde_json::to_value(old)), sections(serde_json::to_value(new)));
+    let keys =
+        new.iter().flat_map(|(section, keys)| keys.as_object().into_iter().flatten().map(move |key| (section, key)));
+    keys.filter_map(|(section, (key, to))| {
+        let from = old.get(section).and_then(|keys| keys.get(key)).filter(|from| *from != to)?;
+        Some(SettingChange { key: format!("{section}.{key}"), from: from.to_string(), to: to.to_string() })
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! no new requests, no new attempts, what is on the wire ends, then the store; so a stop makes no unknown outcome.
 
 mod core;
+mod reload;
 mod wires;
 
 use std::os::unix::fs::DirBuilderExt;
@@ -17,8 +18,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::Services;
 use crate::admin::socket::Control;
+use crate::admin::{NothingRuns, Reload, Services};
 use crate::clock::OsEntropy;
 use crate::config::Config;
 use crate::dispatch::{Dispatch, DispatchParts};
@@ -32,7 +33,10 @@ use crate::store::Store;
 use crate::store::keys::RootKey;
 use crate::support::{Ring, Support};
 
+pub use self::reload::ReadConfig;
+
 use self::core::Core;
+use self::reload::Reloader;
 
 /// What is on the wire at a stop may take so long.
 const STOP_GRACE: Duration = Duration::from_secs(30);
@@ -51,7 +55,7 @@ impl Local {
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let core = Core::open(config)?;
         // Nobody works here; whoever starts next finds what is due.
-        let services = core.services(Arc::new(|_| {}));
+        let services = core.services(Arc::new(|_| {}), Arc::new(NothingRuns));
         Ok(Self { core, services })
     }
 
@@ -62,7 +66,7 @@ impl Local {
 
     /// Commits what is under way and lets go of the directory.
     pub async fn close(self) {
-        self.core.store.close().await;
+        self.core.close().await;
     }
 }
 
@@ -94,6 +98,7 @@ pub struct Gateway {
     schedule: Arc<Schedule>,
     bell: Arc<EmbeddedBell>,
     services: Services,
+    settings: Arc<Reloader>,
 }
 
 impl Gateway {
@@ -127,16 +132,17 @@ impl Gateway {
             sync: Arc::new(wires::RingsTheSchedule(Arc::clone(&sync_bell))),
             clock: Arc::clone(&core.clock),
             entropy: Arc::clone(&core.entropy),
-            config: wires::intake(&config),
+            config: wires::intake(&config, &core.lives),
         }));
-        let services = core.services(rings_dispatch(&bell));
+        let settings = Arc::new(Reloader::new(config.clone(), core.lives.clone()));
+        let services = core.services(rings_dispatch(&bell), Arc::clone(&settings) as Arc<dyn Reload>);
         let dispatch = Dispatch::new(DispatchParts {
             store: Arc::clone(&core.store),
             egress: Arc::clone(&core.egress),
             connectors: Arc::clone(&core.connectors),
             clock: Arc::clone(&core.clock),
             entropy: Arc::clone(&core.entropy),
-            retry: wires::retry(&config),
+            retry: core.lives.retry.clone(),
             policy: wires::dispatch(&config, STOP_GRACE),
         })?;
         let schedule = Schedule::new(ScheduleParts {
@@ -146,7 +152,7 @@ impl Gateway {
             bell: Arc::clone(&bell) as Arc<dyn Bell>,
             sync_bell,
             clock: Arc::clone(&core.clock),
-            policy: wires::schedule(&config),
+            policy: wires::schedule(&core.lives),
         });
         let ingress = ingress(&core, &config, intake, &services.support);
         let (public, management) = (config.fixed.listen.public, config.fixed.listen.management);
@@ -164,7 +170,20 @@ impl Gateway {
             schedule,
             bell,
             services,
+            settings,
         })
+    }
+
+    /// Its settings are reloaded by reading the configuration like this.
+    #[must_use]
+    pub fn reading_again(self, read: ReadConfig) -> Self {
+        self.settings.read_by(read);
+        self
+    }
+
+    /// What reloads the settings.
+    pub fn settings(&self) -> Arc<dyn Reload> {
+        Arc::clone(&self.settings) as Arc<dyn Reload>
     }
 
     /// Where it listens: public, management.
@@ -206,7 +225,7 @@ impl Gateway {
         last.cancel();
         control.close();
         control.wait().await;
-        self.core.store.close().await;
+        self.core.close().await;
         tracing::info!("stopped");
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! gateways one does it.
 //!
 //! Jobs: leases that ran out; postings of each ATS account, and at once when intake rings for one it does not know; forms
-//! that became old; deliveries that waited for a posting or form; retention; orphaned blobs. A job that fails is logged and
+//! that became old; deliveries that waited for a posting or form; retention; orphaned blobs; the audit's anchor. A job that fails is logged and
 //! comes again; one that hangs delays only itself. It judges no application: a [`Judge`] is handed in.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::later;
+use crate::config::live::Live;
 use crate::feeds::sync::Feeds;
 use crate::queue::Bell;
 use crate::store::intake::{Decision, ReadyDelivery};
@@ -86,17 +87,19 @@ pub struct SchedulePolicy {
     /// Leases that ran out.
     pub leases: Duration,
     /// The postings of each ATS account.
-    pub jobs: Duration,
+    pub jobs: Live<Duration>,
     /// Two syncs of one account are at least so far apart, however often intake rings.
     pub jobs_gap: Duration,
     /// Forms that may have become old.
-    pub forms: Duration,
+    pub forms: Live<Duration>,
     /// Deliveries that waited for a posting or form.
     pub awaiting: Duration,
     /// Retention and blobs.
     pub upkeep: Duration,
+    /// The audit chains' newest links.
+    pub anchor: Duration,
     /// How long each class is kept.
-    pub retention: Retention,
+    pub retention: Live<Retention>,
     /// How long a job is ours without being renewed.
     pub lease: Duration,
     /// Unique per process: names it in leases.
@@ -143,13 +146,14 @@ impl Schedule {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let tracker = TaskTracker::new();
         let policy = &self.parts.policy;
-        let jobs: [(Job, Duration); 6] = [
-            (Job::Leases, policy.leases),
-            (Job::Jobs, policy.jobs),
-            (Job::Forms, policy.forms),
-            (Job::Awaiting, policy.awaiting),
-            (Job::Retention, policy.upkeep),
-            (Job::Blobs, policy.upkeep),
+        let jobs: [(Job, Live<Duration>); 7] = [
+            (Job::Leases, policy.leases.into()),
+            (Job::Jobs, policy.jobs.clone()),
+            (Job::Forms, policy.forms.clone()),
+            (Job::Awaiting, policy.awaiting.into()),
+            (Job::Retention, policy.upkeep.into()),
+            (Job::Blobs, policy.upkeep.into()),
+            (Job::Anchor, policy.anchor.into()),
         ];
         for (job, every) in jobs {
             let (schedule, stop) = (Arc::clone(&self), stop.clone());
@@ -165,11 +169,22 @@ impl Schedule {
         tracker.wait().await;
     }
 
-    async fn repeat(&self, job: Job, every: Duration) {
-        let mut ticks = tokio::time::interval(every.max(Duration::from_millis(10)));
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    async fn repeat(&self, job: Job, every: Live<Duration>) {
+        let mut changes = every.watch();
+        let ticks = |every: Duration| {
+            let mut ticks = tokio::time::interval(every.max(Duration::from_millis(10)));
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            ticks
+        };
+        let mut due = ticks(every.get());
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = due.tick() => {}
+                Ok(()) = changes.changed() => {
+                    due = ticks(every.get());
+                    continue;
+                }
+            }
             if !self.ours(job.name()).await {
                 continue;
             }
@@ -213,6 +228,7 @@ impl Schedule {
             Job::Forms => self.forms().await,
             Job::Awaiting => self.decide_awaiting().await.map(|_| ()),
             Job::Retention => self.retain().await,
+            Job::Anchor => self.parts.store.anchor_audit(self.parts.clock.now()).await.map(|_| ()),
             Job::Blobs => {
                 let removed = self.parts.store.sweep_blobs(self.parts.clock.now()).await?;
                 if removed > 0 {
@@ -352,7 +368,7 @@ impl Schedule {
     async fn retain(&self) -> store::Result<()> {
         loop {
             let now = self.parts.clock.now();
-            let report = self.parts.store.retain(&self.parts.policy.retention, now, BATCH).await?;
+            let report = self.parts.store.retain(&self.parts.policy.retention.get(), now, BATCH).await?;
             let removed = report.applications + report.refusals + report.idempotency + report.edge_counts;
             if removed == 0 {
                 return Ok(());
@@ -376,6 +392,7 @@ enum Job {
     Awaiting,
     Retention,
     Blobs,
+    Anchor,
 }
 
 impl Job {
@@ -387,6 +404,7 @@ impl Job {
             Self::Awaiting => "decide-awaiting",
             Self::Retention => "retention",
             Self::Blobs => "sweep-blobs",
+            Self::Anchor => "anchor-audit",
         }
     }
 }

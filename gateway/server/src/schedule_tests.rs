@@ -84,17 +84,19 @@ fn rig(decision: Decision) -> Rig {
         clock,
         policy: SchedulePolicy {
             leases: Duration::from_secs(5),
-            jobs: Duration::from_secs(60),
+            jobs: Duration::from_secs(60).into(),
             jobs_gap: Duration::from_secs(2),
-            forms: Duration::from_secs(60),
+            forms: Duration::from_secs(60).into(),
             awaiting: Duration::from_secs(5),
             upkeep: Duration::from_secs(3_600),
+            anchor: Duration::from_secs(60),
             retention: Retention {
                 applications: days(365),
                 refusals: days(14),
                 idempotency: days(30),
                 edge_counts: days(30),
-            },
+            }
+            .into(),
             lease: Duration::from_secs(60),
             owner: "test".to_owned(),
         },
@@ -163,4 +165,19 @@ async fn a_lease_is_renewed_at_its_half_not_at_every_tick() {
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
     assert_eq!(rig.store.lock().leases_taken.len(), 2, "60 s with a lease of 60 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_period_that_changes_is_kept_from_then_on() {
+    let rig = rig(go());
+    let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+    tracker.spawn(Arc::clone(&rig.schedule).run(stop.clone()));
+    tracker.close();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(rig.syncs(), 1, "the first of each minute");
+    rig.schedule.parts.policy.jobs.set(Duration::from_secs(10));
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    assert_eq!(rig.syncs(), 6, "one at the change, then one every ten seconds");
+    stop.cancel();
+    tracker.wait().await;
 }

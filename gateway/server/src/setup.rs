@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use crate::config::Span;
+use crate::store::StoreError;
+use crate::store::finding::{Finding, Health};
+use crate::store::setup::AccountRecord;
+use crate::units::Span;
 
 /// A wish that cannot be granted as it is, in words for the person who has it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +77,18 @@ pub struct AccountChange {
     pub settings: BTreeMap<String, String>,
     /// Secrets by name.
     pub secrets: BTreeMap<String, Hidden>,
+    /// May its hosts resolve to loopback or private addresses?
+    #[serde(default)]
+    pub allow_private: Option<bool>,
+    /// See [`OnInvalid`].
+    #[serde(default)]
+    pub on_invalid: Option<OnInvalid>,
+    /// See [`Repeats`].
+    #[serde(default)]
+    pub repeats: Option<Repeats>,
+    /// See [`OnUnknown`].
+    #[serde(default)]
+    pub on_unknown: Option<OnUnknown>,
 }
 
 /// A secret on its way over the control socket, which only the owner of the data directory can open.
@@ -198,23 +213,15 @@ pub fn changed(
     change: AccountChange,
 ) -> Result<(Account, BTreeMap<String, Secret>), SetupError> {
     let connector = connector(&account.connector)?;
-    let stored = account.settings.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-    let mut settings: BTreeMap<String, String> = stored.collect();
-    settings.extend(change.settings.clone());
-    settings.retain(|_, value| !value.is_empty());
+    account.allow_private = change.allow_private.unwrap_or(account.allow_private);
+    account.on_invalid = change.on_invalid.unwrap_or(account.on_invalid);
+    account.repeats = change.repeats.unwrap_or(account.repeats);
+    account.on_unknown = change.on_unknown.unwrap_or(account.on_unknown);
     secrets.extend(change.secrets.into_iter().map(|(name, secret)| (name, secret.0)));
     secrets.retain(|_, secret| !secret.reveal().is_empty());
-    let wish = AccountWish {
-        connector: account.connector.clone(),
-        role: account.role,
-        name: None,
-        settings,
-        secrets: secrets.iter().map(|(name, secret)| (name.clone(), Hidden(secret.clone()))).collect(),
-        allow_private: account.allow_private,
-        on_invalid: account.on_invalid,
-        repeats: account.repeats,
-        on_unknown: account.on_unknown,
-    };
+    let mut wish = as_wished(&account, &secrets);
+    wish.settings.extend(change.settings.clone());
+    wish.settings.retain(|_, value| !value.is_empty());
     let lines = complaints(&wish, connector.describe());
     if !lines.is_empty() {
         return Err(SetupError::Account(lines));
@@ -228,6 +235,54 @@ pub fn changed(
         }
     }
     Ok((account, secrets))
+}
+
+/// The wish that would make this account. Common settings are left out: they were checked when they were given.
+fn as_wished(account: &Account, secrets: &BTreeMap<String, Secret>) -> AccountWish {
+    let stored = account.settings.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    AccountWish {
+        connector: account.connector.clone(),
+        role: account.role,
+        name: None,
+        settings: stored.collect(),
+        secrets: secrets.iter().map(|(name, secret)| (name.clone(), Hidden(secret.clone()))).collect(),
+        allow_private: account.allow_private,
+        on_invalid: account.on_invalid,
+        repeats: account.repeats,
+        on_unknown: account.on_unknown,
+    }
+}
+
+/// How an account stands to what its connector needs, without asking the vendor.
+pub fn examined(record: &AccountRecord, secrets: Result<&BTreeMap<String, Secret>, &StoreError>) -> Vec<Finding> {
+    let what = format!("account {}", record.account.name);
+    let new = |state, text: String| Finding::new(what.clone(), state, text);
+    let mut findings = Vec::new();
+    match (causeway_connectors::by_name(&record.account.connector), secrets) {
+        (None, _) => {
+            let text = format!("this build has no connector {}: run the program that had it", record.account.connector);
+            findings.push(new(Health::Bad, text));
+        }
+        (_, Err(error)) => {
+            let text = format!("its secrets cannot be read ({error}): give them again with `causeway accounts update`");
+            findings.push(new(Health::Bad, text));
+        }
+        (Some(connector), Ok(secrets)) => {
+            let lines = complaints(&as_wished(&record.account, secrets), connector.describe());
+            findings.extend(lines.into_iter().map(|line| {
+                new(Health::Bad, format!("{line}; mend it with `causeway accounts update {}`", record.account.name))
+            }));
+            if findings.is_empty() {
+                let text = format!("{} settings, {} secrets", record.account.settings.len(), secrets.len());
+                findings.push(new(Health::Well, text));
+            }
+        }
+    }
+    if let Some(paused) = &record.paused {
+        let text = format!("paused: {}; mend it, then run `causeway accounts resume`", paused.reason);
+        findings.push(new(Health::Warning, text));
+    }
+    findings
 }
 
 fn connector(name: &str) -> Result<std::sync::Arc<dyn Connector>, SetupError> {

@@ -57,11 +57,8 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// Checks the filter without setting anything up.
-///
-/// # Errors
-/// When it does not read.
-pub fn check(log: &Log) -> Result<(), TelemetryError> {
-    EnvFilter::builder().parse(&log.filter)?;
-    Ok(())
+/// What is wrong with a filter, if anything is.
+pub fn fault_of(filter: &str) -> Option<String> {
+    let fault = EnvFilter::builder().parse(filter).err()?;
+    Some(format!("{fault}; write levels by module, such as \"causeway=debug,warn\""))
 }

@@ -8,8 +8,8 @@ use super::{Fault, FaultKind, Request, Response, Services, TenantName};
 use crate::ingress::auth::ApiKey;
 use crate::setup::{self, AccountChange, AccountWish, Hidden, SetupError};
 use crate::store::StoreError;
-use crate::store::setup::{AccountRecord, NewAccount, NewKey, NewTenant, PostingRecord, Scope, Tenant};
-use crate::support::{Actor, SupportError};
+use crate::store::setup::{AccountChanged, AccountRecord, NewAccount, NewKey, NewTenant, PostingRecord, Scope, Tenant};
+use crate::support::{Actor, SupportError, replayed_to};
 
 /// Whoever may use the data directory.
 const ACTOR: Actor = Actor::Cli;
@@ -21,6 +21,7 @@ const ACTOR: Actor = Actor::Cli;
 pub async fn execute(services: &Services, request: Request) -> Result<Response, Fault> {
     match request {
         Request::Ping => Ok(Response::Pong),
+        Request::Reload => Ok(Response::Reloaded(services.settings.reload()?)),
         Request::TenantCreate { name } => services.create_tenant(&name).await,
         Request::Tenants => Ok(Response::Tenants(services.store.tenants().await?)),
         Request::AccountAdd { tenant, wish } => services.add_account(tenant, wish).await,
@@ -31,6 +32,7 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
             Ok(Response::Checked(services.vendors.check(&account).await?))
         }
         Request::AccountUpdate { tenant, account, change } => services.update_account(tenant, &account, change).await,
+        Request::Examine => services.examine().await,
         Request::AccountPause { tenant, account } => services.pause(tenant, &account).await,
         Request::AccountResume { tenant, account } => services.resume(tenant, &account).await,
         Request::KeyCreate { tenant, name, scopes } => services.create_key(tenant, name, scopes).await,
@@ -56,8 +58,8 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
         }
         Request::Replay { tenant, delivery } => {
             let tenant = services.tenant(tenant).await?.id;
-            services.support.replay(ACTOR, tenant, delivery).await?;
-            Ok(done(delivery, "queued again"))
+            let replayed = services.support.replay(ACTOR, tenant, delivery).await?;
+            Ok(done(delivery, replayed_to(replayed.state)))
         }
         Request::Cancel { tenant, delivery } => {
             let tenant = services.tenant(tenant).await?.id;
@@ -111,9 +113,21 @@ impl Services {
         let held = self.store.credentials(record.account.id).await?;
         let secrets_change = !change.secrets.is_empty();
         let (account, credentials) = setup::changed(record.account, held, change)?;
-        record.account = account;
-        self.store.update_account(record.clone(), secrets_change.then_some(credentials)).await?;
+        record.account = account.clone();
+        let credentials = secrets_change.then_some(credentials);
+        let change = AccountChanged { account, credentials, actor: ACTOR.to_string(), now: self.clock.now() };
+        self.store.update_account(change).await?;
         Ok(Response::Account(record))
+    }
+
+    /// The store and every account, without asking a vendor.
+    async fn examine(&self) -> Result<Response, Fault> {
+        let mut findings = self.store.examine().await?;
+        for record in self.store.accounts(None).await? {
+            let secrets = self.store.credentials(record.account.id).await;
+            findings.extend(setup::examined(&record, secrets.as_ref()));
+        }
+        Ok(Response::Examined(findings))
     }
 
     async fn accounts(&self, tenant: TenantName) -> Result<Response, Fault> {

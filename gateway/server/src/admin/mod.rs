@@ -16,8 +16,10 @@ use causeway_core::pii::Pii;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::config::SettingChange;
 use crate::setup::{AccountChange, AccountWish, Hidden};
 use crate::store::Store;
+use crate::store::finding::Finding;
 use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord, Scope, SyncReport, Tenant};
 use crate::support::view::CaseView;
 use crate::support::{LookupRequest, Report, Support};
@@ -37,6 +39,36 @@ pub struct Services {
     pub entropy: Arc<dyn Entropy>,
     /// The way to the vendors.
     pub vendors: Arc<dyn Vendors>,
+    /// The settings of the running gateway.
+    pub settings: Arc<dyn Reload>,
+}
+
+/// Takes over the reloadable settings.
+pub trait Reload: Send + Sync {
+    /// Reads the configuration again. With a mistake in it nothing changes.
+    ///
+    /// # Errors
+    /// [`Fault`] with every mistake.
+    fn reload(&self) -> Result<Reloaded, Fault>;
+}
+
+/// What a reload came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// What has another value now.
+    pub changed: Vec<SettingChange>,
+    /// Keys that differ in the configuration and are read at start only.
+    pub restart: Vec<String>,
+}
+
+/// Of a process that runs no gateway.
+pub struct NothingRuns;
+
+impl Reload for NothingRuns {
+    fn reload(&self) -> Result<Reloaded, Fault> {
+        let text = "no gateway runs on this data directory; the next one reads its configuration when it starts";
+        Err(Fault::new(FaultKind::Refused, text))
+    }
 }
 
 /// What a person may have asked of a vendor.
@@ -57,6 +89,7 @@ pub type TenantName = Option<String>;
 #[expect(missing_docs, reason = "each is a command of the same name")]
 pub enum Request {
     Ping,
+    Reload,
     TenantCreate { name: String },
     Tenants,
     AccountAdd { tenant: TenantName, wish: AccountWish },
@@ -64,6 +97,7 @@ pub enum Request {
     AccountShow { tenant: TenantName, account: String },
     AccountCheck { tenant: TenantName, account: String },
     AccountUpdate { tenant: TenantName, account: String, change: AccountChange },
+    Examine,
     AccountPause { tenant: TenantName, account: String },
     AccountResume { tenant: TenantName, account: String },
     KeyCreate { tenant: TenantName, name: String, scopes: Vec<Scope> },
@@ -86,11 +120,13 @@ pub enum Request {
 #[expect(missing_docs, reason = "each names what it holds")]
 pub enum Response {
     Pong,
+    Reloaded(Reloaded),
     Tenant(Tenant),
     Tenants(Vec<Tenant>),
     Account(AccountRecord),
     Accounts(Vec<AccountRecord>),
     Checked(Vec<Checked>),
+    Examined(Vec<Finding>),
     Changed { account: String, deliveries: u64 },
     KeyMade { key: KeyRecord, text: Hidden },
     Keys(Vec<KeyRecord>),

@@ -36,7 +36,7 @@ fn services(dir: &Path) -> Services {
     let options = OpenOptions::new(dir, RootKey::generate(&*entropy), Arc::clone(&clock), Arc::clone(&entropy));
     let store: Arc<dyn Store> = SqliteStore::open(options).unwrap();
     let support = Support::new(Arc::clone(&store), Arc::clone(&clock), Arc::new(|_| {}));
-    Services { store, support, clock, entropy, vendors: Arc::new(NoVendors) }
+    Services { store, support, clock, entropy, vendors: Arc::new(NoVendors), settings: Arc::new(NothingRuns) }
 }
 
 /// Some connector, whichever comes first: what an account needs is its Descriptor's word.
@@ -132,6 +132,7 @@ async fn a_mistyped_secret_is_corrected_and_the_rest_stays() {
         change: AccountChange {
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             secrets: secrets.iter().map(|(name, value)| ((*name).to_owned(), Hidden(Secret::new(*value)))).collect(),
+            ..AccountChange::default()
         },
     };
     let common = [("retry_schedule", "1s,2s"), ("limit_calls", "5")];
@@ -157,6 +158,96 @@ async fn a_mistyped_secret_is_corrected_and_the_rest_stays() {
         let fault = execute(&services, update(&settings, &secrets)).await.unwrap_err();
         assert!(fault.kind == FaultKind::Usage && fault.text.contains(told), "{fault}");
     }
+    services.store.close().await;
+}
+
+#[tokio::test]
+async fn policies_are_changed_and_the_audit_names_who_did_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let services = services(folder.path());
+    execute(&services, named("acme")).await.unwrap();
+    let add = Request::AccountAdd { tenant: None, wish: AccountWish { allow_private: true, ..whole_wish() } };
+    let Response::Account(added) = execute(&services, add).await.unwrap() else { panic!() };
+    let change = |change| Request::AccountUpdate { tenant: None, account: described().name.to_owned(), change };
+    let policies = AccountChange {
+        allow_private: Some(false),
+        on_invalid: Some(OnInvalid::Hold),
+        repeats: Some(Repeats::Refuse),
+        on_unknown: Some(OnUnknown::Resend),
+        ..AccountChange::default()
+    };
+    execute(&services, change(policies)).await.unwrap();
+    let stored = services.store.account(added.account.id).await.unwrap().account;
+    let policies = (stored.allow_private, stored.on_invalid, stored.repeats, stored.on_unknown);
+    assert_eq!(policies, (false, OnInvalid::Hold, Repeats::Refuse, OnUnknown::Resend));
+    assert_eq!(stored.settings, added.account.settings, "the rest stays");
+    execute(&services, change(AccountChange { repeats: Some(Repeats::Hold), ..AccountChange::default() }))
+        .await
+        .unwrap();
+    let stored = services.store.account(added.account.id).await.unwrap().account;
+    assert_eq!((stored.on_invalid, stored.repeats), (OnInvalid::Hold, Repeats::Hold));
+    // A plain URL needs the leave that is taken away.
+    let url = described().settings.iter().find(|field| field.is_url).expect("it takes a URL").name;
+    let plain = AccountChange {
+        settings: [(url.to_owned(), "http://127.0.0.1:1".to_owned())].into(),
+        allow_private: Some(true),
+        ..AccountChange::default()
+    };
+    execute(&services, change(plain)).await.unwrap();
+    let taken = AccountChange { allow_private: Some(false), ..AccountChange::default() };
+    let fault = execute(&services, change(taken)).await.unwrap_err();
+    assert!(fault.kind == FaultKind::Usage && fault.text.contains(url), "{fault}");
+
+    let raw = rusqlite::Connection::open(folder.path().join("causeway.db")).unwrap();
+    let mut rows =
+        raw.prepare("SELECT action, actor FROM audit WHERE action LIKE 'accounts.%' ORDER BY position").unwrap();
+    let audited: Vec<(String, String)> =
+        rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
+    let by_cli = |action: &str| (action.to_owned(), "cli".to_owned());
+    assert_eq!(audited, [[by_cli("accounts.add")].as_slice(), &[(); 3].map(|()| by_cli("accounts.update"))].concat());
+    services.store.close().await;
+}
+
+#[tokio::test]
+async fn accounts_are_examined_without_a_vendor() {
+    let folder = tempfile::tempdir().unwrap();
+    let services = services(folder.path());
+    execute(&services, named("acme")).await.unwrap();
+    let add = Request::AccountAdd { tenant: None, wish: whole_wish() };
+    let Response::Account(mut added) = execute(&services, add).await.unwrap() else { panic!() };
+    let findings = async || match execute(&services, Request::Examine).await.unwrap() {
+        Response::Examined(findings) => findings,
+        other => panic!("{other:?}"),
+    };
+    let of_account = |findings: &[crate::store::finding::Finding]| {
+        findings.iter().filter(|finding| finding.what.starts_with("account ")).cloned().collect::<Vec<_>>()
+    };
+    let well = of_account(&findings().await);
+    assert!(well.len() == 1 && well[0].state == crate::store::finding::Health::Well, "{well:?}");
+    // As an older version, or somebody with a database tool, left it.
+    let now = services.clock.now();
+    added.account.settings.clear();
+    let emptied = crate::store::setup::AccountChanged {
+        account: added.account,
+        credentials: Some(BTreeMap::new()),
+        actor: "test".to_owned(),
+        now,
+    };
+    services.store.update_account(emptied).await.unwrap();
+    let bad = of_account(&findings().await);
+    for name in required(described().credentials).chain(required(described().settings)) {
+        let told = bad.iter().find(|finding| finding.text.contains(name)).unwrap_or_else(|| panic!("{name}: {bad:?}"));
+        assert!(told.text.contains("accounts update") && told.state == crate::store::finding::Health::Bad, "{told:?}");
+    }
+    services.store.close().await;
+}
+
+#[tokio::test]
+async fn without_a_gateway_there_is_nothing_to_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let services = services(folder.path());
+    let fault = execute(&services, Request::Reload).await.unwrap_err();
+    assert!(fault.kind == FaultKind::Refused && fault.text.contains("no gateway runs"), "{fault}");
     services.store.close().await;
 }
 

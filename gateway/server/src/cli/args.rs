@@ -60,6 +60,8 @@ pub enum Command {
     Sandbox(SandboxArgs),
     /// Bring the store up to this version.
     Migrate,
+    /// Have the running gateway take over the settings that may change while it runs; as SIGHUP does.
+    Reload,
     /// Check configuration, keys, disk, store and accounts; changes nothing.
     Doctor,
 }
@@ -156,8 +158,8 @@ pub enum Accounts {
     Show(OneAccount),
     /// Ask the vendor what the account's credentials may do; nothing is changed there.
     Check(OneAccount),
-    /// Change an account's settings or secrets, such as a mistyped one; `resume` then sends what was held.
-    Update(UpdateAccount),
+    /// Change an account's settings, secrets or policies, such as a mistyped one; `resume` then sends what was held.
+    Update(Box<UpdateAccount>),
     /// Stop the account's deliveries; they are held.
     Pause(OneAccount),
     /// Let the account's deliveries go on.
@@ -202,7 +204,7 @@ pub struct AddAccount {
 
 /// `accounts update`
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("change").args(["settings", "secrets", "secret_files"]).required(true).multiple(true))]
+#[command(group = clap::ArgGroup::new("change").args(CHANGES).required(true).multiple(true))]
 pub struct UpdateAccount {
     #[command(flatten)]
     pub of: OfTenant,
@@ -217,7 +219,23 @@ pub struct UpdateAccount {
     /// A secret, read from a file.
     #[arg(long = "secret-file", value_name = "NAME=PATH")]
     pub secret_files: Vec<String>,
+    /// Let its hosts be loopback or private addresses, and plain http; or no longer.
+    #[arg(long, value_name = "BOOL")]
+    pub allow_private: Option<bool>,
+    /// What to do with an application that its rules do not accept.
+    #[arg(long)]
+    pub on_invalid: Option<OnInvalidArg>,
+    /// What to do when the same person applies to the same job again.
+    #[arg(long)]
+    pub repeats: Option<RepeatsArg>,
+    /// What to do when nobody can tell whether the vendor took it.
+    #[arg(long)]
+    pub on_unknown: Option<OnUnknownArg>,
 }
+
+/// What an update can change; it changes something.
+const CHANGES: [&str; 7] =
+    ["settings", "secrets", "secret_files", "allow_private", "on_invalid", "repeats", "on_unknown"];
 
 macro_rules! choices {
     ($($(#[$doc:meta])* $arg:ident for $type:ident { $($variant:ident,)* })*) => {
@@ -360,12 +378,15 @@ mod tests {
             "causeway accounts add hubspot --role crm --secret-file token=/run/secrets/t --allow-private",
             "causeway accounts check greenhouse",
             "causeway accounts update greenhouse --tenant acme --secret api_key=- --set board_token=acme",
+            "causeway accounts update greenhouse --on-invalid hold --repeats refuse --on-unknown resend",
+            "causeway accounts update greenhouse --allow-private false",
             "causeway keys create --scope submit,read",
             "causeway keys create --scope support --name desk",
             "causeway keys init-root",
             "causeway jobs sync greenhouse",
             "causeway sandbox greenhouse --listen 127.0.0.1:9101",
             "causeway migrate",
+            "causeway reload",
             "causeway doctor --json",
             "causeway erase --email - --yes",
         ] {
@@ -376,8 +397,18 @@ mod tests {
     }
 
     #[test]
-    fn an_update_says_what_is_to_change() {
+    fn an_update_says_what_is_to_change_and_is_told_what_it_may() {
         assert!(Cli::try_parse_from(["causeway", "accounts", "update", "greenhouse"]).is_err());
+        for (option, allowed) in [
+            ("--on-invalid", "[possible values: reject, hold]"),
+            ("--repeats", "[possible values: deliver, hold, refuse]"),
+            ("--on-unknown", "[possible values: hold, resend]"),
+            ("--allow-private", "[possible values: true, false]"),
+        ] {
+            let line = ["causeway", "accounts", "update", "greenhouse", option, "sometimes"];
+            let told = Cli::try_parse_from(line).unwrap_err().to_string();
+            assert!(told.contains(allowed), "{told}");
+        }
     }
 
     #[test]

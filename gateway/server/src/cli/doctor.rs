@@ -1,43 +1,23 @@
 //! `causeway doctor`: looks at everything a start-up rests on, and changes nothing.
 //!
-//! It never opens the store itself: opening may migrate it. What the store and the vendors say is asked of the running
-//! gateway. Each finding names the thing and, unless it is well, what to do.
+//! While a gateway runs, it is asked about its store, and it asks the vendors. Without one the store is looked at from
+//! here, read-only; the vendors are not asked then. Each finding names the thing and, unless it is well, what to do.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use super::progress::while_waiting;
-use super::{End, out};
+use super::{End, out, table};
 use crate::admin::{CheckVerdict, Request, Response, is_refused, socket};
 use crate::config::{Config, DEFAULT_FILE, Mistakes};
-use crate::telemetry;
+use crate::setup;
+use crate::store::finding::{Finding, Health};
+use crate::store::keys::RootKey;
+use crate::store::sqlite;
+use crate::support::redact::for_terminal;
 
 /// Below so much free space no application is safe for long.
 const DISK_FREE_KIB_MIN: u64 = 1024 * 1024;
-
-/// One thing looked at.
-#[derive(Debug, Serialize)]
-struct Finding {
-    what: String,
-    state: Health,
-    text: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Health {
-    Well,
-    Warning,
-    Bad,
-}
-
-impl Finding {
-    fn new(what: impl Into<String>, state: Health, text: impl Into<String>) -> Self {
-        Self { what: what.into(), state, text: text.into() }
-    }
-}
 
 pub(super) async fn run(file: Option<&Path>, data: Option<PathBuf>, json: bool) -> anyhow::Result<End> {
     let mut findings = Vec::new();
@@ -52,26 +32,17 @@ pub(super) async fn run(file: Option<&Path>, data: Option<PathBuf>, json: bool) 
                 config.fixed.data.dir = data;
             }
             findings.push(configuration(file));
-            findings.push(log_filter(&config));
             findings.extend(data_dir(&config.fixed.data.dir));
             findings.push(root_key(&config.fixed.data.root_key()));
             findings.push(free_disk(&config.fixed.data.dir).await);
-            findings.push(sqlite());
-            findings.extend(while_waiting("asking the gateway and the vendors", running(&config)).await);
+            findings.extend(while_waiting("looking at the store and the accounts", store_and_accounts(&config)).await);
         }
     }
     let bad = findings.iter().any(|finding| finding.state == Health::Bad);
     if json {
         out::json(&serde_json::json!({ "well": !bad, "findings": findings }))?;
     } else {
-        for finding in &findings {
-            let mark = match finding.state {
-                Health::Well => "ok  ",
-                Health::Warning => "warn",
-                Health::Bad => "BAD ",
-            };
-            out::text(&format!("{mark}  {}: {}", finding.what, finding.text))?;
-        }
+        out::text(&for_terminal(&table::findings(&findings)))?;
     }
     Ok(if bad { End::No } else { End::Answered })
 }
@@ -80,13 +51,6 @@ fn configuration(file: Option<&Path>) -> Finding {
     let keys = DEFAULT_FILE.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase())).count();
     let from = file.map_or_else(|| "the defaults".to_owned(), |path| path.display().to_string());
     Finding::new("configuration", Health::Well, format!("{from}; {keys} keys known"))
-}
-
-fn log_filter(config: &Config) -> Finding {
-    match telemetry::check(&config.fixed.log) {
-        Ok(()) => Finding::new("log.filter", Health::Well, config.fixed.log.filter.clone()),
-        Err(error) => Finding::new("log.filter", Health::Bad, error.to_string()),
-    }
 }
 
 fn data_dir(dir: &Path) -> Vec<Finding> {
@@ -151,46 +115,63 @@ fn nearest(dir: &Path) -> PathBuf {
     parents.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
-/// Versions before 3.51.3 can corrupt a database in the mode used here.
-fn sqlite() -> Finding {
-    let (number, text) = (rusqlite::version_number(), rusqlite::version());
-    if number >= 3_051_003 {
-        Finding::new("SQLite", Health::Well, text)
-    } else {
-        Finding::new("SQLite", Health::Bad, format!("{text} can corrupt the database: build with 3.51.3 or later"))
+/// Through the gateway that runs, else from here.
+async fn store_and_accounts(config: &Config) -> Vec<Finding> {
+    let dir = &config.fixed.data.dir;
+    match ask(dir, Request::Ping).await {
+        Ok(Some(_)) => {
+            let mut findings = vec![Finding::new("gateway", Health::Well, "running; its store answers")];
+            findings.extend(running(dir).await);
+            findings
+        }
+        Ok(None) => {
+            let text = "not running; the store was looked at from here, and no vendor was asked";
+            let mut findings = vec![Finding::new("gateway", Health::Warning, text)];
+            let (dir, key) = (dir.clone(), config.fixed.data.root_key());
+            match tokio::task::spawn_blocking(move || stopped(&dir, &key)).await {
+                Ok(found) => findings.extend(found),
+                Err(_panicked) => findings.push(Finding::new("store", Health::Bad, "looking at it broke off")),
+            }
+            findings
+        }
+        Err(text) => vec![Finding::new("gateway", Health::Bad, text)],
     }
 }
 
-/// What only a running gateway knows.
-async fn running(config: &Config) -> Vec<Finding> {
-    let dir = &config.fixed.data.dir;
-    match ask(dir, Request::Ping).await {
-        Ok(Some(_)) => {}
-        Ok(None) => {
-            let text = "not running; start it to have its store and its accounts checked";
-            return vec![Finding::new("gateway", Health::Warning, text)];
-        }
-        Err(text) => return vec![Finding::new("gateway", Health::Bad, text)],
-    }
-    let mut findings = vec![Finding::new("gateway", Health::Well, "running; its store answers")];
+/// The store that nobody has open. Writes nothing.
+fn stopped(dir: &Path, key: &Path) -> Vec<Finding> {
+    let root_key = match RootKey::load(key) {
+        Ok(root_key) => root_key,
+        Err(error) => return vec![Finding::new("store", Health::Bad, format!("not looked at: {error}"))],
+    };
+    let seen = sqlite::look(dir, &root_key);
+    let mut findings = seen.findings;
+    findings.extend(seen.accounts.iter().flat_map(|(record, secrets)| setup::examined(record, secrets.as_ref())));
+    findings
+}
+
+/// The store as its gateway sees it, and what the vendors say of the credentials.
+async fn running(dir: &Path) -> Vec<Finding> {
+    let other = "the gateway gave another answer than asked for";
+    let mut findings = match ask(dir, Request::Examine).await {
+        Ok(Some(Response::Examined(findings))) => findings,
+        Ok(_) => vec![Finding::new("store", Health::Bad, other)],
+        Err(text) => vec![Finding::new("store", Health::Bad, text)],
+    };
     match ask(dir, Request::Accounts { tenant: None }).await {
         Ok(Some(Response::Accounts(accounts))) => {
             for record in accounts {
                 findings.push(credentials(dir, &record.account.name, record.account.tenant.to_string()).await);
-                if let Some(paused) = record.paused {
-                    let text = format!("paused: {}; mend it, then run `causeway accounts resume`", paused.reason);
-                    findings.push(Finding::new(format!("account {}", record.account.name), Health::Warning, text));
-                }
             }
         }
-        Ok(_) => findings.push(Finding::new("accounts", Health::Bad, "the gateway gave another answer than asked for")),
+        Ok(_) => findings.push(Finding::new("accounts", Health::Bad, other)),
         Err(text) => findings.push(Finding::new("accounts", Health::Bad, text)),
     }
     findings
 }
 
 async fn credentials(dir: &Path, account: &str, tenant: String) -> Finding {
-    let what = format!("account {account}");
+    let what = format!("credentials of {account}");
     match ask(dir, Request::AccountCheck { tenant: Some(tenant), account: account.to_owned() }).await {
         Ok(Some(Response::Checked(checked))) => {
             let refused: Vec<String> = checked
@@ -248,15 +229,9 @@ mod tests {
         assert_eq!(data_dir(&folder.path().join("none"))[0].state, Health::Warning);
     }
 
-    #[test]
-    fn this_build_s_sqlite_is_safe() {
-        assert_eq!(sqlite().state, Health::Well);
-    }
-
     #[tokio::test]
     async fn free_disk_is_found_out_even_before_the_folder_is_there() {
         let folder = tempfile::tempdir().unwrap();
         assert!(free_disk(&folder.path().join("a/b")).await.text.contains("MiB"));
-        assert!(running(&Config::default()).await[0].text.contains("not running"));
     }
 }

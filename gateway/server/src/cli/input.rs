@@ -8,8 +8,8 @@ use causeway_core::pii::{Pii, Secret};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::config::Span;
 use crate::setup::Hidden;
+use crate::units::Span;
 
 /// The address: as given, or a line of standard input for `-`.
 pub(super) fn email(given: &str) -> anyhow::Result<Pii<String>> {

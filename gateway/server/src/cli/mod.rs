@@ -15,11 +15,13 @@ mod table;
 mod verbs;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
 
 use crate::config::Config;
+use crate::gateway::ReadConfig;
 use args::{Cli, Command};
 
 pub use serve::stop_signal;
@@ -60,6 +62,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Reads the configuration again as this process did. The data directory stays where it is.
+fn reader(file: Option<std::path::PathBuf>, dir: std::path::PathBuf, named: bool) -> ReadConfig {
+    Arc::new(move || {
+        let mut config = Config::load(file.as_deref())?;
+        if named {
+            config.fixed.data.dir.clone_from(&dir);
+        }
+        Ok(config)
+    })
+}
+
 async fn run(cli: Cli) -> anyhow::Result<End> {
     let Cli { config, data, json, command } = cli;
     // Three commands do without a configuration that can be used.
@@ -81,12 +94,15 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         | Command::Keys(_)
         | Command::Jobs(_)
         | Command::Erase(_)
-        | Command::Migrate => {
+        | Command::Migrate
+        | Command::Reload => {
             let mut settings = Config::load(config.as_deref())?;
+            let named = data.is_some();
             if let Some(data) = data {
                 settings.fixed.data.dir = data;
             }
-            verbs::run(command, settings, json).await
+            let read = reader(config, settings.fixed.data.dir.clone(), named);
+            verbs::run(command, settings, read, json).await
         }
     }
 }

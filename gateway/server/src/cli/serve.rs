@@ -1,16 +1,22 @@
-//! `causeway serve`: log lines, the gateway, where it listens, and the signals that stop it.
+//! `causeway serve`: log lines, the gateway, where it listens, and the signals that stop it or reload its settings.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{End, out};
+use crate::admin::Reload;
 use crate::config::Config;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, ReadConfig};
 
-pub(super) async fn run(config: Config, json: bool) -> anyhow::Result<End> {
+pub(super) async fn run(config: Config, read: ReadConfig, json: bool) -> anyhow::Result<End> {
     crate::telemetry::init(&config.fixed.log)?;
     let stop = stop_signal();
+    // Heard from here on: one that comes while starting must not end the process.
+    let hang_up = signal(SignalKind::hangup())?;
     let data = config.fixed.data.dir.display().to_string();
-    let gateway = Gateway::open(config).await?;
+    let gateway = Gateway::open(config).await?.reading_again(read);
+    let settings = gateway.settings();
     let (public, management) = gateway.addresses()?;
     if json {
         let listening =
@@ -21,8 +27,21 @@ pub(super) async fn run(config: Config, json: bool) -> anyhow::Result<End> {
             "Listening on http://{public} (public) and http://{management} (management); data in {data}."
         ))?;
     }
-    gateway.run(stop).await?;
+    tokio::select! {
+        ended = gateway.run(stop) => ended?,
+        () = reload_on(hang_up, settings) => {}
+    }
     Ok(End::Answered)
+}
+
+/// Reloads at each SIGHUP, for ever. What came of it is logged where it is done.
+async fn reload_on(mut hang_up: Signal, settings: Arc<dyn Reload>) {
+    loop {
+        match hang_up.recv().await {
+            Some(()) => drop(settings.reload()),
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Resolves on SIGTERM or SIGINT. They are heard from this call on, so one that comes while starting is not missed; if

@@ -4,8 +4,9 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
 
-use crate::admin::{CheckVerdict, Plan, Response};
+use crate::admin::{CheckVerdict, Plan, Reloaded, Response};
 use crate::setup::role_text;
+use crate::store::finding::{Finding, Health};
 use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord};
 use crate::support::Report;
 use crate::support::view::{Answer, CaseView, DeliveryView};
@@ -13,6 +14,7 @@ use crate::support::view::{Answer, CaseView, DeliveryView};
 /// The answer, for people.
 pub(super) fn of(response: &Response) -> String {
     match response {
+        Response::Reloaded(reloaded) => self::reloaded(reloaded),
         Response::Pong => "The gateway runs.".to_owned(),
         Response::Tenant(tenant) => format!("Tenant {} is {}.", tenant.name, tenant.id),
         Response::Tenants(tenants) => rows(
@@ -25,6 +27,7 @@ pub(super) fn of(response: &Response) -> String {
             &["permission", "answer", "meaning"],
             checked.iter().map(|one| vec![one.name.clone(), verdict(one.verdict).to_owned(), one.text.clone()]),
         ),
+        Response::Examined(findings) => self::findings(findings),
         Response::Changed { account, deliveries } => format!("Account {account}: {deliveries} deliveries changed."),
         Response::KeyMade { key, text } => {
             format!("{}\n\nThis is the key {} ({}). It is shown only now.", text.0.reveal(), key.id, scopes(key))
@@ -43,6 +46,26 @@ pub(super) fn of(response: &Response) -> String {
             format!("Erased on {}.\n{}", at(*erased_at), self::plan("It reached", reached))
         }
     }
+}
+
+fn reloaded(reloaded: &Reloaded) -> String {
+    let changed = reloaded.changed.iter().map(|change| format!("{}: {} → {}", change.key, change.from, change.to));
+    let restart = reloaded.restart.iter().map(|key| format!("{key} differs and needs a restart"));
+    let lines: Vec<String> = changed.chain(restart).collect();
+    if lines.is_empty() { "Nothing has changed.".to_owned() } else { lines.join("\n") }
+}
+
+/// A line for each thing that was looked at.
+pub(super) fn findings(findings: &[Finding]) -> String {
+    let line = |finding: &Finding| {
+        let mark = match finding.state {
+            Health::Well => "ok  ",
+            Health::Warning => "warn",
+            Health::Bad => "BAD ",
+        };
+        format!("{mark}  {}: {}", finding.what, finding.text)
+    };
+    findings.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn rows(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {

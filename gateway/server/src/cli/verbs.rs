@@ -9,14 +9,15 @@ use super::{End, input, out, serve, table};
 use crate::admin::{Request, Response, is_refused};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::gateway::ReadConfig;
 use crate::setup::{AccountChange, AccountWish};
 use crate::support::LookupRequest;
 use crate::support::redact::for_terminal;
 
-pub(super) async fn run(command: Command, config: Config, json: bool) -> anyhow::Result<End> {
+pub(super) async fn run(command: Command, config: Config, read: ReadConfig, json: bool) -> anyhow::Result<End> {
     let desk = Desk { config, json };
     match command {
-        Command::Serve => serve::run(desk.config, json).await,
+        Command::Serve => serve::run(desk.config, read, json).await,
         Command::Why(args) => desk.why(args).await,
         Command::Replay(args) => {
             desk.show("replaying", Request::Replay { tenant: args.of.tenant, delivery: args.delivery }).await
@@ -36,6 +37,7 @@ pub(super) async fn run(command: Command, config: Config, json: bool) -> anyhow:
         Command::Jobs(jobs) => desk.jobs(jobs).await,
         Command::Erase(args) => desk.erase(args).await,
         Command::Migrate => desk.migrate().await,
+        Command::Reload => desk.reload().await,
         Command::Demo(_) | Command::Sandbox(_) | Command::Doctor => unreachable!("run without a configuration"),
     }
 }
@@ -96,6 +98,10 @@ impl Desk {
                 let change = AccountChange {
                     settings: input::pairs(&args.settings)?,
                     secrets: input::secrets(&args.secrets, &args.secret_files)?,
+                    allow_private: args.allow_private,
+                    on_invalid: args.on_invalid.map(Into::into),
+                    repeats: args.repeats.map(Into::into),
+                    on_unknown: args.on_unknown.map(Into::into),
                 };
                 let account = args.account;
                 ("changing the account", Request::AccountUpdate { tenant: args.of.tenant, account, change })
@@ -176,6 +182,15 @@ impl Desk {
         let plan = ask(&self.config, "finding what it reaches", request).await?;
         out::remark(&for_terminal(&table::of(&plan)));
         self.show("erasing", Request::Erase { tenant, email }).await
+    }
+
+    /// Only a running gateway has settings to reload; the store is not opened for it.
+    async fn reload(&self) -> anyhow::Result<End> {
+        let dir = &self.config.fixed.data.dir;
+        match crate::admin::socket::connect(dir).await? {
+            Some(_) => self.show("reloading", Request::Reload).await,
+            None => Err(crate::admin::Reload::reload(&crate::admin::NothingRuns).err().context("it runs")?.into()),
+        }
     }
 
     /// Opening the store brings it up to this version; a running gateway has done so.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-use super::{Config, Data, Dispatch, Fixed, Limits, Listen, Log, Reloadable, Retention, Retry, Sync};
+use super::{Config, Data, Dispatch, Fixed, Impossible, Limits, Listen, Log, Reloadable, Retention, Retry, Sync};
 
 /// Every environment variable of ours begins so.
 const PREFIX: &str = "CAUSEWAY_";
@@ -91,35 +91,77 @@ pub(super) fn merge(
     file: Option<(&str, &str)>,
     environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Config, Mistakes> {
-    let mut table: Table =
-        toml::from_str(defaults).map_err(|error| syntax("the embedded defaults", defaults, &error))?;
-    let (mut places, mut mistakes) = (Places::default(), Vec::new());
+    let known: Table =
+        toml::from_str(defaults).map_err(|error| Mistakes(vec![syntax("the embedded defaults", defaults, &error)]))?;
+    let (mut table, mut places, mut mistakes) = (known.clone(), Places::default(), Vec::new());
     if let Some((name, text)) = file {
-        let parsed = DeTable::parse(text).map_err(|error| syntax(name, text, &error))?;
+        let (parsed, errors) = DeTable::parse_recoverable(text);
         overlay(&Source { name, text }, "", parsed.get_ref(), &mut table, &mut places, &mut mistakes);
+        let unreadable: Vec<Mistake> = errors.iter().map(|error| syntax(name, text, error)).collect();
+        // What else there is to say of a line that does not read is not worth saying.
+        let is_unreadable = |place: Option<&String>| unreadable.iter().any(|line| line.place.as_ref() == place);
+        mistakes.retain(|mistake| !is_unreadable(mistake.place.as_ref()));
+        places.0.iter().filter(|(_, place)| is_unreadable(Some(place))).for_each(|(key, _)| {
+            reset(&mut table, &known, key);
+        });
+        mistakes.extend(unreadable);
     }
     overlay_environment(environment, &mut table, &mut places, &mut mistakes);
-    if !mistakes.is_empty() {
-        return Err(Mistakes(mistakes));
+    // A key with a mistake has its default from here on, so that the rest is looked at, too.
+    if let Some(document) = deserialize(table, &known, &places, &mut mistakes) {
+        let Document { data, listen, limits, dispatch, log, retry, sync, retention } = document;
+        let config = Config {
+            fixed: Fixed { data, listen, limits, dispatch, log },
+            reloadable: Reloadable { retry, sync, retention },
+        };
+        let is_told = |key: &str| mistakes.iter().any(|mistake| owner_of(&mistake.key) == key);
+        let impossible = config.impossible().into_iter().filter(|impossible| {
+            !is_told(&impossible.mistake.key) && !impossible.beside.iter().any(|key| is_told(key))
+        });
+        let impossible: Vec<Mistake> = impossible
+            .map(|Impossible { mistake, .. }| Mistake { place: places.0.get(&mistake.key).cloned(), ..mistake })
+            .collect();
+        mistakes.extend(impossible);
+        if mistakes.is_empty() {
+            return Ok(config);
+        }
     }
-    let document: Document = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+    Err(Mistakes(mistakes))
+}
+
+/// Reads the values, each that does not read as its default instead. `None` when that does not help.
+fn deserialize(mut table: Table, known: &Table, places: &Places, mistakes: &mut Vec<Mistake>) -> Option<Document> {
+    let mut tried = std::collections::BTreeSet::new();
+    loop {
+        let error = match serde_path_to_error::deserialize(Value::Table(table.clone())) {
+            Ok(document) => return Some(document),
+            Err(error) => error,
+        };
         let key = error.path().to_string();
-        // An element of a list is reported under the list's place.
-        let owner = key.split_once('[').map_or(key.as_str(), |(list, _)| list);
-        let remedy = error.inner().message().trim().to_owned();
-        Mistakes(vec![Mistake { place: places.0.get(owner).cloned(), key, remedy }])
-    })?;
-    let Document { data, listen, limits, dispatch, log, retry, sync, retention } = document;
-    let config = Config {
-        fixed: Fixed { data, listen, limits, dispatch, log },
-        reloadable: Reloadable { retry, sync, retention },
-    };
-    let impossible: Vec<Mistake> = config
-        .impossible()
-        .into_iter()
-        .map(|mistake| Mistake { place: places.0.get(&mistake.key).cloned(), ..mistake })
-        .collect();
-    if impossible.is_empty() { Ok(config) } else { Err(Mistakes(impossible)) }
+        let owner = owner_of(&key).to_owned();
+        let default = reset(&mut table, known, &owner)?;
+        let remedy = match error.inner().message().trim() {
+            message if message.contains("such as") => message.to_owned(),
+            message => format!("{message}; write it like {default}"),
+        };
+        mistakes.push(Mistake { place: places.0.get(&owner).cloned(), key, remedy });
+        if !tried.insert(owner) {
+            return None;
+        }
+    }
+}
+
+/// Gives a key its default again.
+fn reset<'a>(table: &mut Table, known: &'a Table, key: &str) -> Option<&'a Value> {
+    let (section, name) = key.split_once('.')?;
+    let default = known.get(section)?.get(name)?;
+    table.get_mut(section)?.as_table_mut()?.insert(name.to_owned(), default.clone());
+    Some(default)
+}
+
+/// The key a mistake belongs to: an element of a list is its list's.
+fn owner_of(key: &str) -> &str {
+    key.split_once('[').map_or(key, |(list, _)| list)
 }
 
 /// A file and its name.
@@ -138,10 +180,10 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-fn syntax(name: &str, text: &str, error: &toml::de::Error) -> Mistakes {
+fn syntax(name: &str, text: &str, error: &toml::de::Error) -> Mistake {
     let line = error.span().map_or(1, |span| line_of(text, span.start));
     let remedy = format!("not readable as TOML: {}", error.message().trim());
-    Mistakes(vec![Mistake { place: Some(format!("{name}, line {line}")), key: String::new(), remedy }])
+    Mistake { place: Some(format!("{name}, line {line}")), key: String::new(), remedy }
 }
 
 /// Lays a file's keys over the defaults, section by section. `above` is the section's dotted name, empty at the top.

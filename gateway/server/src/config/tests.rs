@@ -133,3 +133,45 @@ fn a_missing_file_is_named() {
     let message = Config::load(Some(Path::new("/does/not/exist.toml"))).unwrap_err().to_string();
     assert!(message.contains("/does/not/exist.toml: cannot be read"), "{message}");
 }
+
+#[test]
+fn every_mistake_is_told_at_once_whatever_its_kind() {
+    let text = "[listen]\npublik = \"x\"\npublic = 8080\nmanagement = \"nowhere\"\n\
+        [limits]\nconcurrency = 0\nquota_burst = 0\ndeadline = \"soon\"\nbody_deadline = \"70s\"\n\
+        [retry]\nschedule = [\"5s\", \"later\"]\njitter_percent = 300\n[log]\nfilter = \"=!=\"\nformat = \"xml\"\n\
+        [sync]\njobs = \n[dispatch]\nlease = \"1s\"\n";
+    let environment = [("CAUSEWAY_SYNC_FORMS".into(), "never".into()), ("CAUSEWAY_LIMITS_NONE".into(), "1".into())];
+    let mistakes = Config::from_parts(Some(("causeway.toml", text)), environment.into_iter()).unwrap_err();
+    let told = mistakes.to_string();
+    for told_of in [
+        "line 2: listen.publik: is not a key",
+        "line 3: listen.public: must be a text",
+        "line 4: listen.management: invalid socket address syntax; write it like \"127.0.0.1:8081\"",
+        "line 6: limits.concurrency: must be at least 1",
+        "line 7: limits.quota_burst: must be at least 1",
+        "line 8: limits.deadline: write a duration",
+        "line 11: retry.schedule[1]: write a duration",
+        "line 12: retry.jitter_percent: ",
+        "line 14: log.filter: ",
+        "line 15: log.format: ",
+        "line 17: not readable as TOML",
+        "line 19: dispatch.lease: must be at least four times",
+        "variable CAUSEWAY_SYNC_FORMS: sync.forms: write a duration",
+        "variable CAUSEWAY_LIMITS_NONE: sets no key",
+    ] {
+        assert!(told.contains(told_of), "{told_of:?} is missing in {told}");
+    }
+    // 70s is well by itself: what it depends on is told of already.
+    assert!(!told.contains("limits.body_deadline"), "{told}");
+    assert_eq!(mistakes.0.len(), 14, "{told}");
+}
+
+#[test]
+fn what_differs_is_named_and_the_two_kinds_are_told_apart() {
+    let changed = read("[sync]\njobs = \"5m\"\n[retry]\nschedule = [\"1s\"]\n[limits]\nconcurrency = 7\n").unwrap();
+    let (reloadable, fixed) = Config::default().differences(&changed);
+    let keys: Vec<&str> = reloadable.iter().map(|change| change.key.as_str()).collect();
+    assert_eq!((keys, fixed), (vec!["retry.schedule", "sync.jobs"], vec!["limits.concurrency".to_owned()]));
+    assert_eq!((reloadable[1].from.as_str(), reloadable[1].to.as_str()), ("\"1m\"", "\"5m\""));
+    assert_eq!(changed.differences(&changed), (vec![], vec![]));
+}

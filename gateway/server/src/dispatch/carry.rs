@@ -80,7 +80,7 @@ impl Dispatch {
         };
         let takes_files = connector.describe().takes_files && !application.attachments.is_empty();
         let (files, memory) = if takes_files { self.files(&claim, &application).await? } else { (Vec::new(), None) };
-        let retry = self.parts.retry.of_account(&item.account.account.settings);
+        let retry = self.parts.retry.get().of_account(&item.account.account.settings);
         Ok(Trip { dispatch: self, claim, item, application, files, connector, retry, _memory: memory })
     }
 

@@ -32,6 +32,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::live::Live;
 use crate::egress::{self, Connectors, Egress};
 use crate::queue::embedded::EmbeddedBell;
 use crate::retry::RetryPolicy;
@@ -95,7 +96,7 @@ pub struct DispatchParts {
     /// For jitter.
     pub entropy: Arc<dyn Entropy>,
     /// When to try again.
-    pub retry: RetryPolicy,
+    pub retry: Live<RetryPolicy>,
     /// The figures.
     pub policy: DispatchPolicy,
 }

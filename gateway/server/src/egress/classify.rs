@@ -15,6 +15,7 @@ use super::around::{Answer, Around, Next, Wire};
 use super::breaker::Health;
 use super::limit::Limiter;
 use super::moments::Moments;
+use crate::config::live::Live;
 
 /// What an answer says about the vendor's health.
 pub(super) fn health(answer: &Answer) -> Health {
@@ -51,15 +52,16 @@ pub(super) struct Classify {
     /// How long to keep quiet after a 429 that names no time.
     pub(super) busy_pause: Duration,
     /// The longest `Retry-After` that is believed.
-    pub(super) cap: Duration,
+    pub(super) cap: Live<Duration>,
 }
 
 impl Around for Classify {
     async fn around<S: Wire>(&self, request: Request<Bytes>, next: Next<S>) -> Answer {
+        let host = request.uri().host().unwrap_or_default().to_owned();
         let answer = next.call(request).await;
         if let Ok(response) = &answer {
             if let Some(pace) = (self.read_pace)(response.headers()) {
-                self.limiter.adapt(pace);
+                self.limiter.adapt(&host, pace);
             }
             let wish = retry_after(response.headers(), self.moments.now());
             let pause = match response.status() {
@@ -68,10 +70,11 @@ impl Around for Classify {
                 _ => None,
             };
             if let Some(pause) = pause {
-                if pause > self.cap {
-                    tracing::warn!(asked_s = pause.as_secs(), cap_s = self.cap.as_secs(), "Retry-After is capped");
+                let cap = self.cap.get();
+                if pause > cap {
+                    tracing::warn!(asked_s = pause.as_secs(), cap_s = cap.as_secs(), "Retry-After is capped");
                 }
-                self.limiter.empty_until(self.moments.mono() + pause.min(self.cap));
+                self.limiter.empty_until(&host, self.moments.mono() + pause.min(cap));
             }
         }
         answer

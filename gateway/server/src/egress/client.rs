@@ -26,14 +26,15 @@ use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::RootCertStore;
 use tower::timeout::TimeoutLayer;
 use tower::{Service, ServiceBuilder};
 
 use super::around::Answer;
-use super::guard;
+use super::{guard, tls};
 
 /// How answers are bounded and connections kept.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct WirePolicy {
     /// Name lookup, connection and TLS handshake together.
     pub connect: Duration,
@@ -45,6 +46,8 @@ pub struct WirePolicy {
     pub headers: usize,
     /// How long an idle connection is kept.
     pub idle: Duration,
+    /// The authorities whose certificates are believed; the machine's when there are none here.
+    pub roots: Option<Arc<RootCertStore>>,
 }
 
 impl Default for WirePolicy {
@@ -55,6 +58,7 @@ impl Default for WirePolicy {
             head_cap: 64 * 1024,
             headers: 128,
             idle: Duration::from_secs(30),
+            roots: None,
         }
     }
 }
@@ -136,9 +140,10 @@ impl Wired {
         if request.uri().scheme_str() != Some("https") {
             return Ok(Arc::clone(&self.0.plain));
         }
-        let pool = self.0.tls.get_or_init(|| match HttpsConnectorBuilder::new().with_native_roots() {
-            Ok(builder) => {
-                let connector = builder.https_only().enable_all_versions().wrap_connector(self.0.http.clone());
+        let pool = self.0.tls.get_or_init(|| match tls::config(self.0.policy.roots.clone()) {
+            Ok(config) => {
+                let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_only();
+                let connector = builder.enable_all_versions().wrap_connector(self.0.http.clone());
                 Some(pooled(&self.0.policy, connector))
             }
             Err(error) => {
@@ -166,7 +171,9 @@ where
         Box::pin(async move {
             client.request(request).await.map_err(|error| {
                 if error.is_connect() {
-                    SendError::NotSent("no connection to the vendor")
+                    SendError::NotSent(tls::no_connection(&error))
+                } else if tls::was_not_processed(&error) {
+                    SendError::NotSent("the vendor said that it did not look at the request")
                 } else {
                     SendError::Unknown("the connection ended before an answer was read")
                 }

@@ -1,11 +1,12 @@
-//! The account's limits: calls in flight, and calls in the vendor's window. One of each, shared by every clone.
+//! The account's limits: calls in flight, and calls in the vendor's window. One of each, shared by every clone; a host that
+//! tells its own pace in its answers has a window of its own.
 //!
 //! The bucket remembers when it was last taken from, so that no window of the vendor's length, wherever it begins, holds
 //! more calls than nine tenths of what the vendor allows; a bucket that refills while a full burst goes out would let
 //! through nearly twice that. `Retry-After` empties it until then, the vendor's own headers adapt it. Waiting is bounded:
 //! who would wait longer is told when to come back.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use super::moments::Moments;
 const MOST_CALLS: u32 = 10_000;
 
 /// The pure bucket. Time is a duration since some start.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Bucket {
     /// Calls allowed in a window, safety taken off.
     calls: usize,
@@ -99,41 +100,62 @@ impl Bucket {
     }
 }
 
+/// The account's bucket, and one for each host that told its own pace: two hosts of one vendor share no figure of theirs.
+struct Buckets {
+    account: Bucket,
+    hosts: HashMap<String, Bucket>,
+}
+
+impl Buckets {
+    /// The host's own, else the account's.
+    fn of(&mut self, host: &str) -> &mut Bucket {
+        self.hosts.get_mut(host).unwrap_or(&mut self.account)
+    }
+}
+
 /// The account's limits.
 pub(super) struct Limiter {
     limits: Limits,
+    /// Where most requests go: what an admission pays for.
+    host: String,
     slots: Arc<Semaphore>,
-    bucket: Mutex<Bucket>,
+    buckets: Mutex<Buckets>,
     moments: Moments,
     /// How long a call may wait for a slot, and again for a token.
     wait: Duration,
 }
 
 impl Limiter {
-    pub(super) fn new(limits: Limits, moments: Moments, wait: Duration) -> Self {
+    pub(super) fn new(limits: Limits, host: Option<String>, moments: Moments, wait: Duration) -> Self {
         let slots = Arc::new(Semaphore::new(limits.concurrency.max(1) as usize));
-        Self { limits, slots, bucket: Mutex::new(Bucket::new(limits.calls, limits.window)), moments, wait }
+        let buckets = Buckets { account: Bucket::new(limits.calls, limits.window), hosts: HashMap::new() };
+        Self { limits, host: host.unwrap_or_default(), slots, buckets: Mutex::new(buckets), moments, wait }
     }
 
-    fn bucket(&self) -> MutexGuard<'_, Bucket> {
-        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    fn buckets(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn limits(&self) -> Limits {
-        self.limits
+    /// Is it one for these limits and this host?
+    pub(super) fn is_for(&self, limits: Limits, host: Option<&str>) -> bool {
+        self.limits == limits && self.host == host.unwrap_or_default()
     }
 
-    /// Tokens there now, and when there will be one if there is none.
+    /// Tokens there now for where most requests go, and when there will be one if there is none.
     pub(super) fn room(&self) -> (usize, Duration) {
-        self.bucket().room(self.moments.mono())
+        self.buckets().of(&self.host).room(self.moments.mono())
     }
 
-    pub(super) fn adapt(&self, pace: Pace) {
-        self.bucket().adapt(pace, self.moments.mono());
+    /// Takes over what this host says of itself. What was sent so far counts there, too: where it went is not known.
+    pub(super) fn adapt(&self, host: &str, pace: Pace) {
+        let now = self.moments.mono();
+        let mut buckets = self.buckets();
+        let account = buckets.account.clone();
+        buckets.hosts.entry(host.to_owned()).or_insert(account).adapt(pace, now);
     }
 
-    pub(super) fn empty_until(&self, until: Duration) {
-        self.bucket().empty_until(until);
+    pub(super) fn empty_until(&self, host: &str, until: Duration) {
+        self.buckets().of(host).empty_until(until);
     }
 
     fn not_now(&self, until: Duration) -> SendError {
@@ -148,14 +170,25 @@ impl Limiter {
         }
     }
 
-    /// One token, waited for as long as the bound allows. Dropped unused, it is given back.
+    /// One token for where most requests go.
     pub(super) async fn token(self: &Arc<Self>) -> Result<Token, SendError> {
+        self.token_for(&self.host).await
+    }
+
+    /// One token, waited for as long as the bound allows. Dropped unused, it is given back.
+    async fn token_for(self: &Arc<Self>, host: &str) -> Result<Token, SendError> {
         let give_up = self.moments.mono() + self.wait;
         loop {
             let now = self.moments.mono();
-            let taken = self.bucket().take(now);
+            let (taken, own) = {
+                let mut buckets = self.buckets();
+                (buckets.of(host).take(now), buckets.hosts.contains_key(host))
+            };
             match taken {
-                Ok(()) => return Ok(Token { limiter: Arc::clone(self), taken: Some(now) }),
+                Ok(()) => {
+                    let host = own.then(|| host.to_owned());
+                    return Ok(Token { limiter: Arc::clone(self), host, taken: Some(now) });
+                }
                 Err(at) if at > give_up => return Err(self.not_now(at)),
                 Err(at) => self.moments.sleep_until(at).await,
             }
@@ -166,10 +199,20 @@ impl Limiter {
 /// Leave for one request on the wire.
 pub(super) struct Token {
     limiter: Arc<Limiter>,
+    /// Whose bucket it is from; none: the account's.
+    host: Option<String>,
     taken: Option<Duration>,
 }
 
 impl Token {
+    /// Is it from the bucket that a request to this host has to pay?
+    pub(super) fn is_for(&self, host: &str) -> bool {
+        match &self.host {
+            Some(own) => own == host,
+            None => !self.limiter.buckets().hosts.contains_key(host),
+        }
+    }
+
     pub(super) fn spend(mut self) {
         self.taken = None;
     }
@@ -178,7 +221,11 @@ impl Token {
 impl Drop for Token {
     fn drop(&mut self) {
         if let Some(taken) = self.taken {
-            self.limiter.bucket().refund(taken);
+            let mut buckets = self.limiter.buckets();
+            match &self.host {
+                Some(host) => buckets.of(host).refund(taken),
+                None => buckets.account.refund(taken),
+            }
         }
     }
 }
@@ -203,10 +250,11 @@ pub(super) struct Rate(pub(super) Arc<Limiter>);
 
 impl Around for Rate {
     async fn around<S: Wire>(&self, mut request: Request<Bytes>, next: Next<S>) -> Answer {
-        let prepaid = request.extensions_mut().get::<Prepaid>().and_then(Prepaid::take_token);
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let prepaid = request.extensions_mut().get::<Prepaid>().and_then(|prepaid| prepaid.take_token(&host));
         match prepaid {
             Some(token) => token.spend(),
-            None => self.0.token().await?.spend(),
+            None => self.0.token_for(&host).await?.spend(),
         }
         next.call(request).await
     }

@@ -17,6 +17,7 @@ mod guard;
 mod limit;
 mod moments;
 mod observe;
+mod tls;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +37,7 @@ use tower::util::{BoxCloneSyncService, MapErrLayer};
 use tower::{BoxError, ServiceBuilder, ServiceExt};
 
 use crate::clock::later;
+use crate::config::live::Live;
 use crate::store::setup::AccountRecord;
 
 use around::{Answer, Wire, around};
@@ -55,7 +57,7 @@ use observe::Observe;
 pub type Connectors = Arc<dyn Fn(&str) -> Option<Arc<dyn Connector>> + Send + Sync>;
 
 /// The figures the stack works with.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct EgressPolicy {
     /// The breaker's.
     pub breaker: BreakerPolicy,
@@ -68,7 +70,7 @@ pub struct EgressPolicy {
     /// How long an account keeps quiet after a 429 that names no time.
     pub busy_pause: Duration,
     /// The longest `Retry-After` that is believed.
-    pub retry_after_cap: Duration,
+    pub retry_after_cap: Live<Duration>,
     /// A stack not used for so long is dropped.
     pub idle: Duration,
 }
@@ -81,7 +83,7 @@ impl Default for EgressPolicy {
             attempt: Duration::from_secs(30),
             wait: Duration::from_secs(2),
             busy_pause: Duration::from_secs(1),
-            retry_after_cap: Duration::from_hours(24),
+            retry_after_cap: Duration::from_hours(24).into(),
             idle: Duration::from_mins(10),
         }
     }
@@ -243,9 +245,10 @@ impl Egress {
         wire: S,
     ) -> Lane {
         let limits = limits(descriptor, account);
-        let limiter = match old.filter(|old| old.limiter.limits() == limits) {
+        let host = main_host(descriptor, account);
+        let limiter = match old.filter(|old| old.limiter.is_for(limits, host.as_deref())) {
             Some(old) => Arc::clone(&old.limiter),
-            None => Arc::new(Limiter::new(limits, self.moments.clone(), self.parts.policy.wait)),
+            None => Arc::new(Limiter::new(limits, host, self.moments.clone(), self.parts.policy.wait)),
         };
         let entropy = Arc::clone(&self.parts.entropy);
         let gate = Gate::new(self.parts.policy.breaker.clone(), self.moments.clone(), entropy);
@@ -270,7 +273,7 @@ impl Egress {
             moments: self.moments.clone(),
             read_pace: descriptor.read_pace,
             busy_pause: policy.busy_pause,
-            cap: policy.retry_after_cap,
+            cap: policy.retry_after_cap.clone(),
         };
         let stack = ServiceBuilder::new()
             // Outermost: one event for every request, with what it came to in the end, refusals of our own included.
@@ -321,6 +324,13 @@ fn setting(descriptor: &Descriptor, account: &Account, name: &str) -> Option<Str
     account.setting(name).or_else(default).map(str::to_owned)
 }
 
+/// Where most of an account's requests go: the host of the first of its URLs.
+fn main_host(descriptor: &Descriptor, account: &Account) -> Option<String> {
+    let field = descriptor.settings.iter().find(|field| field.is_url)?;
+    let url = url::Url::parse(&setting(descriptor, account, field.name)?).ok()?;
+    url.host_str().map(str::to_owned)
+}
+
 /// The vendor's limits, unless the account has its own (`limit_calls`, `limit_window_ms`, `limit_concurrency`).
 pub fn limits(descriptor: &Descriptor, account: &Account) -> Limits {
     let number = |name: &str| account.settings.get(name).and_then(serde_json::Value::as_u64).filter(|value| *value > 0);
@@ -341,12 +351,14 @@ impl Prepaid {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0.take()
     }
 
-    fn take_token(&self) -> Option<Token> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.take()
+    /// The token, if it is one for this host.
+    fn take_token(&self, host: &str) -> Option<Token> {
+        let mut paid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        paid.1.take_if(|token| token.is_for(host))
     }
 }
 
-/// Leave to try one step. Its first request spends the token taken with it, later ones take their own; the slot is held
+/// Leave to try one step. Its first request to where most go spends the token taken with it, others take their own; the slot is held
 /// until it is dropped. Dropped unused, everything is given back.
 pub struct Admission {
     stack: Stack,

@@ -17,6 +17,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 
 use crate::clock::later;
+use crate::config::live::Live;
 use crate::egress::{Connectors, Egress};
 use crate::store::setup::{AccountRecord, PostingRecord, Sync, SyncReport};
 use crate::store::{Store, StoreError};
@@ -25,7 +26,7 @@ use crate::store::{Store, StoreError};
 #[derive(Debug, Clone, PartialEq)]
 pub struct SyncPolicy {
     /// How old a form may become before it is fetched again.
-    pub forms_every: Duration,
+    pub forms_every: Live<Duration>,
     /// Forms fetched at once, per account.
     pub forms_at_once: usize,
     /// The most pages one sync reads.
@@ -39,7 +40,7 @@ pub struct SyncPolicy {
 impl Default for SyncPolicy {
     fn default() -> Self {
         Self {
-            forms_every: Duration::from_mins(10),
+            forms_every: Duration::from_mins(10).into(),
             forms_at_once: 4,
             pages_most: 1_000,
             shrink_share: 0.5,
@@ -152,7 +153,8 @@ impl Feeds {
     pub async fn sync_forms(&self, account: AccountId) -> Result<FormsSynced, SyncError> {
         let (record, connector) = self.account(account).await?;
         let now = self.parts.clock.now();
-        let old = |fetched: Timestamp| later(fetched, self.parts.policy.forms_every) <= now;
+        let every = self.parts.policy.forms_every.get();
+        let old = |fetched: Timestamp| later(fetched, every) <= now;
         let postings = self.parts.store.postings(account).await?;
         let wanted: Vec<String> = postings
             .into_iter()

@@ -6,8 +6,9 @@ use anyhow::Context;
 use async_trait::async_trait;
 use causeway_core::clock::{Clock, Entropy};
 
+use super::reload::Lives;
 use super::wires;
-use crate::admin::{Checked, Fault, FaultKind, Services, Vendors};
+use crate::admin::{Checked, Fault, FaultKind, Reload, Services, Vendors};
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::Config;
 use crate::egress::{Connectors, Egress, EgressParts, SystemResolver};
@@ -27,6 +28,7 @@ pub(super) struct Core {
     pub(super) connectors: Connectors,
     pub(super) egress: Arc<Egress>,
     pub(super) feeds: Arc<Feeds>,
+    pub(super) lives: Lives,
 }
 
 impl Core {
@@ -43,6 +45,7 @@ impl Core {
         let root_key = RootKey::load(&config.fixed.data.root_key())?;
         let options = OpenOptions::new(&config.fixed.data.dir, root_key, Arc::clone(&clock), Arc::clone(&entropy));
         let store: Arc<dyn Store> = wrap(SqliteStore::open(options).context("the store does not open")?);
+        let lives = Lives::new(&config.reloadable);
         let connectors: Connectors = Arc::new(causeway_connectors::by_name);
         let egress = Arc::new(Egress::new(EgressParts {
             clock: Arc::clone(&clock),
@@ -50,7 +53,7 @@ impl Core {
             credentials: Arc::new(wires::SecretsOfTheStore(Arc::clone(&store))),
             connectors: Arc::clone(&connectors),
             resolver: Arc::new(SystemResolver),
-            policy: wires::egress(config),
+            policy: wires::egress(config, &lives),
         }));
         let feeds = Arc::new(Feeds::new(FeedParts {
             store: Arc::clone(&store),
@@ -58,13 +61,21 @@ impl Core {
             connectors: Arc::clone(&connectors),
             clock: Arc::clone(&clock),
             form_digest,
-            policy: wires::feeds(config),
+            policy: wires::feeds(&lives),
         }));
-        Ok(Self { store, clock, entropy, connectors, egress, feeds })
+        Ok(Self { store, clock, entropy, connectors, egress, feeds, lives })
+    }
+
+    /// Commits what is under way, writes the audit's newest links down, and lets go of the directory.
+    pub(super) async fn close(&self) {
+        if let Err(error) = self.store.anchor_audit(self.clock.now()).await {
+            tracing::warn!(%error, "the audit's newest links were not written down");
+        }
+        self.store.close().await;
     }
 
     /// What `admin` executes over.
-    pub(super) fn services(&self, ring: Ring) -> Services {
+    pub(super) fn services(&self, ring: Ring, settings: Arc<dyn Reload>) -> Services {
         Services {
             store: Arc::clone(&self.store),
             support: Support::new(Arc::clone(&self.store), Arc::clone(&self.clock), ring),
@@ -75,6 +86,7 @@ impl Core {
                 egress: Arc::clone(&self.egress),
                 feeds: Arc::clone(&self.feeds),
             }),
+            settings,
         }
     }
 }

@@ -8,18 +8,16 @@ use async_trait::async_trait;
 use causeway_core::ids::AccountId;
 use causeway_core::pii::Secret;
 
+use super::reload::Lives;
 use crate::config::Config;
 use crate::dispatch::DispatchPolicy;
 use crate::egress::{BreakerPolicy, CredentialSource, EgressPolicy, NoCredentials};
 use crate::feeds::sync::SyncPolicy;
 use crate::intake::{self, Intake};
 use crate::quota::Rate;
-use crate::retry::RetryPolicy;
 use crate::schedule::{Judge, SchedulePolicy, SyncBell};
 use crate::store::Store;
 use crate::store::intake::{Decision, ReadyDelivery};
-use crate::store::trace::Retention;
-use crate::units::ByteSize;
 
 /// Names this process in leases. One gateway at a time holds a data directory, so the process id is enough.
 fn owner() -> String {
@@ -75,41 +73,30 @@ pub(super) fn ingress(config: &Config) -> crate::ingress::Config {
         max_in_flight: limits.concurrency,
         max_connections: limits.connections,
         max_connections_per_address: limits.connections_per_address,
-        bodies_in_memory: ByteSize::kib(limits.attachment_memory.0 / 1024),
+        bodies_in_memory: limits.attachment_memory,
         quota: Rate { per_second: f64::from(limits.quota_per_second), burst: limits.quota_burst },
         ..crate::ingress::Config::default()
     }
 }
 
-pub(super) fn intake(config: &Config) -> intake::Config {
+pub(super) fn intake(config: &Config, lives: &Lives) -> intake::Config {
     intake::Config {
         record_refusals: config.fixed.limits.record_refusals,
-        form_fresh: config.reloadable.sync.forms.0,
+        form_fresh: lives.forms.clone(),
         ..intake::Config::default()
     }
 }
 
-pub(super) fn egress(config: &Config) -> EgressPolicy {
+pub(super) fn egress(config: &Config, lives: &Lives) -> EgressPolicy {
     EgressPolicy {
         attempt: config.fixed.dispatch.attempt_timeout.0,
-        retry_after_cap: config.reloadable.retry.retry_after_cap.0,
+        retry_after_cap: lives.retry_after_cap.clone(),
         breaker: BreakerPolicy {
             open_first: config.fixed.dispatch.breaker_open_first.0,
             open_most: config.fixed.dispatch.breaker_open_most.0,
             ..BreakerPolicy::default()
         },
         ..EgressPolicy::default()
-    }
-}
-
-pub(super) fn retry(config: &Config) -> RetryPolicy {
-    let retry = &config.reloadable.retry;
-    RetryPolicy {
-        schedule: retry.schedule.iter().map(|span| span.0).collect(),
-        jitter: f64::from(retry.jitter_percent) / 100.0,
-        retry_after_cap: retry.retry_after_cap.0,
-        verify_gap: retry.verify_gap.0,
-        ..RetryPolicy::default()
     }
 }
 
@@ -120,33 +107,27 @@ pub(super) fn dispatch(config: &Config, stop_grace: Duration) -> DispatchPolicy 
         lease: dispatch.lease.0,
         // A step may make a call or two beside the one that counts; the lease outlasts it by configuration's own check.
         step_deadline: dispatch.attempt_timeout.0.mul_f64(2.5),
-        attachment_bytes: usize::try_from(config.fixed.limits.attachment_memory.0).unwrap_or(usize::MAX),
+        attachment_bytes: config.fixed.limits.attachment_memory.as_len(),
         stop_grace,
         owner: owner(),
         ..DispatchPolicy::default()
     }
 }
 
-pub(super) fn feeds(config: &Config) -> SyncPolicy {
-    SyncPolicy { forms_every: config.reloadable.sync.forms.0, ..SyncPolicy::default() }
+pub(super) fn feeds(lives: &Lives) -> SyncPolicy {
+    SyncPolicy { forms_every: lives.forms.clone(), ..SyncPolicy::default() }
 }
 
-pub(super) fn schedule(config: &Config) -> SchedulePolicy {
-    let (sync, retention) = (&config.reloadable.sync, &config.reloadable.retention);
+pub(super) fn schedule(lives: &Lives) -> SchedulePolicy {
     SchedulePolicy {
         leases: Duration::from_secs(1),
-        jobs: sync.jobs.0,
+        jobs: lives.jobs.clone(),
         jobs_gap: Duration::from_secs(1),
-        // Forms are looked at more often than they age, so that a new posting's is soon there.
-        forms: (sync.forms.0 / 10).clamp(Duration::from_secs(1), Duration::from_secs(60)),
+        forms: lives.forms_looked_at.clone(),
         awaiting: Duration::from_secs(1),
         upkeep: Duration::from_secs(600),
-        retention: Retention {
-            applications: retention.applications.0,
-            refusals: retention.refusals.0,
-            idempotency: retention.idempotency.0,
-            edge_counts: retention.edge_counts.0,
-        },
+        anchor: Duration::from_secs(60),
+        retention: lives.retention.clone(),
         lease: Duration::from_secs(30),
         owner: owner(),
     }

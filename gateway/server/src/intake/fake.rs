@@ -9,14 +9,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use causeway_core::account::{Account, OnInvalid, OnUnknown, Repeats, Role};
 use causeway_core::clock::{ManualClock, SeededEntropy};
-use causeway_core::connector::{Connector, Delivery, Descriptor, File, FindSupport, Http, Limits, Permission};
-use causeway_core::delivery::{State, StepPlan};
-use causeway_core::email::NormalEmail;
-use causeway_core::ids::{AccountId, DeliveryId, KeyId, SubmissionId, TenantId};
+use causeway_core::connector::{Connector, Delivery, Descriptor, FindSupport, Http, Limits, Permission};
+use causeway_core::delivery::StepPlan;
+use causeway_core::ids::{AccountId, DeliveryId, SubmissionId, TenantId};
 use causeway_core::outcome::Outcome;
-use causeway_core::pii::Secret;
 use causeway_core::posting::{Form, Posting};
-use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -27,11 +24,8 @@ use crate::schema::Schemas;
 use crate::store::intake::{
     Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
 };
-use crate::store::setup::{
-    AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync as Listed, SyncReport, Tenant,
-};
-use crate::store::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
-use crate::store::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, WorkItem};
+use crate::store::over::{Nothing, Over};
+use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord};
 use crate::store::{Result, Store, StoreError};
 
 /// How the store behaves from now on.
@@ -92,8 +86,11 @@ impl FakeStore {
 }
 
 #[async_trait]
-#[expect(unused_variables, reason = "most verbs are not used here")]
-impl Store for FakeStore {
+impl Over for FakeStore {
+    fn below(&self) -> &dyn Store {
+        &Nothing
+    }
+
     async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<KeyRecord>> {
         self.inside().key_lookups += 1;
         Ok(self.inside().keys.get(&hash).cloned())
@@ -169,118 +166,14 @@ impl Store for FakeStore {
         })
     }
 
-    async fn awaiting(&self, limit: usize) -> Result<Vec<ReadyDelivery>> {
+    async fn awaiting(&self, _: usize) -> Result<Vec<ReadyDelivery>> {
         Ok(std::mem::take(&mut self.inside().ready))
     }
 
-    async fn decide_held(&self, delivery: DeliveryId, decision: Decision, now: Timestamp) -> Result<()> {
+    async fn decide_held(&self, delivery: DeliveryId, decision: Decision, _: Timestamp) -> Result<()> {
         self.inside().decided.push((delivery, decision));
         Ok(())
     }
-
-    async fn create_tenant(&self, tenant: NewTenant) -> Result<Tenant> {
-        unreachable!()
-    }
-    async fn tenants(&self) -> Result<Vec<Tenant>> {
-        unreachable!()
-    }
-    async fn add_account(&self, account: NewAccount) -> Result<AccountRecord> {
-        unreachable!()
-    }
-    async fn update_account(&self, account: AccountRecord, secrets: Option<BTreeMap<String, Secret>>) -> Result<()> {
-        unreachable!()
-    }
-    async fn accounts(&self, tenant: Option<TenantId>) -> Result<Vec<AccountRecord>> {
-        unreachable!()
-    }
-    async fn account(&self, id: AccountId) -> Result<AccountRecord> {
-        unreachable!()
-    }
-    async fn credentials(&self, id: AccountId) -> Result<BTreeMap<String, Secret>> {
-        unreachable!()
-    }
-    async fn pause_account(&self, id: AccountId, reason: Reason, actor: &str, now: Timestamp) -> Result<u64> {
-        unreachable!()
-    }
-    async fn resume_account(&self, id: AccountId, actor: &str, now: Timestamp) -> Result<u64> {
-        unreachable!()
-    }
-    async fn create_key(&self, key: NewKey) -> Result<KeyRecord> {
-        unreachable!()
-    }
-    async fn keys(&self, tenant: TenantId) -> Result<Vec<KeyRecord>> {
-        unreachable!()
-    }
-    async fn revoke_key(&self, tenant: TenantId, key: KeyId, actor: &str, now: Timestamp) -> Result<()> {
-        unreachable!()
-    }
-    async fn apply_sync(&self, sync: Listed) -> Result<SyncReport> {
-        unreachable!()
-    }
-    async fn put_form(&self, account: AccountId, form: &Form, now: Timestamp) -> Result<()> {
-        unreachable!()
-    }
-    async fn postings(&self, account: AccountId) -> Result<Vec<PostingRecord>> {
-        unreachable!()
-    }
-    async fn due(&self, now: Timestamp) -> Result<(Vec<DueAccount>, Option<Timestamp>)> {
-        unreachable!()
-    }
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>> {
-        unreachable!()
-    }
-    async fn load(&self, claim: &Claim, with_files: bool) -> Result<(WorkItem, Vec<File>)> {
-        unreachable!()
-    }
-    async fn begin_attempt(&self, claim: &Claim, step: &str, now: Timestamp) -> Result<Begun> {
-        unreachable!()
-    }
-    async fn settle(&self, settlement: Settlement) -> Result<Settled> {
-        unreachable!()
-    }
-    async fn release(&self, claim: &Claim, due_at: Timestamp) -> Result<()> {
-        unreachable!()
-    }
-    async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)> {
-        unreachable!()
-    }
-    async fn lookup(&self, query: &LookupQuery) -> Result<Lookup> {
-        unreachable!()
-    }
-    async fn cases(&self, tenant: TenantId, limit: usize) -> Result<Vec<Case>> {
-        unreachable!()
-    }
-    async fn replay(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<()> {
-        unreachable!()
-    }
-    async fn cancel(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<()> {
-        unreachable!()
-    }
-    async fn erasure_plan(&self, tenant: TenantId, email: &NormalEmail) -> Result<ErasurePlan> {
-        unreachable!()
-    }
-    async fn erase(&self, tenant: TenantId, email: &NormalEmail, actor: &str, now: Timestamp) -> Result<Erasure> {
-        unreachable!()
-    }
-    async fn audit(&self, entry: AuditEntry) -> Result<()> {
-        unreachable!()
-    }
-    async fn verify_audit(&self, tenant: TenantId) -> Result<Option<u64>> {
-        unreachable!()
-    }
-    async fn retain(&self, retention: &Retention, now: Timestamp, limit: usize) -> Result<RetentionReport> {
-        unreachable!()
-    }
-    async fn lease_job(&self, job: &str, owner: &str, now: Timestamp, lease: Duration) -> Result<Option<u64>> {
-        unreachable!()
-    }
-    async fn sweep_blobs(&self, now: Timestamp) -> Result<u64> {
-        unreachable!()
-    }
-    async fn census(&self) -> Result<BTreeMap<State, u64>> {
-        unreachable!()
-    }
-    async fn close(&self) {}
 }
 
 /// A connector named `ats` whose forms ask for answers, or one named `crm` that asks for a phone.

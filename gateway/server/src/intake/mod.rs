@@ -35,6 +35,7 @@ pub use edge::EdgeCounters;
 pub use refusal::{Refusal, unavailable};
 pub use submission::{FilePart, Sender, Submission};
 
+use crate::config::live::Live;
 use crate::queue::Bell;
 use crate::quota::{Rate, TenantQuota};
 use crate::schema::{Schemas, Verdict};
@@ -59,8 +60,8 @@ pub struct Config {
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub sync_fresh: Duration,
     /// A form older than this is used, and fetched anew.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub form_fresh: Duration,
+    #[serde(skip)]
+    pub form_fresh: Live<Duration>,
     /// Record refused submissions, encrypted, so that support finds them.
     pub record_refusals: bool,
     /// How many refusals one tenant may have recorded; more are counted only.
@@ -74,7 +75,7 @@ impl Default for Config {
         Self {
             store_deadline: Duration::from_secs(20),
             sync_fresh: Duration::from_secs(60),
-            form_fresh: Duration::from_secs(3600),
+            form_fresh: Duration::from_secs(3600).into(),
             record_refusals: true,
             refusals: Rate { per_second: 5.0, burst: 1_000 },
             unknown_postings: Rate { per_second: 1.0, burst: 1_000 },
@@ -429,7 +430,7 @@ impl Intake {
     /// Once per view read, not once per application.
     fn ring_if_stale(&self, view: &PostingView, now: Timestamp) {
         if let (Some(posting), Some((form, fetched_at))) = (&view.posting, &view.form)
-            && *fetched_at < before(now, self.config.form_fresh)
+            && *fetched_at < before(now, self.config.form_fresh.get())
         {
             self.sync.form(posting.account, &form.posting_id);
         }

@@ -263,13 +263,26 @@ impl TenantKeys {
 /// The root key and the tenants' keys it opened.
 pub(crate) struct Keyring {
     root: SealKey,
+    anchor: hmac::Key,
+    check: [u8; 32],
     tenants: RwLock<HashMap<TenantId, Arc<TenantKeys>>>,
 }
 
 impl Keyring {
     pub(crate) fn new(root: &RootKey) -> Self {
-        let root = SealKey::new(&Zeroizing::new(derive(&root.0, b"wrap tenant keys")));
-        Self { root, tenants: RwLock::new(HashMap::new()) }
+        let wrap = SealKey::new(&Zeroizing::new(derive(&root.0, b"wrap tenant keys")));
+        let anchor = hmac::Key::new(hmac::HMAC_SHA256, &*Zeroizing::new(derive(&root.0, b"audit anchor")));
+        Self { root: wrap, anchor, check: root.check_value(), tenants: RwLock::new(HashMap::new()) }
+    }
+
+    /// See [`RootKey::check_value`].
+    pub(crate) fn check_value(&self) -> [u8; 32] {
+        self.check
+    }
+
+    /// The signature of a line outside the database. Not a tenant's: it must be readable when the tenant is gone.
+    pub(crate) fn anchor_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        keyed_hash(&self.anchor, parts)
     }
 
     /// A key for a new tenant, wrapped. It is known here after [`Keyring::install`].

@@ -49,36 +49,59 @@ pub(crate) fn run(conn: &Connection, migrations: &[Migration], now: Timestamp) -
     done
 }
 
+/// How a database stands to `migrations`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) applied: usize,
+    pub(crate) pending: usize,
+}
+
+/// Looks, and changes nothing.
+pub(crate) fn standing(conn: &Connection, migrations: &[Migration]) -> Result<Standing, MigrateError> {
+    let exists: i64 =
+        conn.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'migrations'", [], |row| row.get(0))?;
+    if exists == 0 {
+        return Ok(Standing { applied: 0, pending: migrations.len() });
+    }
+    let pending = missing(conn, migrations)?.len();
+    Ok(Standing { applied: migrations.len() - pending, pending })
+}
+
 fn apply(conn: &Connection, migrations: &[Migration], now: Timestamp) -> Result<usize, MigrateError> {
     conn.execute_batch(
         "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum BLOB NOT NULL, \
          applied_at INTEGER NOT NULL) STRICT",
     )?;
+    let missing = missing(conn, migrations)?;
+    for migration in &missing {
+        conn.execute_batch(migration.sql)?;
+        conn.execute(
+            "INSERT INTO migrations (number, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)",
+            params![migration.number, migration.name, sha256(migration.sql.as_bytes()), now.as_microsecond()],
+        )?;
+    }
+    Ok(missing.len())
+}
+
+/// What was not applied yet.
+fn missing<'a>(conn: &Connection, migrations: &'a [Migration]) -> Result<Vec<&'a Migration>, MigrateError> {
     let found: i64 = conn.query_row("SELECT coalesce(max(number), 0) FROM migrations", [], |row| row.get(0))?;
     let known = migrations.last().map_or(0, |newest| newest.number);
     if found > known {
         return Err(MigrateError::Newer { found, known });
     }
-    let mut applied = 0;
+    let mut missing = Vec::new();
     for migration in migrations {
-        let checksum = sha256(migration.sql.as_bytes());
         let stored: Option<[u8; 32]> = conn
             .query_row("SELECT checksum FROM migrations WHERE number = ?1", [migration.number], |row| row.get(0))
             .optional()?;
         match stored {
-            Some(stored) if stored == checksum => {}
+            Some(stored) if stored == sha256(migration.sql.as_bytes()) => {}
             Some(_) => return Err(MigrateError::Changed(migration.number)),
-            None => {
-                conn.execute_batch(migration.sql)?;
-                conn.execute(
-                    "INSERT INTO migrations (number, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)",
-                    params![migration.number, migration.name, checksum, now.as_microsecond()],
-                )?;
-                applied += 1;
-            }
+            None => missing.push(migration),
         }
     }
-    Ok(applied)
+    Ok(missing)
 }
 
 #[cfg(test)]

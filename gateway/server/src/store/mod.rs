@@ -6,6 +6,7 @@
 //!
 //! The contract is the suite beside it, run against every backend.
 
+pub mod finding;
 pub mod intake;
 pub mod setup;
 pub mod trace;
@@ -14,6 +15,7 @@ pub mod work;
 pub(crate) mod blobs;
 pub mod keys;
 pub(crate) mod migrate;
+pub mod over;
 pub(crate) mod seal;
 pub mod sqlite;
 #[cfg(test)]
@@ -31,9 +33,10 @@ use causeway_core::posting::Form;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
+use finding::Finding;
 use intake::{Accepted, ApplicationView, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery};
-use setup::{AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, Sync, SyncReport, Tenant};
-use trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
+use setup::{AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, Sync, SyncReport, Tenant};
+use trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed, Retention, RetentionReport};
 use work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, WorkItem};
 
 /// Why the store did not do it. Nothing was changed.
@@ -84,9 +87,8 @@ pub trait Store: Send + std::marker::Sync {
     async fn tenants(&self) -> Result<Vec<Tenant>>;
     /// Adds an account with its sealed credentials.
     async fn add_account(&self, account: NewAccount) -> Result<AccountRecord>;
-    /// Replaces settings, policies and, where given, credentials.
-    async fn update_account(&self, account: AccountRecord, credentials: Option<BTreeMap<String, Secret>>)
-    -> Result<()>;
+    /// Replaces settings, policies and, where given, credentials. Audited.
+    async fn update_account(&self, change: AccountChanged) -> Result<()>;
     /// The accounts of one tenant, or of all.
     async fn accounts(&self, tenant: Option<TenantId>) -> Result<Vec<AccountRecord>>;
     /// One account.
@@ -170,8 +172,8 @@ pub trait Store: Send + std::marker::Sync {
     /// Open cases of a tenant, newest first.
     async fn cases(&self, tenant: TenantId, limit: usize) -> Result<Vec<Case>>;
     /// Queues a settled delivery again with the same references. Refuses what was erased and what ends by itself: a pause,
-    /// an unknown posting, an unknown form. Audited.
-    async fn replay(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<()>;
+    /// an unknown posting, an unknown form. In a paused account it is held until that resumes. Audited.
+    async fn replay(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<Replayed>;
     /// Calls a delivery off. Audited.
     async fn cancel(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<()>;
     /// What erasing this person would reach.
@@ -188,6 +190,9 @@ pub trait Store: Send + std::marker::Sync {
     async fn audit(&self, entry: AuditEntry) -> Result<()>;
     /// Checks a tenant's audit chain; the position of the first bad row, if any.
     async fn verify_audit(&self, tenant: TenantId) -> Result<Option<u64>>;
+    /// Writes the newest link of each audit chain that has grown to a place outside the database, so that putting the
+    /// whole database back to an older state is noticed. Returns how many. A backend that cannot be put back has none.
+    async fn anchor_audit(&self, now: Timestamp) -> Result<u64>;
 
     // --- upkeep -----------------------------------------------------------------------------------------------------
 
@@ -197,6 +202,8 @@ pub trait Store: Send + std::marker::Sync {
     async fn lease_job(&self, job: &str, owner: &str, now: Timestamp, lease: Duration) -> Result<Option<u64>>;
     /// Removes blobs that no row names and that are older than a day. Returns how many.
     async fn sweep_blobs(&self, now: Timestamp) -> Result<u64>;
+    /// Looks at everything the store rests on: engine, settings, migrations, keys, audit chains. Writes nothing.
+    async fn examine(&self) -> Result<Vec<Finding>>;
     /// How many deliveries stand in each state, for the ledger proof and metrics.
     async fn census(&self) -> Result<BTreeMap<State, u64>>;
     /// Ends the writer after its last commit.

@@ -45,6 +45,19 @@ pub struct NewAccount {
     pub now: Timestamp,
 }
 
+/// An account as it is to be.
+#[derive(Debug, Clone)]
+pub struct AccountChanged {
+    /// Settings and policies. Whose it is, its connector and its role stay as they are.
+    pub account: Account,
+    /// New secrets, if they change.
+    pub credentials: Option<BTreeMap<String, Secret>>,
+    /// Who asked for it.
+    pub actor: String,
+    /// When.
+    pub now: Timestamp,
+}
+
 /// An account and whether it is running.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AccountRecord {

@@ -201,6 +201,15 @@ pub struct AuditEntry {
     pub subject: String,
 }
 
+/// What a replay came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replayed {
+    /// Whose work it is now.
+    pub account: AccountId,
+    /// `Queued`; or `Held`, while the account is paused.
+    pub state: State,
+}
+
 /// What erasing a person would reach.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct ErasurePlan {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::query::LookupRequest;
 use super::view::CaseView;
-use super::{Actor, Support, SupportError};
+use super::{Actor, Support, SupportError, replayed_to};
 use crate::ingress::auth::Caller;
 use crate::intake::{Refusal, unavailable};
 
@@ -66,8 +66,8 @@ async fn lookup(State(support): State<Support>, Extension(caller): Extension<Cal
 
 async fn replay(State(support): State<Support>, Extension(caller): Extension<Caller>, request: Request) -> Answer {
     let OneDelivery { delivery } = read(request).await?;
-    support.replay(Actor::Key(caller.key()), caller.tenant(), delivery).await?;
-    json(&Done { delivery, done: "replayed" })
+    let replayed = support.replay(Actor::Key(caller.key()), caller.tenant(), delivery).await?;
+    json(&Done { delivery, done: replayed_to(replayed.state) })
 }
 
 async fn cancel(State(support): State<Support>, Extension(caller): Extension<Caller>, request: Request) -> Answer {

@@ -20,7 +20,7 @@ use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, DeliveryId, KeyId, TenantId};
 use causeway_core::reason::Reason;
 
-use crate::store::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery};
+use crate::store::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed};
 use crate::store::{Store, StoreError};
 
 pub use answer::explain;
@@ -29,9 +29,6 @@ pub use view::Report;
 
 /// Tells dispatch that an account has work. A ring that is missed costs latency only.
 pub type Ring = Arc<dyn Fn(AccountId) + Send + Sync>;
-
-/// At most so many cases are looked through for the account to ring for.
-const RING_CASES: usize = 1_000;
 
 /// Who acts, as the audit names them. Never a person's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,20 +100,17 @@ impl Support {
         })
     }
 
-    /// Queues a delivery again with the same references.
+    /// Queues a delivery again with the same references. In a paused account it is held instead.
     ///
     /// # Errors
     /// [`SupportError::MakesNoSense`] with the reason.
-    pub async fn replay(&self, actor: Actor, tenant: TenantId, delivery: DeliveryId) -> Result<()> {
-        // Only to ring for it at once; one without a case in sight is found by dispatch's next look.
-        let cases = self.store.cases(tenant, RING_CASES).await?;
-        let account = cases.iter().find(|case| case.delivery == Some(delivery)).map(|case| case.account);
+    pub async fn replay(&self, actor: Actor, tenant: TenantId, delivery: DeliveryId) -> Result<Replayed> {
         match self.store.replay(tenant, delivery, &actor.to_string(), self.clock.now()).await {
-            Ok(()) => {
-                if let Some(account) = account {
-                    (self.ring)(account);
+            Ok(replayed) => {
+                if replayed.state.is_live() {
+                    (self.ring)(replayed.account);
                 }
-                Ok(())
+                Ok(replayed)
             }
             Err(StoreError::EndsByItself(cause)) => Err(SupportError::MakesNoSense(ends_by_itself(cause))),
             Err(StoreError::IllegalMove { from, to: _ }) => Err(SupportError::MakesNoSense(not_replayable(from))),
@@ -216,6 +210,22 @@ fn nothing_found(query: &LookupQuery, unreadable: u64) -> String {
     let requests =
         if unreadable == 1 { "1 unreadable request".to_owned() } else { format!("{unreadable} unreadable requests") };
     format!("{what}{narrowed}; {requests} in that window; this proves nothing about this person.")
+}
+
+/// What became of a replay, in words.
+pub const fn replayed_to(state: State) -> &'static str {
+    match state {
+        State::Held => "held until its account resumes",
+        State::Queued
+        | State::InFlight
+        | State::Verifying
+        | State::Waiting
+        | State::Delivered
+        | State::Refused
+        | State::Parked
+        | State::Cancelled
+        | State::Erased => "queued again",
+    }
 }
 
 const fn ends_by_itself(cause: HeldCause) -> &'static str {

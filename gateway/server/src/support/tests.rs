@@ -5,7 +5,7 @@ use causeway_core::ids::SubmissionId;
 use causeway_core::pii::Pii;
 use jiff::Timestamp;
 
-use super::test_store::TestStore;
+use super::test_store::{TestStore, account};
 use super::*;
 use crate::store::trace::{SubmissionKind, SubmissionTrace};
 
@@ -115,7 +115,7 @@ async fn replay_and_cancel_say_why_they_make_no_sense() {
         let (support, _) = desk(TestStore { state: Some(state), ..TestStore::default() });
         let told = |result: Result<()>| result.err().map(|error| error.to_string());
         for (result, want) in [
-            (told(support.replay(Actor::Cli, tenant(), delivery()).await), replay),
+            (told(support.replay(Actor::Cli, tenant(), delivery()).await.map(|_| ())), replay),
             (told(support.cancel(Actor::Cli, tenant(), delivery()).await), cancel),
         ] {
             match (result, want) {
@@ -149,8 +149,24 @@ async fn what_ends_by_itself_is_not_replayed_past_its_check() {
         let result = support.replay(Actor::Cli, tenant(), delivery()).await;
         match told {
             Some(told) => assert!(result.unwrap_err().to_string().contains(told)),
-            None => result.unwrap(),
+            None => assert_eq!(replayed_to(result.unwrap().state), "queued again"),
         }
+    }
+}
+
+#[tokio::test]
+async fn a_replay_rings_for_its_account_unless_that_is_paused() {
+    for (state, rung, told) in
+        [(State::Queued, vec![account()], "queued again"), (State::Held, vec![], "held until its account resumes")]
+    {
+        let rings = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let heard = Arc::clone(&rings);
+        let replayed = Some(Replayed { account: account(), state });
+        let store = TestStore { state: Some(State::Parked), replayed, ..TestStore::default() };
+        let clock = Arc::new(ManualClock::at(at(0)));
+        let support = Support::new(Arc::new(store), clock, Arc::new(move |id| heard.lock().unwrap().push(id)));
+        let replayed = support.replay(Actor::Cli, tenant(), delivery()).await.unwrap();
+        assert_eq!((replayed_to(replayed.state), &*rings.lock().unwrap()), (told, &rung));
     }
 }
 

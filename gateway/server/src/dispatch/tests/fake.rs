@@ -11,21 +11,16 @@ use bytes::Bytes;
 use causeway_core::clock::SeededEntropy;
 use causeway_core::connector::File;
 use causeway_core::delivery::{HeldCause, Refs, State};
-use causeway_core::email::NormalEmail;
-use causeway_core::ids::{AccountId, AttemptId, DeliveryId, KeyId, SubmissionId, TenantId};
+use causeway_core::ids::{AccountId, AttemptId, DeliveryId, SubmissionId, TenantId};
 use causeway_core::outcome::Class;
-use causeway_core::pii::Secret;
 use causeway_core::posting::{Form, Posting};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
-use crate::store::intake::{
-    Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
-};
-use crate::store::setup::{
-    AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, Paused, PostingRecord, Sync, SyncReport, Tenant,
-};
-use crate::store::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
+use crate::store::intake::{Decision, PostingView, ReadyDelivery};
+use crate::store::over::{Nothing, Over};
+use crate::store::setup::{AccountRecord, Paused, PostingRecord, Sync, SyncReport};
+use crate::store::trace::{Retention, RetentionReport};
 use crate::store::work::{
     Begun, Claim, ClaimRequest, DueAccount, Next, Proof, Settled, Settlement, Verifying, WorkItem,
 };
@@ -76,10 +71,6 @@ pub(crate) struct Inner {
 pub(crate) struct FakeStore {
     inner: Mutex<Inner>,
     generation: AtomicU64,
-}
-
-fn absent<T>() -> Result<T> {
-    Err(StoreError::Failed("not in this fake".to_owned()))
 }
 
 impl FakeStore {
@@ -233,7 +224,11 @@ impl Row {
 }
 
 #[async_trait]
-impl Store for FakeStore {
+impl Over for FakeStore {
+    fn below(&self) -> &dyn Store {
+        &Nothing
+    }
+
     async fn account(&self, id: AccountId) -> Result<AccountRecord> {
         self.lock().accounts.get(&id).cloned().ok_or(StoreError::NotFound("account"))
     }
@@ -436,87 +431,11 @@ impl Store for FakeStore {
         Ok(RetentionReport::default())
     }
 
-    async fn sweep_blobs(&self, _: Timestamp) -> Result<u64> {
+    async fn anchor_audit(&self, _: Timestamp) -> Result<u64> {
         Ok(0)
     }
 
-    async fn create_tenant(&self, _: NewTenant) -> Result<Tenant> {
-        absent()
+    async fn sweep_blobs(&self, _: Timestamp) -> Result<u64> {
+        Ok(0)
     }
-    async fn tenants(&self) -> Result<Vec<Tenant>> {
-        absent()
-    }
-    async fn add_account(&self, _: NewAccount) -> Result<AccountRecord> {
-        absent()
-    }
-    async fn update_account(&self, _: AccountRecord, _: Option<BTreeMap<String, Secret>>) -> Result<()> {
-        absent()
-    }
-    async fn credentials(&self, _: AccountId) -> Result<BTreeMap<String, Secret>> {
-        absent()
-    }
-    async fn pause_account(&self, _: AccountId, _: Reason, _: &str, _: Timestamp) -> Result<u64> {
-        absent()
-    }
-    async fn resume_account(&self, _: AccountId, _: &str, _: Timestamp) -> Result<u64> {
-        absent()
-    }
-    async fn create_key(&self, _: NewKey) -> Result<KeyRecord> {
-        absent()
-    }
-    async fn keys(&self, _: TenantId) -> Result<Vec<KeyRecord>> {
-        absent()
-    }
-    async fn key_by_hash(&self, _: [u8; 32]) -> Result<Option<KeyRecord>> {
-        absent()
-    }
-    async fn revoke_key(&self, _: TenantId, _: KeyId, _: &str, _: Timestamp) -> Result<()> {
-        absent()
-    }
-    async fn posting_view(&self, _: TenantId, _: &str) -> Result<PostingView> {
-        absent()
-    }
-    async fn accept(&self, _: NewApplication) -> Result<Accepted> {
-        absent()
-    }
-    async fn accepted_before(&self, _: TenantId, _: &str, _: Vec<u8>) -> Result<Option<Accepted>> {
-        absent()
-    }
-    async fn record_refusal(&self, _: NewRefusal) -> Result<()> {
-        absent()
-    }
-    async fn count_edge(&self, _: Vec<EdgeCount>) -> Result<()> {
-        absent()
-    }
-    async fn application(&self, _: TenantId, _: SubmissionId) -> Result<ApplicationView> {
-        absent()
-    }
-    async fn lookup(&self, _: &LookupQuery) -> Result<Lookup> {
-        absent()
-    }
-    async fn cases(&self, _: TenantId, _: usize) -> Result<Vec<Case>> {
-        absent()
-    }
-    async fn replay(&self, _: TenantId, _: DeliveryId, _: &str, _: Timestamp) -> Result<()> {
-        absent()
-    }
-    async fn cancel(&self, _: TenantId, _: DeliveryId, _: &str, _: Timestamp) -> Result<()> {
-        absent()
-    }
-    async fn erasure_plan(&self, _: TenantId, _: &NormalEmail) -> Result<ErasurePlan> {
-        absent()
-    }
-    async fn erase(&self, _: TenantId, _: &NormalEmail, _: &str, _: Timestamp) -> Result<Erasure> {
-        absent()
-    }
-    async fn audit(&self, _: AuditEntry) -> Result<()> {
-        absent()
-    }
-    async fn verify_audit(&self, _: TenantId) -> Result<Option<u64>> {
-        absent()
-    }
-    async fn census(&self) -> Result<BTreeMap<State, u64>> {
-        absent()
-    }
-    async fn close(&self) {}
 }

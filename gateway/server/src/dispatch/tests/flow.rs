@@ -200,7 +200,7 @@ async fn a_lease_that_a_step_could_outlast_is_refused() {
         connectors: Arc::new(move |_| Some(Arc::clone(&connector) as Arc<dyn Connector>)),
         clock: Arc::clone(&rig.clock) as Arc<dyn Clock>,
         entropy: Arc::new(SeededEntropy::new(5)),
-        retry: RetryPolicy::default(),
+        retry: RetryPolicy::default().into(),
         policy: DispatchPolicy { lease: Duration::from_secs(80), ..DispatchPolicy::default() },
     });
     assert!(refused.is_err());

@@ -183,7 +183,8 @@ impl Rig {
                 jitter: 0.0,
                 schedule: [5; 12].map(Duration::from_secs).into(),
                 ..RetryPolicy::default()
-            },
+            }
+            .into(),
             policy: DispatchPolicy::default(),
         };
         Dispatch::new(parts).unwrap()

@@ -1,4 +1,5 @@
 //! The stack under a paused clock, and the client on real sockets.
 
 mod stack;
+mod tls;
 mod wire;

@@ -225,6 +225,28 @@ async fn a_pace_in_the_headers_adapts_the_bucket() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pace_is_the_host_s_that_told_it() {
+    let paced = |_: u32, request: &Request<Bytes>| {
+        let left = if request.uri().host() == Some("auth.vendor.test") { "1" } else { "60" };
+        Ok(answer(200).header("x-limit", "100").header("x-remaining", left).body(Bytes::new()).unwrap())
+    };
+    let rig = rig(json!({}), EgressPolicy::default(), Duration::ZERO, paced);
+    let http = rig.egress.http(&rig.record);
+    let elsewhere = || Request::post("https://auth.vendor.test/token").body(Bytes::new()).unwrap();
+    rig.send().await.unwrap();
+    http.send(elsewhere()).await.unwrap();
+    assert_eq!(rig.egress.room(&rig.record).calls, 50, "90 are ours, 40 are gone; what the other host says is its own");
+    assert!(matches!(http.send(elsewhere()).await, Err(SendError::NotNow { .. })), "that one is used up");
+    // What an admission paid for one host is not spent at the other, and is not paid twice.
+    let admission = rig.egress.admit(&rig.record).await.ok().unwrap();
+    assert!(matches!(admission.send(elsewhere()).await, Err(SendError::NotNow { .. })));
+    assert_eq!(rig.egress.room(&rig.record).calls, 49);
+    admission.send(request()).await.unwrap();
+    drop(admission);
+    assert_eq!(rig.seen.calls(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn static_schemes_are_injected_and_marked() {
     let echo = |_: u32, request: &Request<Bytes>| {
         let value = request.headers().get(header::AUTHORIZATION).cloned();

@@ -1,6 +1,7 @@
 //! Accounts: settings in the open, credentials sealed with a key of the account's own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use causeway_core::account::Account;
 use causeway_core::ids::{AccountId, TenantId};
@@ -11,9 +12,9 @@ use zeroize::Zeroizing;
 use super::SqliteStore;
 use super::errors::{Op, Stop, is_taken};
 use super::rows::{Columns, StoredId, as_stored, every, execute, first, micros, sql, to_json, value, variant_text};
-use crate::store::keys::{DataKey, Owner, TenantKeys};
+use crate::store::keys::{DataKey, Keyring, Owner, TenantKeys};
 use crate::store::seal::Place;
-use crate::store::setup::{AccountRecord, NewAccount, Paused};
+use crate::store::setup::{AccountChanged, AccountRecord, NewAccount, Paused};
 use crate::store::{Result, StoreError};
 
 fn credentials_place(tenant: TenantId, row: &[u8]) -> Place<'_> {
@@ -59,15 +60,10 @@ pub(super) async fn add(store: &SqliteStore, new: NewAccount) -> Result<AccountR
 
 /// Replaces settings, policies and, where given, credentials. Who owns the account, its connector, its role and whether
 /// it is paused are not changed here.
-pub(super) async fn update(
-    store: &SqliteStore,
-    record: AccountRecord,
-    credentials: Option<BTreeMap<String, Secret>>,
-) -> Result<()> {
-    let account = record.account;
+pub(super) async fn update(store: &SqliteStore, change: AccountChanged) -> Result<()> {
+    let AccountChanged { account, credentials, actor, now } = change;
     let (id, tenant) = (account.id, account.tenant);
     let keys = store.tenant_keys(tenant)?;
-    let now = store.clock.now();
     // New credentials get a new key: the old ones are gone with the old key.
     let fresh = credentials
         .map(|credentials| {
@@ -97,9 +93,9 @@ pub(super) async fn update(
             if let Some((sealed, wrapped)) = fresh {
                 execute(tx.conn, sql!("account_credentials_put"), params![id.bytes(), sealed])?;
                 execute(tx.conn, sql!("wrapped_key_replace"), params![id.bytes(), "account", wrapped])?;
-                tx.audit(tenant, now, "system", "accounts.credentials", &id.to_string())?;
+                tx.audit(tenant, now, &actor, "accounts.credentials", &id.to_string())?;
             }
-            tx.audit(tenant, now, "system", "accounts.update", &id.to_string())?;
+            tx.audit(tenant, now, &actor, "accounts.update", &id.to_string())?;
             tx.changes_setup();
             Ok(())
         })
@@ -128,17 +124,19 @@ pub(super) fn read(conn: &Connection, id: AccountId) -> Op<AccountRecord> {
 }
 
 pub(super) async fn credentials(store: &SqliteStore, id: AccountId) -> Result<BTreeMap<String, Secret>> {
-    let read = move |conn: &Connection| {
-        let row = first(conn, sql!("account_credentials"), params![id.bytes()], |row| {
-            Ok((row.id::<TenantId>("tenant")?, row.col::<Vec<u8>>("credentials_sealed")?))
-        })?;
-        let (tenant, sealed) = row.ok_or(StoreError::NotFound("account"))?;
-        let wrapped: Option<Vec<u8>> = value(conn, sql!("wrapped_key"), params![id.bytes(), "account"])?;
-        Ok((tenant, sealed, wrapped.ok_or(StoreError::Corrupt("account key"))?))
-    };
-    let (tenant, sealed, wrapped) = store.read(read).await?;
-    let keys = store.tenant_keys(tenant)?;
-    open_credentials(&keys, tenant, id, &wrapped, &sealed).ok_or(StoreError::Corrupt("credentials"))
+    let keys = Arc::clone(&store.keys);
+    store.read(move |conn| credentials_of(conn, &keys, id)).await
+}
+
+pub(super) fn credentials_of(conn: &Connection, keys: &Keyring, id: AccountId) -> Op<BTreeMap<String, Secret>> {
+    let row = first(conn, sql!("account_credentials"), params![id.bytes()], |row| {
+        Ok((row.id::<TenantId>("tenant")?, row.col::<Vec<u8>>("credentials_sealed")?))
+    })?;
+    let (tenant, sealed) = row.ok_or(StoreError::NotFound("account"))?;
+    let wrapped: Option<Vec<u8>> = value(conn, sql!("wrapped_key"), params![id.bytes(), "account"])?;
+    let wrapped = wrapped.ok_or(StoreError::Corrupt("account key"))?;
+    let keys = keys.tenant(tenant).ok_or(StoreError::NotFound("tenant"))?;
+    open_credentials(&keys, tenant, id, &wrapped, &sealed).ok_or_else(|| StoreError::Corrupt("credentials").into())
 }
 
 fn open_credentials(

@@ -6,6 +6,7 @@
 
 mod accept;
 mod accounts;
+mod anchor;
 mod apply_sync;
 mod attempt;
 mod awaiting;
@@ -15,6 +16,7 @@ mod claim;
 mod delivery;
 mod due;
 mod errors;
+mod examine;
 mod expire;
 mod load;
 mod open;
@@ -38,6 +40,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -54,20 +57,26 @@ use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use self::anchor::Anchor;
 use self::errors::Op;
 use self::readers::Readers;
 use self::tx::Tx;
 use self::writer::Writer;
 use super::blobs::{BlobError, Blobs};
+use super::finding::Finding;
 use super::intake::{
     Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
 };
 use super::keys::{Keyring, TenantKeys};
-use super::setup::{AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant};
-use super::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
+use super::setup::{
+    AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant,
+};
+use super::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed, Retention, RetentionReport};
 use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, WorkItem};
 use super::{Result, Store, StoreError};
 
+pub use self::anchor::AnchorError;
+pub use self::examine::{AccountSeen, Seen, look};
 pub use self::open::{OpenError, OpenOptions};
 pub use self::pragmas::Unsafe;
 pub use self::writer::OnFatal;
@@ -83,6 +92,8 @@ pub struct SqliteStore {
     entropy: Arc<dyn Entropy>,
     on_fatal: OnFatal,
     generation: Arc<AtomicU64>,
+    anchor: Arc<Anchor>,
+    folder: PathBuf,
     _lock: File,
 }
 
@@ -121,8 +132,8 @@ impl Store for SqliteStore {
     async fn add_account(&self, account: NewAccount) -> Result<AccountRecord> {
         accounts::add(self, account).await
     }
-    async fn update_account(&self, account: AccountRecord, secrets: Option<BTreeMap<String, Secret>>) -> Result<()> {
-        accounts::update(self, account, secrets).await
+    async fn update_account(&self, change: AccountChanged) -> Result<()> {
+        accounts::update(self, change).await
     }
     async fn accounts(&self, tenant: Option<TenantId>) -> Result<Vec<AccountRecord>> {
         accounts::list(self, tenant).await
@@ -223,7 +234,7 @@ impl Store for SqliteStore {
     async fn cases(&self, tenant: TenantId, limit: usize) -> Result<Vec<Case>> {
         trace::cases(self, tenant, limit).await
     }
-    async fn replay(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<()> {
+    async fn replay(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<Replayed> {
         operator::replay(self, tenant, delivery, actor, now).await
     }
     async fn cancel(&self, tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<()> {
@@ -241,6 +252,9 @@ impl Store for SqliteStore {
     async fn verify_audit(&self, tenant: TenantId) -> Result<Option<u64>> {
         trace::verify_audit(self, tenant).await
     }
+    async fn anchor_audit(&self, now: Timestamp) -> Result<u64> {
+        anchor::anchor(self, now).await
+    }
 
     async fn retain(&self, retention: &Retention, now: Timestamp, limit: usize) -> Result<RetentionReport> {
         trace::retain(self, retention, now, limit).await
@@ -250,6 +264,9 @@ impl Store for SqliteStore {
     }
     async fn sweep_blobs(&self, now: Timestamp) -> Result<u64> {
         upkeep::sweep_blobs(self, now).await
+    }
+    async fn examine(&self) -> Result<Vec<Finding>> {
+        examine::examine(self).await
     }
     async fn census(&self) -> Result<BTreeMap<State, u64>> {
         upkeep::census(self).await

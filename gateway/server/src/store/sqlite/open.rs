@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicU64;
 use causeway_core::clock::{Clock, Entropy};
 use rusqlite::{Connection, params};
 
+use super::anchor::{self, Anchor, AnchorError};
 use super::checkpoint::Checkpointer;
 use super::errors::Op;
 use super::pragmas::{self, Unsafe, Use};
@@ -80,6 +81,9 @@ pub enum OpenError {
     /// The database refused.
     #[error("the database cannot be opened")]
     Store(#[source] StoreError),
+    /// See [`AnchorError`].
+    #[error(transparent)]
+    Anchor(#[from] AnchorError),
 }
 
 pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> {
@@ -96,6 +100,13 @@ pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> 
     let now = options.clock.now();
     migrate::run(&conn, migrate::SQLITE, now)?;
     let keys = Arc::new(Keyring::new(&options.root_key));
+    // Before anything is written: an older database that goes on would make a second history.
+    let anchored = anchor::read(&options.path, &keys)?.unwrap_or_default();
+    let put_back = anchor::put_back(&conn, &options.path, &anchored);
+    if let Some(error) = put_back.map_err(|stop| OpenError::Store(stop.into()))? {
+        return Err(error.into());
+    }
+    let anchor = Arc::new(Anchor::open(&options.path, anchored, &keys)?);
     let begun = begin_epoch(&conn, &keys, &check, now);
     let (unknown, due) = begun.map_err(|stop| OpenError::Store(stop.into()))?;
     if unknown + due > 0 {
@@ -121,12 +132,24 @@ pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> 
         commit: options.commit,
     })
     .map_err(thread)?;
-    let OpenOptions { clock, entropy, on_fatal, .. } = options;
-    Ok(Arc::new(SqliteStore { writer, readers, blobs, keys, clock, entropy, on_fatal, generation, _lock: lock }))
+    let OpenOptions { path: folder, clock, entropy, on_fatal, .. } = options;
+    Ok(Arc::new(SqliteStore {
+        writer,
+        readers,
+        blobs,
+        keys,
+        clock,
+        entropy,
+        on_fatal,
+        generation,
+        anchor,
+        folder,
+        _lock: lock,
+    }))
 }
 
 /// The value the root key was recognised by before, if the database has one.
-fn known_check(conn: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
+pub(super) fn known_check(conn: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
     let exists: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))?;
     if exists == 0 {
         return Ok(None);

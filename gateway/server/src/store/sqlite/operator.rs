@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use causeway_core::delivery::{HeldCause, State};
 use causeway_core::ids::{DeliveryId, TenantId};
+use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use rusqlite::params;
 
@@ -12,7 +13,7 @@ use super::errors::Op;
 use super::rows::{StoredId, sql, value};
 use super::tx::Tx;
 use super::{SqliteStore, cases, delivery};
-use crate::store::trace::AuditEntry;
+use crate::store::trace::{AuditEntry, Replayed};
 use crate::store::{Result, StoreError};
 
 /// Queues a settled delivery again: same references, steps that went well stay done, the retry schedule starts over. One
@@ -23,39 +24,32 @@ pub(super) async fn replay(
     id: DeliveryId,
     actor: &str,
     now: Timestamp,
-) -> Result<()> {
-    let actor: Arc<str> = actor.into();
-    store
-        .write(move |tx| {
-            let mut row = of_tenant(tx, tenant, id)?;
-            let fence = row.fence;
-            let from = row.state();
-            let erased: Option<bool> = value(tx.conn, sql!("trace/is_erased"), params![row.submission.bytes()])?;
-            if erased == Some(true) {
-                return Err(StoreError::IllegalMove { from: State::Erased, to: State::Queued }.into());
-            }
-            if !from.is_settled() {
-                return Err(StoreError::IllegalMove { from, to: State::Queued }.into());
-            }
-            if let Some(cause) = row.held.filter(|cause| ends_by_itself(*cause)) {
-                return Err(StoreError::EndsByItself(cause).into());
-            }
-            row.become_(State::Queued)?;
-            cases::close_of_delivery(tx.conn, id, now)?;
-            row.next_attempt_at = Some(now);
-            (row.reason, row.fields, row.case) = (None, None, None);
-            (row.attempts, row.claims) = (0, 0);
-            row.fence += 1;
-            if row.verifying.take().is_some() {
-                row.possible_duplicate = true;
-            }
-            if let Some((reason, case)) = row.paused {
-                row.hold_paused(reason, case)?;
-            }
-            row.save(tx.conn, fence, now)?;
-            tx.audit(tenant, now, &actor, "deliveries.replay", &id.to_string())
-        })
-        .await
+) -> Result<Replayed> {
+    on_one(store, tenant, id, actor, now, "deliveries.replay", move |tx, row| {
+        let from = row.state();
+        let erased: Option<bool> = value(tx.conn, sql!("trace/is_erased"), params![row.submission.bytes()])?;
+        if erased == Some(true) {
+            return Err(StoreError::IllegalMove { from: State::Erased, to: State::Queued }.into());
+        }
+        if !from.is_settled() {
+            return Err(StoreError::IllegalMove { from, to: State::Queued }.into());
+        }
+        if let Some(cause) = row.held.filter(|cause| ends_by_itself(*cause)) {
+            return Err(StoreError::EndsByItself(cause).into());
+        }
+        row.become_(State::Queued)?;
+        row.next_attempt_at = Some(now);
+        (row.reason, row.fields, row.case) = (None, None, None);
+        (row.attempts, row.claims) = (0, 0);
+        if row.verifying.take().is_some() {
+            row.possible_duplicate = true;
+        }
+        if let Some((reason, case)) = row.paused {
+            row.hold_paused(reason, case)?;
+        }
+        Ok(Replayed { account: row.account, state: row.state() })
+    })
+    .await
 }
 
 /// A replay would skip the check that each of these ends with.
@@ -73,18 +67,37 @@ pub(super) async fn cancel(
     actor: &str,
     now: Timestamp,
 ) -> Result<()> {
+    on_one(store, tenant, id, actor, now, "deliveries.cancel", |_, row| {
+        row.become_(State::Cancelled)?;
+        row.reason = Some(Reason::OperatorDecided);
+        row.case = None;
+        Ok(())
+    })
+    .await
+}
+
+/// What every act on one delivery has in common: it is the tenant's, its case ends, whoever holds a lease loses it, and
+/// the audit says who did it.
+async fn on_one<T: Send + 'static>(
+    store: &SqliteStore,
+    tenant: TenantId,
+    id: DeliveryId,
+    actor: &str,
+    now: Timestamp,
+    action: &'static str,
+    act: impl FnOnce(&Tx<'_>, &mut Delivery) -> Op<T> + Send + 'static,
+) -> Result<T> {
     let actor: Arc<str> = actor.into();
     store
         .write(move |tx| {
             let mut row = of_tenant(tx, tenant, id)?;
             let fence = row.fence;
-            row.become_(State::Cancelled)?;
+            let done = act(tx, &mut row)?;
             cases::close_of_delivery(tx.conn, id, now)?;
-            row.reason = Some(causeway_core::reason::Reason::OperatorDecided);
-            row.case = None;
             row.fence += 1;
             row.save(tx.conn, fence, now)?;
-            tx.audit(tenant, now, &actor, "deliveries.cancel", &id.to_string())
+            tx.audit(tenant, now, &actor, action, &id.to_string())?;
+            Ok(done)
         })
         .await
 }

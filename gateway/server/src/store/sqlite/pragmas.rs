@@ -50,10 +50,7 @@ const EVERYWHERE: &[(&str, &str, i64)] = &[
 
 /// Makes the connection safe, or says why it is not.
 pub(super) fn apply(conn: &Connection, use_: Use) -> Result<(), Unsafe> {
-    let library = rusqlite::version_number();
-    if library < OLDEST_LIBRARY {
-        return Err(Unsafe::Library(library));
-    }
+    library()?;
     // The mode is a property of the file and the first writer sets it; every connection reads it back.
     if use_ == Use::Write {
         set(conn, "journal_mode", "WAL")?;
@@ -79,11 +76,29 @@ pub(super) fn apply(conn: &Connection, use_: Use) -> Result<(), Unsafe> {
     Ok(())
 }
 
+/// Is the library one without the bug?
+pub(super) fn library() -> Result<(), Unsafe> {
+    let library = rusqlite::version_number();
+    if library < OLDEST_LIBRARY { Err(Unsafe::Library(library)) } else { Ok(()) }
+}
+
+/// Tries every setting of a connection on one that may not write. The mode of the file is not among them.
+pub(super) fn apply_unwritten(conn: &Connection) -> Result<(), Unsafe> {
+    for (name, value, _) in EVERYWHERE {
+        set(conn, name, value)?;
+    }
+    check_connection(conn)
+}
+
 /// Reads every setting back.
 pub(super) fn check(conn: &Connection) -> Result<(), Unsafe> {
     if read(conn, "journal_mode")? != Value::Text("wal".to_owned()) {
         return Err(Unsafe::Setting("journal_mode"));
     }
+    check_connection(conn)
+}
+
+fn check_connection(conn: &Connection) -> Result<(), Unsafe> {
     for &(name, _, expected) in EVERYWHERE {
         if read(conn, name)? != Value::Integer(expected) {
             return Err(Unsafe::Setting(name));

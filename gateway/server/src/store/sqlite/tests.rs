@@ -2,6 +2,7 @@
 
 mod damage;
 mod durability;
+mod examine;
 mod upkeep;
 
 use std::path::PathBuf;

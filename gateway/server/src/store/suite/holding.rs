@@ -10,6 +10,7 @@ use causeway_core::reason::Reason;
 use super::world::{Backend, JOB, World, delivered};
 use crate::store::StoreError;
 use crate::store::intake::Decision;
+use crate::store::trace::Replayed;
 use crate::store::work::Next;
 
 pub(crate) async fn a_paused_account_holds_and_resumes<B: Backend>(w: World<B>) {
@@ -141,14 +142,16 @@ pub(crate) async fn a_replay_queues_a_settled_delivery_again<B: Backend>(w: Worl
     let (other, _) = w.other_tenant().await;
     let foreign = w.store.replay(other, delivery, "test", w.now()).await;
     assert!(matches!(foreign, Err(StoreError::NotFound("delivery"))));
-    w.store.replay(w.tenant, delivery, "test", w.now()).await.unwrap();
+    let replayed = w.store.replay(w.tenant, delivery, "test", w.now()).await.unwrap();
+    assert_eq!(replayed, Replayed { account: w.ats, state: State::Queued });
     assert_eq!((w.state(id).await, w.reason(id).await), (State::Queued, None));
     let claim = w.one_claim().await;
     assert_eq!((claim.attempts, &claim.verifying), (0, &None));
     assert!(w.store.load(&claim, false).await.unwrap().0.possible_duplicate, "nobody knows whether the vendor has it");
     w.go(&claim, Class::Refused, Next::Refuse { reason: Reason::VendorRefused, fields: Vec::new() }).await;
     w.store.pause_account(w.ats, Reason::AccountPaused, "test", w.now()).await.unwrap();
-    w.store.replay(w.tenant, delivery, "test", w.now()).await.unwrap();
+    let replayed = w.store.replay(w.tenant, delivery, "test", w.now()).await.unwrap();
+    assert_eq!(replayed, Replayed { account: w.ats, state: State::Held });
     assert_eq!(w.state(id).await, State::Held, "its account is paused");
 }
 

@@ -10,7 +10,7 @@ use causeway_core::posting::Form;
 
 use super::world::{Backend, JOB, World, account, posting};
 use crate::store::StoreError;
-use crate::store::setup::{NewAccount, NewKey, NewTenant, Scope, Sync, SyncReport};
+use crate::store::setup::{AccountChanged, AccountRecord, NewAccount, NewKey, NewTenant, Scope, Sync, SyncReport};
 
 pub(crate) async fn names_are_unique_within_their_owner<B: Backend>(w: World<B>) {
     let again = NewTenant { name: "acme".into(), actor: "test".into(), now: w.now() };
@@ -35,14 +35,22 @@ pub(crate) async fn credentials_come_back_and_are_replaced<B: Backend>(w: World<
     assert_eq!(w.store.credentials(w.ats).await.unwrap()["key"].reveal(), "canary-secret");
     let mut record = w.store.account(w.ats).await.unwrap();
     record.account.name = "acme-ats-emea".into();
-    w.store.update_account(record.clone(), None).await.unwrap();
+    w.store.update_account(changed(&w, &record, None)).await.unwrap();
     assert_eq!(w.store.account(w.ats).await.unwrap(), record);
     assert_eq!(w.store.credentials(w.ats).await.unwrap()["key"].reveal(), "canary-secret");
     let fresh = BTreeMap::from([("key".to_owned(), Secret::new("fresh"))]);
-    w.store.update_account(record, Some(fresh)).await.unwrap();
+    w.store.update_account(changed(&w, &record, Some(fresh))).await.unwrap();
     assert_eq!(w.store.credentials(w.ats).await.unwrap()["key"].reveal(), "fresh");
     let unknown = AccountId::new(w.now(), &w.entropy);
     assert!(matches!(w.store.credentials(unknown).await, Err(StoreError::NotFound("account"))));
+}
+
+fn changed<B: Backend>(
+    w: &World<B>,
+    record: &AccountRecord,
+    credentials: Option<BTreeMap<String, Secret>>,
+) -> AccountChanged {
+    AccountChanged { account: record.account.clone(), credentials, actor: "test".into(), now: w.now() }
 }
 
 pub(crate) async fn keys_are_found_by_hash_until_revoked<B: Backend>(w: World<B>) {

@@ -1,7 +1,7 @@
 //! Checks a tenant's audit chain against its keyed links and its signed head.
 //!
 //! Finds an edited, removed, inserted or moved row, and a tail that was cut. Putting the whole database back to an older
-//! state is not visible from inside it. Writes nothing.
+//! state is not visible from inside it: that is the anchor's. Writes nothing.
 
 use causeway_core::ids::TenantId;
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ pub(in crate::store::sqlite) async fn verify_audit(store: &SqliteStore, tenant: 
 }
 
 /// The position of the first row that is not what was written there; one past the last when rows are missing there.
-pub(super) fn first_bad(conn: &Connection, keys: &TenantKeys, tenant: TenantId) -> Op<Option<u64>> {
+pub(in crate::store::sqlite) fn first_bad(conn: &Connection, keys: &TenantKeys, tenant: TenantId) -> Op<Option<u64>> {
     let mut last = Head { position: 0, mac: [0; 32] };
     let mut statement = conn.prepare_cached(sql!("trace/audit_rows"))?;
     let mut rows = statement.query(params![tenant.bytes()])?;

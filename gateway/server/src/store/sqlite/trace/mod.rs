@@ -13,7 +13,7 @@ mod lookup;
 mod read;
 mod retain;
 
-pub(super) use audit_verify::verify_audit;
+pub(super) use audit_verify::{first_bad, verify_audit};
 pub(super) use cases::cases;
 pub(super) use erase::{erase, erasure_plan};
 pub(super) use lookup::lookup;

@@ -1,0 +1,143 @@
+//! A store over a store: what it does not answer itself goes to the one below. For decorators, such as the load tests'
+//! broken gateways, and for test doubles, which stand over a store that refuses everything.
+//!
+//! The list of verbs stands here once, so a new verb is added here and in the backends, and in no double. It decides
+//! nothing; a backend never implements [`Over`], so none can leave a verb out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use causeway_core::connector::File;
+use causeway_core::delivery::State;
+use causeway_core::email::NormalEmail;
+use causeway_core::ids::{AccountId, DeliveryId, KeyId, SubmissionId, TenantId};
+use causeway_core::pii::Secret;
+use causeway_core::posting::Form;
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+
+use super::finding::Finding;
+use super::intake::{
+    Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
+};
+use super::setup::{
+    AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant,
+};
+use super::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed, Retention, RetentionReport};
+use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, WorkItem};
+use super::{Result, Store};
+
+macro_rules! verbs {
+    ($($verb:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        /// See the module's documentation. Whatever implements it is a [`Store`].
+        #[async_trait]
+        pub trait Over: Send + std::marker::Sync {
+            /// The store below.
+            fn below(&self) -> &dyn Store;
+
+            /// As [`Store::generation`], of the store below.
+            fn generation(&self) -> u64 {
+                self.below().generation()
+            }
+
+            /// As [`Store::close`], of the store below.
+            async fn close(&self) {
+                self.below().close().await;
+            }
+
+            $(
+                #[doc = concat!("As [`Store::", stringify!($verb), "`], of the store below.")]
+                async fn $verb(&self $(, $arg: $type)*) -> Result<$answer> {
+                    self.below().$verb($($arg),*).await
+                }
+            )*
+        }
+
+        #[async_trait]
+        impl<T: Over> Store for T {
+            fn generation(&self) -> u64 {
+                Over::generation(self)
+            }
+
+            async fn close(&self) {
+                Over::close(self).await;
+            }
+
+            $(
+                async fn $verb(&self $(, $arg: $type)*) -> Result<$answer> {
+                    Over::$verb(self $(, $arg)*).await
+                }
+            )*
+        }
+
+        /// Refuses everything: what stands below a test double.
+        #[cfg(test)]
+        pub(crate) struct Nothing;
+
+        #[cfg(test)]
+        #[async_trait]
+        #[expect(unused_variables, reason = "it looks at nothing")]
+        impl Store for Nothing {
+            fn generation(&self) -> u64 {
+                1
+            }
+
+            async fn close(&self) {}
+
+            $(
+                async fn $verb(&self $(, $arg: $type)*) -> Result<$answer> {
+                    Err(super::StoreError::Failed(concat!("no ", stringify!($verb), " in this double").to_owned()))
+                }
+            )*
+        }
+    };
+}
+
+verbs! {
+    create_tenant(tenant: NewTenant) -> Tenant;
+    tenants() -> Vec<Tenant>;
+    add_account(account: NewAccount) -> AccountRecord;
+    update_account(change: AccountChanged) -> ();
+    accounts(tenant: Option<TenantId>) -> Vec<AccountRecord>;
+    account(id: AccountId) -> AccountRecord;
+    credentials(id: AccountId) -> BTreeMap<String, Secret>;
+    pause_account(id: AccountId, reason: Reason, actor: &str, now: Timestamp) -> u64;
+    resume_account(id: AccountId, actor: &str, now: Timestamp) -> u64;
+    create_key(key: NewKey) -> KeyRecord;
+    keys(tenant: TenantId) -> Vec<KeyRecord>;
+    key_by_hash(hash: [u8; 32]) -> Option<KeyRecord>;
+    revoke_key(tenant: TenantId, key: KeyId, actor: &str, now: Timestamp) -> ();
+    apply_sync(sync: Sync) -> SyncReport;
+    put_form(account: AccountId, form: &Form, now: Timestamp) -> ();
+    postings(account: AccountId) -> Vec<PostingRecord>;
+    posting_view(tenant: TenantId, posting_id: &str) -> PostingView;
+    accept(application: NewApplication) -> Accepted;
+    accepted_before(tenant: TenantId, idempotency_key: &str, fingerprint: Vec<u8>) -> Option<Accepted>;
+    record_refusal(refusal: NewRefusal) -> ();
+    count_edge(counts: Vec<EdgeCount>) -> ();
+    application(tenant: TenantId, id: SubmissionId) -> ApplicationView;
+    awaiting(limit: usize) -> Vec<ReadyDelivery>;
+    decide_held(delivery: DeliveryId, decision: Decision, now: Timestamp) -> ();
+    due(now: Timestamp) -> (Vec<DueAccount>, Option<Timestamp>);
+    claim(request: ClaimRequest) -> Vec<Claim>;
+    load(claim: &Claim, with_files: bool) -> (WorkItem, Vec<File>);
+    begin_attempt(claim: &Claim, step: &str, now: Timestamp) -> Begun;
+    settle(settlement: Settlement) -> Settled;
+    release(claim: &Claim, due_at: Timestamp) -> ();
+    expire_leases(now: Timestamp) -> (u64, u64);
+    lookup(query: &LookupQuery) -> Lookup;
+    cases(tenant: TenantId, limit: usize) -> Vec<Case>;
+    replay(tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Replayed;
+    cancel(tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> ();
+    erasure_plan(tenant: TenantId, email: &NormalEmail) -> ErasurePlan;
+    erase(tenant: TenantId, email: &NormalEmail, actor: &str, now: Timestamp) -> Erasure;
+    audit(entry: AuditEntry) -> ();
+    verify_audit(tenant: TenantId) -> Option<u64>;
+    anchor_audit(now: Timestamp) -> u64;
+    retain(retention: &Retention, now: Timestamp, limit: usize) -> RetentionReport;
+    lease_job(job: &str, owner: &str, now: Timestamp, lease: Duration) -> Option<u64>;
+    sweep_blobs(now: Timestamp) -> u64;
+    examine() -> Vec<Finding>;
+    census() -> BTreeMap<State, u64>;
+}

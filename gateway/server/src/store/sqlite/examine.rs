@@ -1,0 +1,209 @@
+//! Looks at everything the store rests on: the library, the settings, the migrations, the root key, the audit chains and
+//! their anchor. A gateway looks at its own store; without one the data directory is opened read-only.
+//!
+//! It writes nothing, not even the files SQLite keeps beside a database: without a write-ahead log the database is opened
+//! as one that nobody changes, and with one its index is not written. So what it finds may be older than a gateway that
+//! starts meanwhile; it holds the directory's lock while it looks, so that none does.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use causeway_core::ids::TenantId;
+use causeway_core::pii::Secret;
+use rusqlite::{Connection, OpenFlags};
+
+use super::anchor;
+use super::errors::Op;
+use super::open::known_check;
+use super::pragmas::{self, Unsafe};
+use super::rows::{Columns, every, sql};
+use super::trace::first_bad;
+use super::{SqliteStore, accounts};
+use crate::store::finding::Health::{Bad, Warning, Well};
+use crate::store::finding::{Finding, Health};
+use crate::store::keys::{Keyring, RootKey};
+use crate::store::migrate::{self, Standing};
+use crate::store::setup::AccountRecord;
+use crate::store::{Result, StoreError};
+
+/// An account, and its secrets if they open.
+pub type AccountSeen = (AccountRecord, Result<BTreeMap<String, Secret>>);
+
+/// What a look at a data directory came to.
+pub struct Seen {
+    /// One finding for each thing.
+    pub findings: Vec<Finding>,
+    /// The accounts, if they could be read.
+    pub accounts: Vec<AccountSeen>,
+}
+
+/// The store of a running gateway.
+pub(super) async fn examine(store: &SqliteStore) -> Result<Vec<Finding>> {
+    let (keys, folder) = (Arc::clone(&store.keys), store.folder.clone());
+    store
+        .read(move |conn| {
+            let mut findings = vec![library(), settings(pragmas::check(conn))];
+            findings.extend(contents(conn, &keys, &folder));
+            Ok(findings)
+        })
+        .await
+}
+
+/// The data directory that no gateway has open. Writes nothing.
+pub fn look(folder: &Path, root_key: &RootKey) -> Seen {
+    let nothing = |finding| Seen { findings: vec![library(), finding], accounts: Vec::new() };
+    let path = folder.join("causeway.db");
+    if !path.exists() {
+        return nothing(Finding::new("store", Warning, "there is none yet: the first command that needs it makes it"));
+    }
+    let _lock = match File::open(folder.join("lock")).map(|file| (file.try_lock(), file)) {
+        Ok((Err(TryLockError::WouldBlock), _)) => {
+            let text = format!("{} is in use by a process that does not answer; wait or stop it", folder.display());
+            return nothing(Finding::new("store", Bad, text));
+        }
+        Ok((_locked_or_cannot_be, file)) => Some(file),
+        Err(_never_opened_by_us) => None,
+    };
+    let conn = match open(&path) {
+        Ok(conn) => conn,
+        Err(error) => return nothing(Finding::new("store", Bad, format!("the database does not open: {error}"))),
+    };
+    let mut findings = vec![library(), settings(pragmas::apply_unwritten(&conn).and_then(|()| header(&path)))];
+    let keys = Keyring::new(root_key);
+    findings.extend(contents(&conn, &keys, folder));
+    let is_ours = findings.iter().all(|finding| finding.what != ROOT_KEY || finding.state != Bad);
+    let accounts = if is_ours { accounts_of(&conn, &keys).unwrap_or_default() } else { Vec::new() };
+    Seen { findings, accounts }
+}
+
+/// Read-only, and without making or changing the files beside it.
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let has_log = std::fs::metadata(path.with_extension("db-wal")).is_ok_and(|log| log.len() > 0);
+    let how = if has_log { "mode=ro&readonly_shm=1" } else { "immutable=1" };
+    let escaped: String = url::form_urlencoded::byte_serialize(path.as_os_str().as_encoded_bytes())
+        .collect::<String>()
+        .replace('+', "%20");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(format!("file:{escaped}?{how}"), flags)
+}
+
+fn library() -> Finding {
+    match pragmas::library() {
+        Ok(()) => Finding::new("SQLite", Well, rusqlite::version()),
+        Err(error) => Finding::new("SQLite", Bad, format!("{error}: build with it")),
+    }
+}
+
+/// The mode that keeps a write-ahead log is a property of the file: two bytes of its header.
+fn header(path: &Path) -> Result<(), Unsafe> {
+    let mut head = [0; 20];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    let [.., write_version, read_version] = head;
+    if read.is_ok() && (write_version, read_version) == (2, 2) { Ok(()) } else { Err(Unsafe::Setting("journal_mode")) }
+}
+
+fn settings(checked: Result<(), Unsafe>) -> Finding {
+    match checked {
+        Ok(()) => Finding::new("store settings", Well, "every connection takes them"),
+        Err(error) => {
+            let text = format!("{error}: copy the data directory to a local disk with a usual file system");
+            Finding::new("store settings", Bad, text)
+        }
+    }
+}
+
+/// The finding that decides whether the rest can be read.
+const ROOT_KEY: &str = "store root key";
+
+fn contents(conn: &Connection, keys: &Keyring, folder: &Path) -> Vec<Finding> {
+    let mut findings = vec![migrations(conn)];
+    if findings.iter().any(|finding| finding.state == Bad) {
+        return findings;
+    }
+    findings.push(root_key(conn, keys));
+    if findings.iter().all(|finding| finding.state != Bad) {
+        findings.extend(chains(conn, keys).unwrap_or_else(|error| {
+            vec![Finding::new("audit chain", Bad, format!("cannot be read: {}", StoreError::from(error)))]
+        }));
+        findings.push(anchors(conn, keys, folder));
+    }
+    findings
+}
+
+fn migrations(conn: &Connection) -> Finding {
+    let what = "store migrations";
+    match migrate::standing(conn, migrate::SQLITE) {
+        Ok(Standing { applied, pending: 0 }) => Finding::new(what, Well, format!("{applied} applied, none missing")),
+        Ok(Standing { pending, .. }) => {
+            let text = format!("{pending} missing: run `causeway migrate`, or start the gateway");
+            Finding::new(what, Warning, text)
+        }
+        Err(error) => Finding::new(what, Bad, error.to_string()),
+    }
+}
+
+fn root_key(conn: &Connection, keys: &Keyring) -> Finding {
+    match known_check(conn) {
+        Ok(Some(check)) if check == keys.check_value() => Finding::new(ROOT_KEY, Well, "it is the one of this data"),
+        Ok(None) => Finding::new(ROOT_KEY, Well, "nothing is sealed yet"),
+        Ok(Some(_)) => {
+            let text = "it is not the one this data was sealed with: bring that one back from your copy";
+            Finding::new(ROOT_KEY, Bad, text)
+        }
+        Err(error) => Finding::new(ROOT_KEY, Bad, format!("its check value cannot be read: {error}")),
+    }
+}
+
+/// One finding for each tenant's chain. Installs the tenants' keys if they are not known yet.
+fn chains(conn: &Connection, keys: &Keyring) -> Op<Vec<Finding>> {
+    let wrapped: Vec<(TenantId, Vec<u8>)> =
+        every(conn, sql!("tenant_keys"), [], |row| Ok((row.id("owner")?, row.col("wrapped")?)))?;
+    let mut findings = Vec::new();
+    for (tenant, wrapped) in wrapped {
+        let what = format!("audit chain of {tenant}");
+        let Some(keys) = keys.tenant(tenant).or_else(|| keys.install(tenant, &wrapped).ok()) else {
+            findings.push(Finding::new(what, Bad, "its tenant's key does not open: bring the database back"));
+            continue;
+        };
+        findings.push(match first_bad(conn, &keys, tenant)? {
+            None => Finding::new(what, Well, "unbroken"),
+            Some(position) => {
+                let text = format!("row {position} is not what was written: keep a copy and compare it with a backup");
+                Finding::new(what, Bad, text)
+            }
+        });
+    }
+    Ok(findings)
+}
+
+fn anchors(conn: &Connection, keys: &Keyring, folder: &Path) -> Finding {
+    let new = |state: Health, text: String| Finding::new("audit anchor", state, text);
+    let newest = match anchor::read(folder, keys) {
+        Ok(Some(newest)) => newest,
+        Ok(None) => {
+            let text = format!("there is no {}: a database that is put back would not be noticed", anchor::NAME);
+            return new(Warning, text);
+        }
+        Err(error) => return new(Bad, error.to_string()),
+    };
+    match anchor::put_back(conn, folder, &newest).map_err(StoreError::from) {
+        Ok(None) => match newest.values().map(|anchored| anchored.at).max() {
+            Some(at) => new(Well, format!("{} chains, last written at {at}", newest.len())),
+            None => new(Warning, "it holds nothing yet: a database that is put back would not be noticed".to_owned()),
+        },
+        Ok(Some(error)) => new(Bad, error.to_string()),
+        Err(error) => new(Bad, error.to_string()),
+    }
+}
+
+fn accounts_of(conn: &Connection, keys: &Keyring) -> Op<Vec<AccountSeen>> {
+    let records = accounts::of_tenant(conn, None)?;
+    let with_secrets = |record: AccountRecord| {
+        let secrets = accounts::credentials_of(conn, keys, record.account.id).map_err(StoreError::from);
+        (record, secrets)
+    };
+    Ok(records.into_iter().map(with_secrets).collect())
+}

@@ -1,0 +1,1 @@
+SELECT mac FROM audit WHERE tenant = ?1 AND position = ?2
