@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use causeway::hash::sha256_hex;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -327,11 +328,6 @@ async fn vendor_ledgers(stage: &Stage) -> Result<(Vec<Created>, u64)> {
         });
     }
     Ok((created, dropped))
-}
-
-fn sha256_hex(bytes: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    data_encoding::HEXLOWER.encode(digest.as_ref())
 }
 
 fn violations(report: &Report, plan: &Plan) -> Vec<String> {

@@ -140,3 +140,108 @@ fn doctor_names_the_key_the_line_and_the_remedy() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn doctor_tells_every_mistake_at_once() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("causeway.toml");
+    std::fs::write(&file, "[limits]\nconcurency = 3\nconcurrency = 0\ndeadline = \"soon\"\n[retry]\nschedule = []\n")?;
+    let ran = run(&[], &["doctor", "--config", file.to_str().context("a path of ours")?], "")?;
+    for told in ["line 2: limits.concurency", "line 3: limits.concurrency", "line 4: limits.deadline", "line 6: retry."]
+    {
+        ensure!(ran.code == 1 && ran.stdout.contains(told), "{told}: {ran:?}");
+    }
+    Ok(())
+}
+
+/// Each file below a folder and what is in it.
+fn contents(folder: &std::path::Path) -> Result<Vec<(std::path::PathBuf, Vec<u8>)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(contents(&path)?);
+        } else if path.is_file() {
+            found.push((path.clone(), std::fs::read(&path)?));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[tokio::test]
+async fn doctor_looks_at_the_store_and_the_accounts_with_and_without_a_gateway() -> Result<()> {
+    let mut rig = Rig::set_up(&[]).await?;
+    let names = ["SQLite", "store settings", "store migrations", "store root key", "audit chain", "audit anchor"];
+    let looked = |ran: &crate::process::Ran| -> Result<Value> {
+        let answer = ran.json()?;
+        let findings = answer["findings"].as_array().context("findings")?;
+        for name in names.iter().copied().chain(["account greenhouse", "account hubspot"]) {
+            let found =
+                findings.iter().find(|finding| finding["what"].as_str().is_some_and(|what| what.starts_with(name)));
+            ensure!(found.is_some_and(|found| found["state"] == "well"), "{name}: {answer}");
+        }
+        Ok(answer)
+    };
+    let before = contents(&rig.data())?;
+    let ran = rig.cli(&["doctor", "--json"], "")?;
+    looked(&ran)?;
+    ensure!(contents(&rig.data())? == before, "nothing was written: {ran:?}");
+
+    rig.start().await?;
+    let answer = looked(&rig.cli(&["doctor", "--json"], "")?)?;
+    ensure!(answer.to_string().contains("credentials of greenhouse"), "the vendors were asked: {answer}");
+
+    // Killed, so that a log is left beside the database; then the database as it was before is put back.
+    rig.form_is_there(&rig.job).await?;
+    rig.stop().await?;
+    rig.start().await?;
+    rig.kill()?;
+    let before = contents(&rig.data())?;
+    looked(&rig.cli(&["doctor", "--json"], "")?)?;
+    ensure!(contents(&rig.data())? == before, "nothing was written");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_was_put_back_is_refused_with_the_remedy() -> Result<()> {
+    let mut rig = Rig::set_up(&[]).await?;
+    let older = std::fs::read(rig.data().join("causeway.db"))?;
+    rig.ask(&["keys", "create", "--name", "later", "--scope", "read"])?;
+    let newer = std::fs::read(rig.data().join("causeway.db"))?;
+    ensure!(!rig.data().join("causeway.db-wal").exists(), "the database is whole in its file");
+    std::fs::write(rig.data().join("causeway.db"), older)?;
+    for command in ["serve", "doctor"] {
+        let ran = rig.cli(&[command], "")?;
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        ensure!(ran.code == 1 && said.contains("Bring the newer database back"), "{command}: {ran:?}");
+    }
+    std::fs::write(rig.data().join("causeway.db"), newer)?;
+    rig.start().await
+}
+
+#[tokio::test]
+async fn policy_is_reloaded_by_a_signal_and_by_a_command_and_a_mistake_keeps_it() -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    let path = file.path().to_str().context("a path of ours")?;
+    let write = |text: &str| std::fs::write(file.path(), text);
+    write("[sync]\njobs = \"1m\"\n")?;
+    let rig = Rig::with(&[("CAUSEWAY_CONFIG", path)]).await?;
+    write("[sync]\njobs = \"5m\"\n[limits]\nquota_burst = 77\n")?;
+    let reloaded = rig.ask(&["reload"])?;
+    ensure!(
+        reloaded["changed"][0]["key"] == "sync.jobs" && reloaded["restart"][0] == "limits.quota_burst",
+        "{reloaded}"
+    );
+    write("[sync]\njobs = \"6m\"\nforms = \"soon\"\n")?;
+    let refused = rig.cli(&["reload"], "")?;
+    ensure!(refused.code == 1 && refused.stderr.contains("line 3: sync.forms: write a duration"), "{refused:?}");
+    write("[sync]\njobs = \"7m\"\n")?;
+    crate::process::signal(rig.pid()?, "HUP")?;
+    until("the signal to be heard", Duration::from_secs(30), async || {
+        let log = std::fs::read_to_string(rig.log())?;
+        // From five minutes: the mistake in between changed nothing.
+        if log.contains("\"from\":\"\\\"5m\\\"\"") { Ok(()) } else { bail!("{log}") }
+    })
+    .await
+}

@@ -26,5 +26,6 @@ pub mod gateway;
 
 pub mod clock;
 pub mod config;
+pub mod hash;
 pub mod telemetry;
 pub mod units;

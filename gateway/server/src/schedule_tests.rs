@@ -1,47 +1,10 @@
 //! Rings, gaps and leases, over a store in memory.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use async_trait::async_trait;
-use causeway_core::account::Account;
-use causeway_core::connector::{Connector, Delivery, Descriptor, Http, JobPage, Permission, ReadError};
-use causeway_core::delivery::StepPlan;
 use causeway_core::ids::DeliveryId;
-use causeway_core::outcome::{Class, Outcome};
 
 use super::*;
-use crate::dispatch::tests::fake::FakeStore;
-use crate::egress::EgressPolicy;
-use crate::egress::testing::{DESCRIPTOR, TokioClock, egress, record};
-use crate::feeds::sync::{FeedParts, SyncPolicy};
+use crate::feeds::testing::{FeedRig, feed_rig};
 use crate::queue::embedded::EmbeddedBell;
-
-#[derive(Default)]
-struct Counting(AtomicU32);
-
-#[async_trait]
-impl Connector for Counting {
-    fn describe(&self) -> &'static Descriptor {
-        &DESCRIPTOR
-    }
-
-    fn plan(&self, _: &Delivery<'_>) -> Vec<StepPlan> {
-        Vec::new()
-    }
-
-    async fn run(&self, _: &str, _: &Delivery<'_>, _: &dyn Http) -> Outcome {
-        Outcome::new(Class::Accepted)
-    }
-
-    async fn check(&self, _: &Account, _: &dyn Http) -> Vec<Permission> {
-        Vec::new()
-    }
-
-    async fn list_jobs(&self, _: &Account, _: Option<&str>, _: &dyn Http) -> Result<JobPage, ReadError> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Ok(JobPage::default())
-    }
-}
 
 struct Lets(Decision);
 
@@ -53,35 +16,20 @@ impl Judge for Lets {
 
 struct Rig {
     schedule: Arc<Schedule>,
-    store: Arc<FakeStore>,
-    vendor: Arc<Counting>,
+    feeds: FeedRig,
     bell: Arc<EmbeddedBell>,
-    account: AccountId,
-    tenant: TenantId,
 }
 
 fn rig(decision: Decision) -> Rig {
-    let (store, vendor) = (Arc::new(FakeStore::default()), Arc::new(Counting::default()));
-    let record = record("scripted", serde_json::json!({}));
-    let (account, tenant) = (record.account.id, record.account.tenant);
-    store.with_account(record);
-    let (connector, bell, clock) = (Arc::clone(&vendor), Arc::new(EmbeddedBell::default()), TokioClock::new());
-    let feeds = Feeds::new(FeedParts {
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        egress: Arc::new(egress(Arc::clone(&vendor) as Arc<dyn Connector>, EgressPolicy::default())),
-        connectors: Arc::new(move |_| Some(Arc::clone(&connector) as Arc<dyn Connector>)),
-        clock: Arc::clone(&clock) as Arc<dyn Clock>,
-        form_digest: |_| String::new(),
-        policy: SyncPolicy::default(),
-    });
+    let (feeds, bell) = (feed_rig(), Arc::new(EmbeddedBell::default()));
     let days = |count: u64| Duration::from_secs(count * 86_400);
     let schedule = Schedule::new(ScheduleParts {
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        feeds: Arc::new(feeds),
+        store: Arc::clone(&feeds.store) as Arc<dyn Store>,
+        feeds: Arc::clone(&feeds.feeds),
         judge: Arc::new(Lets(decision)),
         bell: Arc::clone(&bell) as Arc<dyn Bell>,
         sync_bell: Arc::new(SyncBell::default()),
-        clock,
+        clock: Arc::clone(&feeds.clock),
         policy: SchedulePolicy {
             leases: Duration::from_secs(5),
             jobs: Duration::from_secs(60).into(),
@@ -101,7 +49,7 @@ fn rig(decision: Decision) -> Rig {
             owner: "test".to_owned(),
         },
     });
-    Rig { schedule, store, vendor, bell, account, tenant }
+    Rig { schedule, feeds, bell }
 }
 
 fn go() -> Decision {
@@ -110,12 +58,12 @@ fn go() -> Decision {
 
 impl Rig {
     fn syncs(&self) -> u32 {
-        self.vendor.0.load(Ordering::SeqCst)
+        self.feeds.vendor.listed()
     }
 
     fn held(&self) -> DeliveryId {
-        let id = self.store.queue(self.account, 1);
-        self.store.lock().ready.push(id);
+        let id = self.feeds.store.queue(self.feeds.account, 1);
+        self.feeds.store.lock().ready.push(id);
         id
     }
 }
@@ -130,8 +78,8 @@ async fn rings_coalesce_keep_their_gap_and_are_all_answered() {
     assert_eq!(rig.syncs(), 1, "the periodic one");
     let ring = &rig.schedule.parts.sync_bell;
     for _ in 0..50 {
-        ring.ring_sync(rig.tenant, None);
-        ring.ring_account(rig.account);
+        ring.ring_sync(rig.feeds.tenant, None);
+        ring.ring_account(rig.feeds.account);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -145,8 +93,8 @@ async fn what_waited_is_decided_and_rung_for() {
     let rig = rig(go());
     let id = rig.held();
     assert_eq!(rig.schedule.decide_awaiting().await.unwrap(), 1);
-    assert_eq!(rig.store.lock().decided, [id]);
-    assert_eq!(rig.bell.rung().await, [rig.account]);
+    assert_eq!(rig.feeds.store.lock().decided, [id]);
+    assert_eq!(rig.bell.rung().await, [rig.feeds.account]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +102,7 @@ async fn what_goes_on_waiting_is_judged_once_a_call() {
     let rig = rig(Decision::AwaitForm);
     let id = rig.held();
     rig.schedule.decide_awaiting().await.unwrap();
-    assert_eq!(rig.store.lock().decided, [id]);
+    assert_eq!(rig.feeds.store.lock().decided, [id]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,7 +112,7 @@ async fn a_lease_is_renewed_at_its_half_not_at_every_tick() {
         assert!(rig.schedule.ours("job").await);
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    assert_eq!(rig.store.lock().leases_taken.len(), 2, "60 s with a lease of 60 s");
+    assert_eq!(rig.feeds.store.lock().leases_taken.len(), 2, "60 s with a lease of 60 s");
 }
 
 #[tokio::test(start_paused = true)]

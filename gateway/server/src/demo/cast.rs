@@ -3,6 +3,7 @@
 //! It knows nothing of the gateway beyond the document it sends. What really happened is read from the vendors' ledgers
 //! (`tally`), never assumed from the plan made here.
 
+use causeway_core::clock::{Entropy, SeededEntropy};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -143,30 +144,28 @@ const PEOPLE: &[People] = &[
     },
 ];
 
-/// splitmix64: the cast is the same for the same seed.
-pub(super) struct Dice(u64);
+/// The cast is the same for the same seed.
+pub(super) struct Dice(SeededEntropy);
 
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SeededEntropy::new(seed))
     }
 
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    fn roll(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.0.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
     }
 
-    fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+    fn pick<'a, T>(&self, list: &'a [T]) -> &'a T {
         let length = list.len().max(1) as u64;
         &list[usize::try_from(self.roll() % length).unwrap_or(0)]
     }
 }
 
 /// A person who applies to one of the stages.
-pub(super) fn applicant(dice: &mut Dice, kind: Kind, number: usize, stages: &[Stage]) -> Applicant {
+pub(super) fn applicant(dice: &Dice, kind: Kind, number: usize, stages: &[Stage]) -> Applicant {
     let people = dice.pick(PEOPLE);
     let (given, family) = (*dice.pick(people.given), *dice.pick(people.family));
     let stage = dice.pick(stages).clone();

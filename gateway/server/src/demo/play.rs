@@ -33,7 +33,7 @@ pub(super) async fn play(stage: &mut Stage, options: &Options) -> Result<Summary
     // Two postings are taken out of the ordinary repertoire: one is closed now, one just after the last sync.
     let closed = open.pop().context("the board publishes postings")?;
     let closing = open.pop().context("the board publishes several postings")?;
-    let mut dice = Dice::new(options.seed);
+    let dice = Dice::new(options.seed);
     let mut number = 0;
     let mut company = Vec::new();
     for (kind, count) in Kind::CAST {
@@ -54,7 +54,7 @@ pub(super) async fn play(stage: &mut Stage, options: &Options) -> Result<Summary
         for _ in 0..count {
             number += 1;
             let stages = if kind == Kind::MissingAnswer { &demanding } else { repertoire };
-            company.push(cast::applicant(&mut dice, kind, number, stages));
+            company.push(cast::applicant(&dice, kind, number, stages));
         }
     }
     script(stage, &company).await?;

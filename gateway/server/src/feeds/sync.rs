@@ -12,13 +12,13 @@ use causeway_core::clock::Clock;
 use causeway_core::connector::{Connector, Http, ReadError};
 use causeway_core::ids::AccountId;
 use causeway_core::posting::{Form, Posting};
-use data_encoding::HEXLOWER;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 
 use crate::clock::later;
 use crate::config::live::Live;
 use crate::egress::{Connectors, Egress};
+use crate::hash::sha256_hex;
 use crate::store::setup::{AccountRecord, PostingRecord, Sync, SyncReport};
 use crate::store::{Store, StoreError};
 
@@ -255,8 +255,7 @@ fn fill_hash(posting: &mut Posting) {
     if posting.source_hash.is_none() {
         // A posting is plain data: it always has a JSON form.
         let bytes = serde_json::to_vec(posting).unwrap_or_default();
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
-        posting.source_hash = Some(HEXLOWER.encode(digest.as_ref()));
+        posting.source_hash = Some(sha256_hex(&bytes));
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use aws_lc_rs::{constant_time, digest};
+use aws_lc_rs::constant_time;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -21,6 +21,7 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use jiff::Timestamp;
 
 use super::request::facts;
+use crate::hash::sha256;
 use crate::intake::{Refusal, unavailable};
 use crate::store::Store;
 use crate::store::setup::{KeyRecord, Scope};
@@ -46,7 +47,7 @@ impl ApiKey {
         let mut random = [0; 32];
         entropy.fill(&mut random);
         let text = format!("ck_{}_{}", id.as_uuid().simple(), BASE32_NOPAD.encode(&random).to_ascii_lowercase());
-        let hash = hash(text.as_bytes());
+        let hash = sha256(text.as_bytes());
         Self { id, text: Secret::new(text), hash }
     }
 }
@@ -111,7 +112,7 @@ impl Authenticator {
         if !well_formed(key) {
             return Err(Code::KeyInvalid.into());
         }
-        let hash = hash(key.as_bytes());
+        let hash = sha256(key.as_bytes());
         let (generation, now) = (self.store.generation(), self.clock.now());
         if let Some(caller) = self.remembered(&hash, generation, now) {
             return Ok(caller);
@@ -177,15 +178,9 @@ fn well_formed(key: &str) -> bool {
         && secret.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'))
 }
 
-fn hash(text: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest::digest(&digest::SHA256, text).as_ref());
-    out
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{ApiKey, hash, well_formed};
+    use super::{ApiKey, sha256, well_formed};
     use causeway_core::clock::SeededEntropy;
 
     #[test]
@@ -195,7 +190,7 @@ mod tests {
         let second = ApiKey::generate(jiff::Timestamp::UNIX_EPOCH, &entropy);
         assert!(well_formed(first.text.reveal()), "{}", first.text.reveal());
         assert!(first.text.reveal().contains(&first.id.as_uuid().simple().to_string()));
-        assert_eq!(first.hash, hash(first.text.reveal().as_bytes()));
+        assert_eq!(first.hash, sha256(first.text.reveal().as_bytes()));
         assert_ne!(first.hash, second.hash);
         for bad in
             ["", "ck_", "ck_1_2", "cp_00000000000000000000000000000000_aaaa", &first.text.reveal().to_uppercase()]

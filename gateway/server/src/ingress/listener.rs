@@ -98,23 +98,31 @@ impl Listener {
 
     /// The next connection there is room for; `None` once stopped.
     async fn next(&self, stop: &CancellationToken) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
-        loop {
-            let place = tokio::select! {
-                () = stop.cancelled() => return None,
-                place = Arc::clone(&self.room).acquire_owned() => place.ok()?,
-            };
-            let accepted = tokio::select! {
-                () = stop.cancelled() => return None,
-                accepted = self.socket.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, address)) => return Some((stream, address.ip().to_canonical(), place)),
-                Err(error) => {
-                    self.metrics.accept_errors.fetch_add(1, Ordering::Relaxed);
-                    if !is_the_clients(&error) {
-                        tracing::error!(%error, "cannot accept connections now");
-                        tokio::time::sleep(EXHAUSTED).await;
-                    }
+        let place = tokio::select! {
+            () = stop.cancelled() => return None,
+            place = Arc::clone(&self.room).acquire_owned() => place.ok()?,
+        };
+        let (stream, address) = tokio::select! {
+            () = stop.cancelled() => return None,
+            accepted = patiently(|| self.socket.accept(), &self.metrics) => accepted,
+        };
+        Some((stream, address.ip().to_canonical(), place))
+    }
+}
+
+/// Accepts until it succeeds. Out of file descriptors it waits between two tries, or it would spin.
+async fn patiently<T, F>(mut accept: impl FnMut() -> F, metrics: &Metrics) -> T
+where
+    F: Future<Output = io::Result<T>>,
+{
+    loop {
+        match accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                metrics.accept_errors.fetch_add(1, Ordering::Relaxed);
+                if !is_the_clients(&error) {
+                    tracing::error!(%error, "cannot accept connections now");
+                    tokio::time::sleep(EXHAUSTED).await;
                 }
             }
         }
@@ -219,5 +227,39 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.connections_open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const EMFILE: i32 = 24;
+
+    #[tokio::test(start_paused = true)]
+    async fn out_of_descriptors_it_waits_and_recovers() {
+        let metrics = Metrics::default();
+        for (error, waits) in [
+            (io::Error::from_raw_os_error(EMFILE), EXHAUSTED * 50),
+            // A client that went away is no want of ours: the next is accepted at once.
+            (io::ErrorKind::ConnectionAborted.into(), Duration::ZERO),
+        ] {
+            let mut tries = 0;
+            let began = Instant::now();
+            let accept = || {
+                tries += 1;
+                std::future::ready(match (tries <= 50, error.raw_os_error()) {
+                    (true, Some(code)) => Err(io::Error::from_raw_os_error(code)),
+                    (true, None) => Err(error.kind().into()),
+                    (false, _) => Ok("a connection"),
+                })
+            };
+            assert_eq!(patiently(accept, &metrics).await, "a connection");
+            // Paused time moves only when everybody waits: without the wait it would not have moved.
+            assert_eq!((tries, began.elapsed()), (51, waits), "{error}");
+        }
+        assert_eq!(metrics.accept_errors.load(Ordering::Relaxed), 100);
     }
 }

@@ -1,6 +1,5 @@
 //! What a site sent, before anything is decided about it.
 
-use aws_lc_rs::digest;
 use bytes::Bytes;
 use causeway_core::email::NormalEmail;
 use causeway_core::ids::{KeyId, TenantId};
@@ -8,6 +7,7 @@ use causeway_core::pii::Pii;
 use causeway_core::problem::FieldError;
 use serde_json::Value;
 
+use crate::hash::sha256;
 use crate::schema::{self, PartMark, files};
 use crate::store::intake::NewAttachment;
 
@@ -56,9 +56,7 @@ impl std::fmt::Debug for FilePart {
 impl FilePart {
     /// A file as it came; hashed here, once.
     pub fn new(id: String, name: Option<Pii<String>>, media_type: Option<String>, bytes: Bytes) -> Self {
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(digest::digest(&digest::SHA256, &bytes).as_ref());
-        Self { id, name, media_type, sha256, bytes }
+        Self { id, name, media_type, sha256: sha256(&bytes), bytes }
     }
 }
 

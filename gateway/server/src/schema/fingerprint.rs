@@ -9,6 +9,8 @@ use std::fmt::Write;
 use causeway_core::posting::Form;
 use serde_json::Value;
 
+use crate::hash::sha256_hex;
+
 /// What identifies one multipart file part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartMark<'a> {
@@ -45,12 +47,6 @@ pub fn form_digest(form: &Form) -> String {
     // A question is plain data: it always has a JSON form.
     canonical(&serde_json::to_value(&form.questions).unwrap_or_default(), &mut bytes);
     sha256_hex(&bytes)
-}
-
-/// SHA-256, 64 lower-case hexadecimal digits.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    data_encoding::HEXLOWER.encode(digest.as_ref())
 }
 
 /// JSON without white space, members sorted by name.
@@ -119,7 +115,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::{PartMark, canonical, fingerprint, form_digest, sha256_hex};
+    use super::{PartMark, canonical, fingerprint, form_digest};
+    use crate::hash::sha256_hex;
 
     fn part<'a>(name: &'a str, media_type: Option<&'a str>, fill: u8) -> PartMark<'a> {
         PartMark { name, media_type, sha256: [fill; 32] }

@@ -4,7 +4,9 @@
 //! cycle, no other dialect. A form's schema is built from what a vendor sent, so its shape is not ours to trust. It does
 //! not know whether the schema is otherwise valid.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use super::strict::MAX_MEMBERS;
 
 /// How many values a schema may hold.
 const MAX_VALUES: usize = 100_000;
@@ -12,6 +14,11 @@ const MAX_VALUES: usize = 100_000;
 const MAX_DEPTH: usize = 64;
 /// How many values it may come to when every reference is followed.
 const MAX_EXPANDED: usize = 400_000;
+/// How many steps one document may cost: every value of the schema, references followed, once for each item or member
+/// that it is asked about. Some tens of nanoseconds each.
+pub(super) const MAX_STEPS: u64 = 2_000_000;
+/// The longest list a document is asked about; what is longer is cut first.
+pub(super) const LONGEST_LIST: usize = 200;
 /// How long a pattern may be, in bytes.
 const MAX_PATTERN: usize = 1_000;
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -19,8 +26,14 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// Says why a schema is refused.
 pub(super) fn check(schema: &Value) -> Result<(), &'static str> {
     count(schema, 0, &mut 0)?;
-    let mut walk = Walk { root: schema, followed: Vec::new(), seen: 0 };
-    walk.value(schema, 0)
+    steps(schema).map(|_| ())
+}
+
+/// What the largest document costs.
+pub(super) fn steps(schema: &Value) -> Result<u64, &'static str> {
+    let mut walk = Walk { root: schema, followed: Vec::new(), seen: 0, times: 1, steps: 0, names: false };
+    walk.value(schema, 0)?;
+    Ok(walk.steps)
 }
 
 fn count(value: &Value, depth: usize, seen: &mut usize) -> Result<(), &'static str> {
@@ -42,20 +55,38 @@ struct Walk<'a> {
     root: &'a Value,
     followed: Vec<&'a str>,
     seen: usize,
+    /// How often the running part is asked of one document.
+    times: u64,
+    steps: u64,
+    /// Are the members of the next object names, and not keywords?
+    names: bool,
 }
 
 impl<'a> Walk<'a> {
     fn value(&mut self, value: &'a Value, depth: usize) -> Result<(), &'static str> {
+        let names = std::mem::take(&mut self.names);
         self.seen += 1;
         if self.seen > MAX_EXPANDED {
             return Err("its references multiply it beyond bounds");
+        }
+        self.steps = self.steps.saturating_add(self.times);
+        if self.steps > MAX_STEPS {
+            return Err("it asks too much of every item of a long list");
         }
         if depth > MAX_DEPTH {
             return Err("it is nested too deep");
         }
         match value {
             Value::Array(items) => items.iter().try_for_each(|item| self.value(item, depth + 1)),
-            Value::Object(members) => members.iter().try_for_each(|(name, member)| self.member(name, member, depth)),
+            Value::Object(members) => members.iter().try_for_each(|(name, member)| {
+                let before = self.times;
+                self.times = before.saturating_mul(if names { 1 } else { asked(name, member, members) });
+                self.names = !names && HOLDS_NAMES.contains(&name.as_str());
+                let result = self.member(name, member, depth);
+                self.names = false;
+                self.times = before;
+                result
+            }),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
         }
     }
@@ -89,14 +120,62 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Keywords whose members are named by the schema's author.
+const HOLDS_NAMES: [&str; 4] = ["properties", "patternProperties", "dependentSchemas", "$defs"];
+
+/// How often a keyword's schema is asked: never, once, or for each item or member there can be.
+fn asked(keyword: &str, schema: &Value, beside: &Map<String, Value>) -> u64 {
+    let most = |bound: &str, strict: usize| {
+        let strict = strict as u64;
+        beside.get(bound).and_then(Value::as_u64).map_or(strict, |bound| bound.min(strict)).max(1)
+    };
+    match keyword {
+        // Asked where it is referred to.
+        "$defs" => 0,
+        "title" | "description" | "examples" | "default" | "$comment" => 0,
+        words if words.starts_with("x-") => 0,
+        // `true` and `false` are one look at the whole.
+        _ if !schema.is_object() => 1,
+        "items" | "contains" | "unevaluatedItems" => most("maxItems", LONGEST_LIST),
+        "additionalProperties" | "unevaluatedProperties" | "patternProperties" | "propertyNames" => {
+            most("maxProperties", MAX_MEMBERS)
+        }
+        _ => 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::check;
+    use super::{check, steps};
 
     fn nested(levels: usize) -> Value {
         (0..levels).fold(json!({}), |inner, _| json!({ "not": inner }))
+    }
+
+    /// A list of lists, and so on.
+    fn lists(levels: usize) -> Value {
+        (0..levels).fold(json!({"type": "string"}), |inner, _| json!({ "items": inner }))
+    }
+
+    #[test]
+    fn a_step_is_counted_for_each_item_there_can_be() {
+        for (schema, expected) in [
+            (json!({}), 1),
+            (json!({"type": "string"}), 2),
+            (json!({"items": {"type": "string"}}), 1 + 200 * 2),
+            (json!({"maxItems": 10, "items": {"type": "string"}}), 2 + 10 * 2),
+            (json!({"maxItems": 10_000, "items": {}}), 2 + 200),
+            (json!({"contains": {"contains": {}}}), 1 + 200 + 200 * 200),
+            (json!({"additionalProperties": {}}), 1 + 1_000),
+            (json!({"additionalProperties": false}), 2),
+            (json!({"$defs": {"a": {"type": "string"}}, "items": {"$ref": "#/$defs/a"}}), 1 + 200 * 3),
+            (json!({"title": "T", "x-words": {"a": ["b"]}}), 1),
+            (json!({"properties": {"title": {}, "items": {}}}), 4),
+        ] {
+            assert_eq!(steps(&schema), Ok(expected), "{schema}");
+        }
     }
 
     #[test]
@@ -132,6 +211,8 @@ mod tests {
             (json!({"not": {"$id": "http://127.0.0.1/"}}), Err("a part of it has an `$id` of its own")),
             (json!({"$schema": "http://json-schema.org/draft-07/schema#"}), Err("it is not JSON Schema 2020-12")),
             (json!({"pattern": "a".repeat(1_001)}), Err("a pattern is too long")),
+            (lists(2), Ok(())),
+            (lists(3), Err("it asks too much of every item of a long list")),
         ] {
             assert_eq!(check(&schema), expected);
         }

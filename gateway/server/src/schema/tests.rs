@@ -13,12 +13,13 @@ use causeway_core::connector::{Connector, Delivery, Descriptor, FindSupport, Htt
 use causeway_core::delivery::StepPlan;
 use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::outcome::Outcome;
-use causeway_core::posting::{Form, Question, words};
+use causeway_core::posting::{Form, Question, QuestionField, words};
 use causeway_core::problem::FieldError;
 use causeway_core::reason::Reason;
 use serde_json::{Value, json};
 
 use super::forms::{CAPACITY, Forms};
+use super::guard::{self, LONGEST_LIST, MAX_STEPS};
 use super::{SchemaError, Schemas, Target};
 
 fn folder(name: &str) -> PathBuf {
@@ -422,4 +423,87 @@ fn a_prepared_form_is_not_compiled_again() {
     let (_, document) = documents("valid").remove(0);
     schemas.check(&document, &[Target { account: &account, connector: connector.as_ref(), form: Some(&form) }]);
     assert_eq!(connector.forms_built.load(Ordering::Relaxed), 1);
+}
+
+/// Every list the contract knows says how long it may be, and none may be longer than what is looked at.
+#[test]
+fn every_list_of_the_contract_is_bounded() {
+    fn lists(value: &Value, at: &str, found: &mut Vec<(String, Option<u64>)>) {
+        match value {
+            Value::Object(members) => {
+                if members.contains_key("items") && members.get("type").is_none_or(|kind| kind == "array") {
+                    found.push((at.to_owned(), members.get("maxItems").and_then(Value::as_u64)));
+                }
+                members.iter().for_each(|(name, member)| lists(member, &format!("{at}/{name}"), found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| lists(item, at, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    lists(&canonical_schema(), "", &mut found);
+    assert!(found.len() > 15, "the contract has lists: {found:?}");
+    for (at, most) in found {
+        assert!(most.is_some_and(|most| most <= LONGEST_LIST as u64), "{at}: {most:?}");
+    }
+}
+
+/// What the largest document may cost: counted in steps, since a clock on a busy machine shows something else.
+#[test]
+fn what_the_contract_costs_is_bounded_with_room_to_spare() {
+    let canonical = guard::steps(&canonical_schema()).unwrap();
+    assert!(canonical > 1_000 && canonical < MAX_STEPS / 2, "{canonical}");
+    for connector in causeway_connectors::all() {
+        if let Some(text) = connector.schema() {
+            let steps = guard::steps(&serde_json::from_str(text).unwrap()).unwrap();
+            assert!(steps < MAX_STEPS / 2, "{}: {steps}", connector.describe().name);
+        }
+        // A form far larger than any seen: a hundred questions, each a text.
+        let questions = (0..100).map(|number| Question {
+            label: format!("Question {number}"),
+            required: true,
+            fields: vec![QuestionField { name: format!("question_{number}"), ..QuestionField::default() }],
+            ..Question::default()
+        });
+        let form = Form { posting_id: "1".to_owned(), digest: String::new(), questions: questions.collect() };
+        if let Some(schema) = connector.form_schema(&form) {
+            let steps = guard::steps(&schema).unwrap();
+            assert!(steps < MAX_STEPS, "{}: {steps}", connector.describe().name);
+        }
+    }
+}
+
+fn values(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(values).sum(),
+        Value::Object(members) => members.values().map(values).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+#[test]
+fn the_worst_documents_are_looked_at_only_as_far_as_needed() {
+    let mut document = documents("valid").remove(0).1;
+    let sound = document.clone();
+    let many = |item: Value| Value::Array(vec![item; 10_000]);
+    for (place, list) in [
+        ("/answers", many(json!({}))),
+        ("/attachments", many(json!({"id": "a"}))),
+        ("/person/emails", many(json!({"address": "ada@example.org"}))),
+        ("/person/phones", many(json!(1))),
+        ("/person/links", many(json!({"url": "x"}))),
+    ] {
+        let (parent, name) = place.rsplit_once('/').unwrap();
+        document = sound.clone();
+        document.pointer_mut(parent).unwrap()[name] = list;
+        let looked_at = super::validator::cut(&document);
+        assert!(values(&looked_at) < values(&sound) + 4 * (LONGEST_LIST + 1), "{place}: {}", values(&looked_at));
+        let errors = schemas().check(&document, &[]).all_errors();
+        assert!(errors.iter().any(|error| error.pointer == place), "{place} is too long: {errors:?}");
+        assert!(errors.len() <= 100, "{place}: {}", errors.len());
+    }
+    // Extensions are nobody's to judge, and a long list there is no fault.
+    document = sound.clone();
+    document["extensions"] = json!({ "acme": many(json!(1)) });
+    assert_eq!(super::validator::cut(&document), document);
 }

@@ -17,16 +17,14 @@ use causeway_core::problem::FieldError;
 use serde_json::Value;
 
 use super::compile::{Compiled, SchemaError, compile_text};
-use super::fingerprint::sha256_hex;
 use super::forms::Forms;
+use super::guard::LONGEST_LIST;
 use super::strict::{self, BodyError};
 use super::words;
+use crate::hash::sha256_hex;
 
 /// The contract, as published.
 const CANONICAL: &str = include_str!("../../../../schemas/canonical/application.v1.json");
-
-/// The longest list that the canonical schema takes anywhere.
-const LONGEST_LIST: usize = 200;
 
 /// What `required_by` says for the gateway's own contract.
 pub const CANONICAL_NAME: &str = "canonical";
@@ -110,13 +108,17 @@ impl Schemas {
     }
 
     /// What every schema says about the document. A document out of all proportion is told so by the canonical schema
-    /// alone: what the targets would add costs rules times items.
+    /// alone, and of its long lists only as much is looked at as shows that they are too long: what a document can cost
+    /// is bounded by the schemas, not by its size.
     pub fn check(&self, document: &Value, targets: &[Target<'_>]) -> Verdict {
+        if longest_list(document) > LONGEST_LIST {
+            let canonical = errors(&self.canonical, &cut(document), CANONICAL_NAME);
+            if !canonical.is_empty() {
+                return Verdict { canonical, ..Verdict::default() };
+            }
+        }
         let mut verdict =
             Verdict { canonical: errors(&self.canonical, document, CANONICAL_NAME), ..Verdict::default() };
-        if !verdict.canonical.is_empty() && longest_list(document) > LONGEST_LIST {
-            return verdict;
-        }
         for target in targets {
             let name = target.account.name.as_str();
             let mut refused = match self.by_connector.get(target.connector.describe().name) {
@@ -152,6 +154,19 @@ fn longest_list(value: &Value) -> usize {
             .max()
             .unwrap_or(0),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+/// The document with one item more in each list than any may have. No list outside `extensions` may be that long, so
+/// what is wrong with the whole is wrong with the rest.
+pub(super) fn cut(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().take(LONGEST_LIST + 1).map(cut).collect(),
+        Value::Object(members) => {
+            let kept = |name: &str, member: &Value| if name == "extensions" { member.clone() } else { cut(member) };
+            Value::Object(members.iter().map(|(name, member)| (name.clone(), kept(name, member))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 

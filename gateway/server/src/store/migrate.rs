@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::seal::sha256;
+use crate::hash::sha256;
 
 /// One numbered text.
 #[derive(Debug, Clone, Copy)]

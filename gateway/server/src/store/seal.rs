@@ -5,7 +5,7 @@
 //! the normaliser. This file holds no key longer than the value it belongs to and knows no table.
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::{digest, hkdf, hmac};
+use aws_lc_rs::{hkdf, hmac};
 use causeway_core::clock::Entropy;
 use causeway_core::email::{NORMALISER_VERSION, NormalEmail};
 use causeway_core::ids::TenantId;
@@ -131,13 +131,6 @@ pub(crate) fn keyed_hash(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
     }
     let mut hash = [0; 32];
     hash.copy_from_slice(context.sign().as_ref());
-    hash
-}
-
-/// The unkeyed hash that attachments are checked against.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
     hash
 }
 

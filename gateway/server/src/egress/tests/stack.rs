@@ -2,37 +2,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use causeway_core::account::Account;
-use causeway_core::connector::{Delivery, Permission, UseAuth};
-use causeway_core::delivery::StepPlan;
-use causeway_core::outcome::{Class, Outcome};
+use causeway_core::connector::UseAuth;
 use futures_util::future::join_all;
 use http::header;
 use serde_json::json;
 
-use super::super::testing::{DESCRIPTOR, Reply, egress, plant, record};
+use super::super::testing::{Reply, egress, plant, record};
 use super::super::*;
-
-pub(super) struct Silent;
-
-#[async_trait]
-impl Connector for Silent {
-    fn describe(&self) -> &'static Descriptor {
-        &DESCRIPTOR
-    }
-
-    fn plan(&self, _: &Delivery<'_>) -> Vec<StepPlan> {
-        Vec::new()
-    }
-
-    async fn run(&self, _: &str, _: &Delivery<'_>, _: &dyn Http) -> Outcome {
-        Outcome::new(Class::Accepted)
-    }
-
-    async fn check(&self, _: &Account, _: &dyn Http) -> Vec<Permission> {
-        Vec::new()
-    }
-}
+use crate::feeds::testing::Publisher;
 
 /// Calls on the wire: all, at once now, at once at most.
 #[derive(Default)]
@@ -65,7 +42,7 @@ fn rig(
     takes: Duration,
     vendor: impl Fn(u32, &Request<Bytes>) -> Answer + Send + Sync + 'static,
 ) -> Rig {
-    let egress = egress(Arc::new(Silent), policy);
+    let egress = egress(Arc::new(Publisher::default()), policy);
     let (record, seen, vendor) = (record("scripted", settings), Arc::new(Seen::default()), Arc::new(vendor));
     let watch = Arc::clone(&seen);
     plant(&egress, &record, move |request| -> Reply {

@@ -90,7 +90,7 @@ async fn the_whole_stack_reaches_the_loopback_of_a_private_account_only() {
         let base = format!("http://127.0.0.1:{port}");
         let mut record = record("scripted", serde_json::json!({ "base_url": base }));
         record.account.allow_private = allow_private;
-        let egress = egress(Arc::new(super::stack::Silent), EgressPolicy::default());
+        let egress = egress(Arc::new(crate::feeds::testing::Publisher::default()), EgressPolicy::default());
         let request = Request::post(format!("{base}/v1")).body(Bytes::from_static(b"{}")).unwrap();
         let answer = egress.http(&record).send(request).await;
         assert_eq!(answer.is_ok(), allow_private, "{answer:?}");
@@ -137,7 +137,7 @@ async fn no_path_header_or_body_reaches_a_log_line_or_an_error() {
     ] {
         let mut record = record("scripted", serde_json::json!({ "base_url": format!("http://127.0.0.1:{port}") }));
         record.account.allow_private = true;
-        let egress = egress(Arc::new(super::stack::Silent), EgressPolicy::default());
+        let egress = egress(Arc::new(crate::feeds::testing::Publisher::default()), EgressPolicy::default());
         let url = format!("http://{asked_host}:{port}/contacts/ada.marker1%40example.org?idProperty=email");
         let request = Request::patch(url).header("x-note", "ada.marker1").body(Bytes::from_static(b"ada.marker1"));
         match egress.http(&record).send(request.unwrap()).await {

@@ -54,6 +54,39 @@ async fn a_client_that_never_reads_its_answers_is_cut() {
     assert_eq!(served.post_json(document().to_string().as_bytes()).await.status, 202);
 }
 
+/// HTTP/2 by hand: a client with an endless window that asks on every stream and takes nothing of what is answered.
+#[tokio::test]
+async fn an_http2_client_that_never_reads_its_answers_is_cut() {
+    // Its pings go unanswered, too; only the stalled write may end it here.
+    let config = Config { body_progress: SHORT, header_read: NEVER * 10, ..Config::default() };
+    let served = Served::with(config).await;
+    let (_never_read, mut writer) = TcpStream::connect(served.public).await.unwrap().into_split();
+    let mut greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // SETTINGS with INITIAL_WINDOW_SIZE, and WINDOW_UPDATE of the connection: as large as they may be.
+    greeting.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff]);
+    greeting.extend([0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7f, 0xff, 0, 0]);
+    writer.write_all(&greeting).await.unwrap();
+    let mut stream: u32 = 1;
+    let cut = async {
+        loop {
+            // HEADERS that end the request: GET, http, and the path and the host as literals.
+            let mut block = vec![0x82, 0x86, 0x04, 19];
+            block.extend(b"/problems/not_found");
+            block.extend([0x01, 7]);
+            block.extend(b"gateway");
+            let mut frame = vec![0, 0, u8::try_from(block.len()).unwrap(), 1, 5];
+            frame.extend(stream.to_be_bytes());
+            frame.extend(block);
+            if writer.write_all(&frame).await.is_err() {
+                break;
+            }
+            stream += 2;
+        }
+    };
+    tokio::time::timeout(NEVER, cut).await.unwrap();
+    assert_eq!(served.post_json(document().to_string().as_bytes()).await.status, 202);
+}
+
 #[tokio::test]
 async fn a_client_that_never_finishes_its_header_is_cut() {
     let served = Served::with(Config { header_read: SHORT, ..Config::default() }).await;

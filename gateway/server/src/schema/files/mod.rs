@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::fingerprint::PartMark;
 use super::validator::CANONICAL_NAME;
+use crate::hash::sha256;
 
 /// The largest file, in bytes.
 pub const MAX_FILE: usize = 5 * 1024 * 1024;
@@ -36,9 +37,7 @@ pub struct Part<'a> {
 impl<'a> Part<'a> {
     /// A part, hashed.
     pub fn new(name: &'a str, media_type: Option<&'a str>, bytes: &'a [u8]) -> Self {
-        let mut sha256 = [0; 32];
-        sha256.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
-        Self { name, media_type, bytes, sha256 }
+        Self { name, media_type, bytes, sha256: sha256(bytes) }
     }
 
     /// What a request's fingerprint holds of it.

@@ -150,7 +150,7 @@ fn parts_and_attachments_belong_together() {
     let attachment = |id: &str| json!({"id": id, "name": "cv.pdf", "media_type": "application/pdf", "size": PDF.len()});
     let part = |name: &'static str| Part::new(name, None, PDF);
     let sized = |size: usize, sha256: &str| json!({"attachments": [{"id": "a", "name": "cv.pdf", "media_type": "application/pdf", "size": size, "sha256": sha256}]});
-    let right = super::super::sha256_hex(PDF);
+    let right = crate::hash::sha256_hex(PDF);
     for (document, parts, expected) in [
         (json!({}), vec![], vec![]),
         (json!({"attachments": [attachment("a"), attachment("b")]}), vec![part("b"), part("a")], vec![]),

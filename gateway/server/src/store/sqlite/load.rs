@@ -18,8 +18,8 @@ use super::errors::Op;
 use super::rows::{Columns, StoredId, every, first, sql};
 use super::submission::{AttachmentMeta, data_key, open_attachment, open_document};
 use super::{SqliteStore, accounts, blob_error, cases, delivery, postings};
+use crate::hash::sha256;
 use crate::store::keys::{DataKey, Keyring};
-use crate::store::seal::sha256;
 use crate::store::work::{Claim, WorkItem};
 use crate::store::{Result, StoreError};
 

@@ -7,9 +7,9 @@ use causeway_core::outcome::Class;
 use causeway_core::reason::Reason;
 
 use super::world::{Backend, JOB, World, delivered};
+use crate::hash::sha256;
 use crate::store::StoreError;
 use crate::store::intake::{NewApplication, NewAttachment};
-use crate::store::seal::sha256;
 use crate::store::work::Next;
 
 pub(crate) async fn nothing_is_due_before_its_time<B: Backend>(w: World<B>) {

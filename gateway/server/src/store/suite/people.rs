@@ -151,11 +151,7 @@ impl People {
             form_digest: Some("f0".to_owned()),
             email: email(address),
             document: Bytes::from(format!("{{\"email\":\"{address}\"}}")),
-            attachments: vec![NewAttachment {
-                id: "cv".to_owned(),
-                sha256: crate::store::seal::sha256(&file),
-                bytes: file,
-            }],
+            attachments: vec![NewAttachment { id: "cv".to_owned(), sha256: crate::hash::sha256(&file), bytes: file }],
             deliveries: vec![delivery(applied.ats, self.ats), delivery(applied.crm, self.crm)],
             idempotency_key: Some(applied.id.to_string()),
             fingerprint: format!("{address} {posting_id} {received_at}").into_bytes(),

@@ -8,9 +8,9 @@ use causeway_core::reason::Reason;
 use rusqlite::params;
 
 use super::Sqlite;
+use crate::hash::sha256;
 use crate::store::StoreError;
 use crate::store::intake::{NewApplication, NewAttachment};
-use crate::store::seal::sha256;
 use crate::store::sqlite::rows::{Columns, StoredId, every, value};
 use crate::store::sqlite::submission;
 use crate::store::suite::world::World;
