@@ -1,4 +1,5 @@
-//! Did an unanswered submit leave a record? Asked through Harvest v3, where the account has its credential.
+//! Did a submit leave a record? Asked through Harvest v3, where the account has its credential: of one whose answer was
+//! lost, and once of one that was answered, to prove it.
 //!
 //! The submit's answer has no id and its body has no place for a reference of ours, so the record is found by posting
 //! and creation window, and counts only when the application says this posting and the candidate says this e-mail.
@@ -17,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::routes::{IDS_PER_CALL, Routes, next_cursor};
-use super::{VISIBILITY_LAG, outcome, wire};
+use super::{DESCRIPTOR, outcome, wire};
 
 /// How far the vendor's clock may be behind ours.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(2);
@@ -39,9 +40,15 @@ impl From<Stop> for Found {
     }
 }
 
-/// Looks for the application.
-pub(super) async fn application(routes: &Routes, delivery: &Delivery<'_>, since: Timestamp, http: &dyn Http) -> Found {
-    match look(routes, delivery, since, http).await {
+/// Looks for the application that an attempt begun at `since` may have made; by `until`, if that is known.
+pub(super) async fn application(
+    routes: &Routes,
+    delivery: &Delivery<'_>,
+    since: Timestamp,
+    until: Option<Timestamp>,
+    http: &dyn Http,
+) -> Found {
+    match look(routes, delivery, since, until, http).await {
         Ok(records) if records.is_empty() => Found::NotSeen { as_of: delivery.now },
         Ok(records) => Found::Seen(records),
         Err(stop) => stop.into(),
@@ -52,19 +59,22 @@ async fn look(
     routes: &Routes,
     delivery: &Delivery<'_>,
     since: Timestamp,
+    until: Option<Timestamp>,
     http: &dyn Http,
 ) -> Result<Vec<VendorRecord>, Stop> {
     let email = delivery.application.primary_email().and_then(NormalEmail::parse).ok_or(Stop::CannotTell)?;
     let posting_id = &delivery.posting.posting_id;
     let from = since.checked_sub(CLOCK_SKEW).map_err(|_| Stop::CannotTell)?;
+    let to = until.map(|until| until.checked_add(CLOCK_SKEW)).transpose().map_err(|_| Stop::CannotTell)?;
 
-    let request = routes.applications(posting_id, from);
+    let request = routes.applications(posting_id, from, to);
     let listed: Vec<wire::Application> = list(routes, "applications", request, delivery.now, http).await?;
     // The vendor ignores filters it does not know, so the record itself has to say it.
     let of_posting =
         listed.into_iter().filter(|record| record.job_post_id.as_ref().is_some_and(|id| id.0 == *posting_id));
     let mut applications: Vec<Seen> = of_posting.map(Seen::of).collect::<Option<_>>().ok_or(Stop::CannotTell)?;
-    applications.retain(|seen| seen.created_at >= from);
+    applications.retain(|seen| seen.created_at >= from && to.is_none_or(|to| seen.created_at <= to));
+    let lag = DESCRIPTOR.lag(delivery.account);
 
     let emails = emails(routes, &applications, delivery.now, http).await?;
     let mut records = Vec::new();
@@ -73,7 +83,7 @@ async fn look(
             Some(held) if held.contains(email.exact()) => records.push(seen.record()),
             Some(_) => {}
             // An application whose candidate is not shown: new and on its way, or hidden from this credential for good.
-            None if seen.is_newer_than(VISIBILITY_LAG, delivery.now) => return Err(Stop::NotNow { retry_after: None }),
+            None if seen.is_newer_than(lag, delivery.now) => return Err(Stop::NotNow { retry_after: None }),
             None => return Err(Stop::CannotTell),
         }
     }

@@ -13,10 +13,10 @@ use causeway_core::clock::Entropy;
 use causeway_core::connector::SendError;
 use http::Request;
 
-use super::Prepaid;
 use super::around::{Answer, Around, Next, Wire};
 use super::classify;
 use super::moments::Moments;
+use super::{Prepaid, Uncounted};
 
 /// When it opens, and for how long.
 #[derive(Debug, Clone, PartialEq)]
@@ -209,6 +209,12 @@ impl Gate {
     pub(super) fn refuses(&self) -> Option<Duration> {
         self.lock().refuses(self.moments.mono())
     }
+
+    /// When to ask again for what may only pass a breaker that is closed.
+    fn ajar(&self) -> Option<Duration> {
+        let pause = self.lock().policy.probe_pause;
+        self.wants_probe().then(|| self.refuses().unwrap_or_else(|| self.moments.mono() + pause))
+    }
 }
 
 /// Leave for one call; given back unused when dropped, so a cancelled probe does not keep the breaker probing for ever.
@@ -238,6 +244,12 @@ impl Drop for Permit {
 
 impl Around for Gate {
     async fn around<S: Wire>(&self, request: Request<Bytes>, next: Next<S>) -> Answer {
+        if request.extensions().get::<Uncounted>().is_some() {
+            return match self.ajar() {
+                Some(until) => Err(SendError::NotNow { until: self.moments.wall(until) }),
+                None => next.call(request).await,
+            };
+        }
         let prepaid = request.extensions().get::<Prepaid>().and_then(Prepaid::take_permit);
         let permit = match prepaid {
             Some(permit) => permit,

@@ -199,6 +199,11 @@ impl Egress {
         Plain(self.lane(&record.account).map(|lane| lane.stack.clone()))
     }
 
+    /// For reads that no delivery may feel: refused unless the breaker is closed, and no evidence for it either way.
+    pub fn aside(&self, record: &AccountRecord) -> impl Http + use<> {
+        OffTheRecord(Plain(self.lane(&record.account).map(|lane| lane.stack.clone())))
+    }
+
     /// Does the account have this credential?
     pub async fn has_credential(&self, record: &AccountRecord, name: &str) -> bool {
         match self.lane(&record.account) {
@@ -360,6 +365,20 @@ impl Http for Admission {
         request.extensions_mut().insert(self.prepaid.clone());
         request.extensions_mut().insert(SlotHeld);
         self.stack.clone().oneshot(request).await
+    }
+}
+
+/// Put into a request that the breaker does not count and that is never its probe.
+#[derive(Debug, Clone, Copy)]
+struct Uncounted;
+
+struct OffTheRecord(Plain);
+
+#[async_trait]
+impl Http for OffTheRecord {
+    async fn send(&self, mut request: Request<Bytes>) -> Answer {
+        request.extensions_mut().insert(Uncounted);
+        self.0.send(request).await
     }
 }
 

@@ -14,6 +14,7 @@ use super::facts::{self, in_order, title_of};
 use super::view::{Answer, AttemptView, DeliveryView, Job, Moment, Proofs, Taken, Why};
 use super::{redact, words};
 use crate::store::trace::{AttemptTrace, DeliveryTrace, SubmissionKind, SubmissionTrace};
+use crate::store::work::Proof;
 
 /// The answer to a submission.
 pub fn explain(trace: &SubmissionTrace, now: Timestamp) -> Answer {
@@ -194,8 +195,7 @@ fn field_error(error: &FieldError) -> Why {
 }
 
 fn delivery(trace: &DeliveryTrace) -> DeliveryView {
-    let (seen_at, not_verifiable) =
-        trace.proof.as_ref().map_or((None, None), |proof| (proof.seen_at, proof.not_verifiable.clone()));
+    let Proof { seen_at, not_verifiable, due_at } = trace.proof.clone().unwrap_or_default();
     DeliveryView {
         id: trace.id,
         account: trace.account_name.clone(),
@@ -216,6 +216,7 @@ fn delivery(trace: &DeliveryTrace) -> DeliveryView {
             vendor_id: trace.vendor_id.clone(),
             seen_at,
             not_verifiable,
+            read_back_due_at: due_at,
         },
         attempts: trace.attempts.iter().map(attempt).collect(),
     }

@@ -45,7 +45,11 @@ fn full_delivery(role: Role, state: State) -> DeliveryTrace {
         possible_duplicate: true,
         sent_at: Some(at(20)),
         vendor_said_yes_at: Some(at(21)),
-        proof: Some(Proof { seen_at: Some(at(22)), not_verifiable: Some("no read permission".to_owned()) }),
+        proof: Some(Proof {
+            seen_at: Some(at(22)),
+            not_verifiable: Some("no read permission".to_owned()),
+            due_at: Some(at(700)),
+        }),
         attempts: vec![AttemptTrace {
             id: AttemptId::new(at(0), &entropy()),
             number: 1,
@@ -142,7 +146,7 @@ fn a_deleted_record_takes_its_sentence_along() {
             (|t| deliveries_of(t)[0].sent_at = None, &["It was sent to"]),
             (|t| deliveries_of(t)[0].vendor_said_yes_at = None, &["said yes", "handed to the company"]),
             (|t| deliveries_of(t)[0].vendor_id = None, &["record-4711"]),
-            (|t| deliveries_of(t)[0].proof = None, &["read back at", "no read permission"]),
+            (|t| deliveries_of(t)[0].proof = None, &["read back at", "no read permission", "to be read back"]),
             (|t| deliveries_of(t)[0].next_attempt_at = None, &["next try"]),
             (|t| deliveries_of(t)[0].possible_duplicate = false, &["may hold it twice"]),
             (

@@ -50,6 +50,7 @@ pub(super) enum Fact<'a> {
     Record { account: &'a str, id: &'a str },
     Seen { account: &'a str, at: Timestamp },
     NotVerifiable { account: &'a str, why: &'a str },
+    ToBeSeen { account: &'a str, at: Timestamp },
     NextTry { account: &'a str, at: Timestamp },
     MaybeTwice { account: &'a str },
 }
@@ -131,6 +132,7 @@ fn of_delivery<'a>(delivery: &'a DeliveryTrace, facts: &mut Vec<Fact<'a>>) {
     if let Some(proof) = &delivery.proof {
         facts.extend(proof.seen_at.map(|at| Fact::Seen { account, at }));
         facts.extend(proof.not_verifiable.as_deref().map(|why| Fact::NotVerifiable { account, why }));
+        facts.extend(proof.due_at.map(|at| Fact::ToBeSeen { account, at }));
     }
     facts.extend(delivery.next_attempt_at.filter(|_| delivery.state.is_live()).map(|at| Fact::NextTry { account, at }));
     facts.extend(delivery.possible_duplicate.then_some(Fact::MaybeTwice { account }));
@@ -164,6 +166,9 @@ impl Fact<'_> {
             Self::Record { account, id } => format!("The record at {account} is {id}."),
             Self::Seen { account, at } => format!("It was read back at {account} on {}.", moment(*at)),
             Self::NotVerifiable { account, why } => format!("It was not read back at {account}: {}", sentence(why)),
+            Self::ToBeSeen { account, at } => {
+                format!("It is to be read back at {account}, not before {}.", moment(*at))
+            }
             Self::NextTry { account, at } => format!("The next try at {account} is due on {}.", moment(*at)),
             Self::MaybeTwice { account } => {
                 format!("It was sent again without knowing that the first try failed: {account} may hold it twice.")
@@ -204,6 +209,7 @@ impl Fact<'_> {
             | Self::Record { .. }
             | Self::Seen { .. }
             | Self::NotVerifiable { .. }
+            | Self::ToBeSeen { .. }
             | Self::NextTry { .. }
             | Self::MaybeTwice { .. } => None,
         }

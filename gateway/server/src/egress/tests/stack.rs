@@ -300,3 +300,24 @@ async fn new_settings_make_a_new_stack_that_remembers_the_limits() {
     changed.account.settings.insert("subject".to_owned(), json!("7"));
     assert_eq!(rig.egress.room(&changed).calls, 0, "the token is still spent");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_aside_neither_opens_the_breaker_nor_probes_it() {
+    let broken = |_: u32, _: &Request<Bytes>| Ok(answer(500).body(Bytes::new()).unwrap());
+    let rig = rig(json!({}), EgressPolicy::default(), Duration::ZERO, broken);
+    let aside = rig.egress.aside(&rig.record);
+    for _ in 0..50 {
+        assert_eq!(aside.send(request()).await.unwrap().status(), 500);
+    }
+    for _ in 0..5 {
+        assert_eq!(rig.send().await.unwrap().status(), 500, "the breaker heard nothing of it");
+    }
+    assert!(matches!(rig.send().await, Err(SendError::NotNow { .. })), "and opens for the others");
+    let calls = rig.seen.calls();
+    for _ in 0..2 {
+        assert!(matches!(aside.send(request()).await, Err(SendError::NotNow { .. })));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    assert_eq!(rig.seen.calls(), calls, "the probe is a delivery's");
+    assert_eq!(rig.send().await.unwrap().status(), 500);
+}
