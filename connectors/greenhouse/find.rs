@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use causeway_core::connector::{Delivery, Http, ReadError, SendError};
+use causeway_core::connector::{Delivery, Http, ReadError, SendError, Taken};
 use causeway_core::delivery::Refs;
 use causeway_core::email::NormalEmail;
 use causeway_core::outcome::{Found, VendorRecord};
@@ -20,8 +20,10 @@ use serde::de::DeserializeOwned;
 use super::routes::{IDS_PER_CALL, Routes, next_cursor};
 use super::{DESCRIPTOR, outcome, wire};
 
-/// How far the vendor's clock may be behind ours.
+/// How far the vendor's clock may be from ours.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(2);
+/// How far it is nearly always at most.
+const SMALL_SKEW: SignedDuration = SignedDuration::from_secs(5);
 /// Pages of applications one call reads at most: 2,000 applications to one posting within the window.
 const MAX_PAGES: usize = 20;
 
@@ -40,15 +42,31 @@ impl From<Stop> for Found {
     }
 }
 
-/// Looks for the application that an attempt begun at `since` may have made; by `until`, if that is known.
-pub(super) async fn application(
-    routes: &Routes,
-    delivery: &Delivery<'_>,
+/// Looks for the application that an attempt begun at `since` may have made.
+pub(super) async fn application(routes: &Routes, delivery: &Delivery<'_>, since: Timestamp, http: &dyn Http) -> Found {
+    let window = Window { since, until: None, skew: CLOCK_SKEW };
+    within(&window, routes, delivery, http).await
+}
+
+/// Looks for the application that the vendor said it took: first where it should be by both clocks, so that a busy posting
+/// costs few calls, then where it may be.
+pub(super) async fn delivered(routes: &Routes, delivery: &Delivery<'_>, taken: &Taken<'_>, http: &dyn Http) -> Found {
+    let near = Window { since: taken.sent_at, until: Some(taken.said_yes_at), skew: SMALL_SKEW };
+    match within(&near, routes, delivery, http).await {
+        Found::NotSeen { .. } => within(&Window { skew: CLOCK_SKEW, ..near }, routes, delivery, http).await,
+        other @ (Found::Seen(_) | Found::CannotTell | Found::NotNow { .. }) => other,
+    }
+}
+
+/// When the record was made, by our clock, and how far the vendor's may be off.
+struct Window {
     since: Timestamp,
     until: Option<Timestamp>,
-    http: &dyn Http,
-) -> Found {
-    match look(routes, delivery, since, until, http).await {
+    skew: SignedDuration,
+}
+
+async fn within(window: &Window, routes: &Routes, delivery: &Delivery<'_>, http: &dyn Http) -> Found {
+    match look(window, routes, delivery, http).await {
         Ok(records) if records.is_empty() => Found::NotSeen { as_of: delivery.now },
         Ok(records) => Found::Seen(records),
         Err(stop) => stop.into(),
@@ -56,16 +74,16 @@ pub(super) async fn application(
 }
 
 async fn look(
+    window: &Window,
     routes: &Routes,
     delivery: &Delivery<'_>,
-    since: Timestamp,
-    until: Option<Timestamp>,
     http: &dyn Http,
 ) -> Result<Vec<VendorRecord>, Stop> {
+    let Window { since, until, skew } = *window;
     let email = delivery.application.primary_email().and_then(NormalEmail::parse).ok_or(Stop::CannotTell)?;
     let posting_id = &delivery.posting.posting_id;
-    let from = since.checked_sub(CLOCK_SKEW).map_err(|_| Stop::CannotTell)?;
-    let to = until.map(|until| until.checked_add(CLOCK_SKEW)).transpose().map_err(|_| Stop::CannotTell)?;
+    let from = since.checked_sub(skew).map_err(|_| Stop::CannotTell)?;
+    let to = until.map(|until| until.checked_add(skew)).transpose().map_err(|_| Stop::CannotTell)?;
 
     let request = routes.applications(posting_id, from, to);
     let listed: Vec<wire::Application> = list(routes, "applications", request, delivery.now, http).await?;

@@ -105,10 +105,12 @@ fn how_long_a_candidate_may_stay_hidden_is_the_accounts_to_say() {
     }
 }
 
-/// What was sent at 10:00:00 and taken at 10:00:05 is looked for between the two, clocks apart by two minutes at most.
+/// What was sent at 10:00:00 and taken at 10:00:05 is looked for between the two: first within seconds, then within the two
+/// minutes that clocks may be apart.
 #[test]
 fn a_delivered_application_is_read_back_within_its_window() {
-    const WINDOW: &str = "GET harvest http://harvest.example.org/v3/applications?job_post_ids=44444&created_at=gte%7C2026-11-01T09%3A58%3A00.000Z%7Clte%7C2026-11-01T10%3A02%3A05.000Z&per_page=100";
+    const NEAR: &str = "GET harvest http://harvest.example.org/v3/applications?job_post_ids=44444&created_at=gte%7C2026-11-01T09%3A59%3A55.000Z%7Clte%7C2026-11-01T10%3A00%3A10.000Z&per_page=100";
+    const WIDE: &str = "GET harvest http://harvest.example.org/v3/applications?job_post_ids=44444&created_at=gte%7C2026-11-01T09%3A58%3A00.000Z%7Clte%7C2026-11-01T10%3A02%3A05.000Z&per_page=100";
     let taken = Taken { sent_at: at("2026-11-01T10:00:00Z"), said_yes_at: at("2026-11-01T10:00:05Z"), vendor_id: None };
     let look = |exchanges: Vec<Exchange>| {
         let http = Script::new(exchanges);
@@ -117,12 +119,17 @@ fn a_delivered_application_is_read_back_within_its_window() {
         http.assert_finished();
         found
     };
-    assert_eq!(seen(&look(vec![(WINDOW, answer(200, APPLICATIONS)), (IDS, answer(200, CANDIDATES))])), ["902"]);
+    let made = |at: &str| {
+        format!(r#"[{{"id": 1, "candidate_id": 502, "job_post_id": 44444, "created_at": "2026-11-01T{at}Z"}}]"#)
+    };
+    assert_eq!(seen(&look(vec![(NEAR, answer(200, &made("10:00:03"))), (ID, answer(200, CANDIDATES))])), ["1"]);
+    let wide = vec![(NEAR, answer(200, "[]")), (WIDE, answer(200, &made("10:01:30"))), (ID, answer(200, CANDIDATES))];
+    assert_eq!(seen(&look(wide)), ["1"]);
     // A filter that was ignored brings a later application of the same person: that is no proof of this one.
-    let later = r#"[{"id": 1, "candidate_id": 502, "job_post_id": 44444, "created_at": "2026-11-01T10:30:00Z"}]"#;
     let as_of = at("2026-11-01T11:00:00Z");
-    assert_eq!(look(vec![(WINDOW, answer(200, later))]), Found::NotSeen { as_of });
-    assert_eq!(look(vec![(WINDOW, answer(403, ""))]), Found::CannotTell);
+    let later = vec![(NEAR, answer(200, &made("10:30:00"))), (WIDE, answer(200, &made("10:30:00")))];
+    assert_eq!(look(later), Found::NotSeen { as_of });
+    assert_eq!(look(vec![(NEAR, answer(403, ""))]), Found::CannotTell);
 }
 
 #[test]

@@ -137,14 +137,14 @@ impl Connector for Greenhouse {
 
     async fn find(&self, step: &str, delivery: &Delivery<'_>, since: Timestamp, http: &dyn Http) -> Found {
         match Routes::of(delivery.account) {
-            Ok(routes) if step == SUBMIT => find::application(&routes, delivery, since, None, http).await,
+            Ok(routes) if step == SUBMIT => find::application(&routes, delivery, since, http).await,
             Ok(_) | Err(BadSetting(_)) => Found::CannotTell,
         }
     }
 
     async fn seen(&self, delivery: &Delivery<'_>, taken: &Taken<'_>, http: &dyn Http) -> Found {
         match Routes::of(delivery.account) {
-            Ok(routes) => find::application(&routes, delivery, taken.sent_at, Some(taken.said_yes_at), http).await,
+            Ok(routes) => find::delivered(&routes, delivery, taken, http).await,
             Err(BadSetting(_)) => Found::CannotTell,
         }
     }

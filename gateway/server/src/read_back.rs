@@ -58,7 +58,7 @@ impl Default for ReadBackPolicy {
             gap: Duration::from_secs(10),
             asked_most: 8,
             calls_most: 10,
-            batch: 64,
+            batch: 32,
             deadline: Duration::from_secs(30),
             clock_skew: Duration::from_secs(120),
             patience: Duration::from_hours(24 * 7),
@@ -99,10 +99,10 @@ pub(crate) async fn why_not(egress: &Egress, record: &AccountRecord, how: FindSu
     }
 }
 
-/// Calls that may be spent on reading back, of those the vendor's window has left: a quarter, one in twenty while
-/// deliveries are due, and never the last.
+/// Calls that may be spent on reading back, of those the vendor's window has left: a quarter, or one in twenty while
+/// deliveries are due.
 fn allowance(room: usize, deliveries_due: bool) -> usize {
-    if deliveries_due { room / 20 } else { (room / 4).max(1).min(room.saturating_sub(1)) }
+    if deliveries_due { room / 20 } else { (room / 4).max(room.min(1)) }
 }
 
 impl ReadBack {

@@ -199,7 +199,8 @@ impl Egress {
         Plain(self.lane(&record.account).map(|lane| lane.stack.clone()))
     }
 
-    /// For reads that no delivery may feel: refused unless the breaker is closed, and no evidence for it either way.
+    /// For reads that no delivery may feel: refused while the breaker is open, never its probe, no evidence against the
+    /// vendor.
     pub fn aside(&self, record: &AccountRecord) -> impl Http + use<> {
         OffTheRecord(Plain(self.lane(&record.account).map(|lane| lane.stack.clone())))
     }
@@ -368,7 +369,7 @@ impl Http for Admission {
     }
 }
 
-/// Put into a request that the breaker does not count and that is never its probe.
+/// Put into a request whose failure the breaker does not count and that is never its probe.
 #[derive(Debug, Clone, Copy)]
 struct Uncounted;
 
