@@ -51,7 +51,7 @@ pub fn explain(trace: &SubmissionTrace, now: Timestamp) -> Answer {
         who_acts: verdict.who_acts,
         repeat_of,
         timeline: timeline(trace, &deliveries, now),
-        deliveries: deliveries.into_iter().map(delivery).collect(),
+        deliveries: deliveries.into_iter().map(|one| delivery(one, &facts::staff(trace))).collect(),
         for_customer: for_customer.join(" "),
         for_applicant: for_applicant.join(" "),
         trace_id: trace.trace_id.clone(),
@@ -64,11 +64,7 @@ fn names(trace: &SubmissionTrace) -> Vec<&str> {
         .iter()
         .flat_map(|connector| [connector.describe().name, connector.describe().title])
         .collect();
-    if let Some(posting) = &trace.posting {
-        names.extend(
-            [&posting.recruiter, &posting.hiring_manager].into_iter().flatten().map(|name| name.reveal().as_str()),
-        );
-    }
+    names.extend(facts::staff(trace));
     match &trace.kind {
         SubmissionKind::Accepted { deliveries, .. } => {
             names.extend(deliveries.iter().flat_map(|d| [d.account_name.as_str(), d.connector.as_str()]));
@@ -194,7 +190,7 @@ fn field_error(error: &FieldError) -> Why {
     }
 }
 
-fn delivery(trace: &DeliveryTrace) -> DeliveryView {
+fn delivery(trace: &DeliveryTrace, staff: &[&str]) -> DeliveryView {
     let Proof { seen_at, not_verifiable, due_at } = trace.proof.clone().unwrap_or_default();
     DeliveryView {
         id: trace.id,
@@ -218,11 +214,11 @@ fn delivery(trace: &DeliveryTrace) -> DeliveryView {
             not_verifiable,
             read_back_due_at: due_at,
         },
-        attempts: trace.attempts.iter().map(attempt).collect(),
+        attempts: trace.attempts.iter().map(|one| attempt(one, staff)).collect(),
     }
 }
 
-fn attempt(trace: &AttemptTrace) -> AttemptView {
+fn attempt(trace: &AttemptTrace, staff: &[&str]) -> AttemptView {
     AttemptView {
         number: trace.number,
         step: trace.step.clone(),
@@ -233,7 +229,7 @@ fn attempt(trace: &AttemptTrace) -> AttemptView {
         class: trace.class,
         reason: trace.reason,
         vendor_status: trace.vendor_status,
-        vendor_words: trace.vendor_words.as_ref().map(|words| redact::vendor_words(words.reveal())),
+        vendor_words: trace.vendor_words.as_ref().map(|words| redact::vendor_words(words.reveal(), staff)),
     }
 }
 

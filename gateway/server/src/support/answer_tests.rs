@@ -255,6 +255,51 @@ fn the_applicant_reads_no_decision_no_rule_no_name_and_no_vendor_words() {
     }
 }
 
+/// Whatever a vendor says with whatever verdict: nobody's data, name or secret is in a text that leaves the house, and no
+/// vendor's word in the applicant's.
+#[test]
+fn hostile_vendor_words_reach_nobody() {
+    let hostile = [
+        "Zqada Zqlovelace was refused by Rita Cruz, ask Hal Mann or zqada@example.org, phone +44 20 7946 0000",
+        r#"{"message":"Zqada Zqlovelace 1815-12-10","candidate":{"name":"Zqada","street":"Zqmarker Street 7"}}"#,
+        "Invalid token zqsk_live_4242424242424242 for Bearer zqtoken.zqtoken, api key ZQ0123456789abcdef",
+        "login zqada_lovelace / hunter2Zq ; Authorization: Basic enFzZWNyZXQ6",
+        "\u{1b}[31mzqada\u{202e} «Zqada» 'Zqada' \"Zqada\" `Zqada`",
+        "Зqада Лавлейс · 张zq伟 · zQADA",
+        "<html><body>zqada &lt;zqada@example.org&gt; blocked by rule zq-17</body></html>",
+    ];
+    let markers =
+        ["zq", "zqada", "lovelace", "rita", "cruz", "hal", "mann", "7946", "1815", "hunter2", "лавлейс", "张"];
+    for class in Class::ALL.map(Some).into_iter().chain([None]) {
+        for state in State::ALL {
+            for words in hostile {
+                for role in [Role::Ats, Role::Crm] {
+                    let mut delivery = full_delivery(role, state);
+                    delivery.attempts[0].class = class;
+                    delivery.attempts[0].vendor_words = Some(Pii::new(words.to_owned()));
+                    let answer = explain(&accepted(vec![delivery]), at(100));
+                    let shown = format!("{}\n{}", answer.for_customer, answer.for_applicant).to_lowercase();
+                    let alphanumeric = |c: char| !c.is_alphanumeric();
+                    for marker in markers {
+                        let named = if marker.len() > 4 {
+                            shown.contains(marker)
+                        } else {
+                            shown.split(alphanumeric).any(|word| word.starts_with(marker))
+                        };
+                        assert!(!named, "{class:?} {state} {marker}: {shown}");
+                    }
+                    assert!(!answer.for_applicant.contains("token") && !answer.for_applicant.contains("said"));
+                    let engineer = answer.deliveries[0].attempts[0].vendor_words.as_deref().unwrap_or_default();
+                    for secret in ["@example", "7946 0000", "Rita", "Cruz", "Mann", "sk_live", "0123456789abc", "enFz"]
+                    {
+                        assert!(!engineer.contains(secret), "{secret}: {engineer}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn who_has_to_act_follows_from_the_worst_delivery() {
     let check = |deliveries: Vec<DeliveryTrace>, code: Option<&str>, who: WhoActs| {

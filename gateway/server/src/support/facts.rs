@@ -67,8 +67,9 @@ pub(super) fn of(trace: &SubmissionTrace) -> Vec<Fact<'_>> {
             facts.extend(repeat_of.map(|first| Fact::RepeatOf { first }));
             facts.extend(trace.posting_closed_at.map(|at| Fact::JobClosed { at }));
             facts.extend(trace.erased.then_some(Fact::DataErased));
+            let staff = staff(trace);
             for delivery in in_order(deliveries) {
-                of_delivery(delivery, &mut facts);
+                of_delivery(delivery, &staff, &mut facts);
             }
         }
         SubmissionKind::Refused { code, errors, count, last_at } => {
@@ -99,7 +100,13 @@ pub(super) fn in_order(deliveries: &[DeliveryTrace]) -> Vec<&DeliveryTrace> {
     deliveries
 }
 
-fn of_delivery<'a>(delivery: &'a DeliveryTrace, facts: &mut Vec<Fact<'a>>) {
+/// The people the posting names.
+pub(super) fn staff(trace: &SubmissionTrace) -> Vec<&str> {
+    let named = trace.posting.iter().flat_map(|posting| [&posting.recruiter, &posting.hiring_manager]);
+    named.flatten().map(|name| name.reveal().as_str()).collect()
+}
+
+fn of_delivery<'a>(delivery: &'a DeliveryTrace, staff: &[&str], facts: &mut Vec<Fact<'a>>) {
     let account = delivery.account_name.as_str();
     facts.push(Fact::Stands { account, role: delivery.role, state: delivery.state, held: delivery.held });
     facts.extend(delivery.reason.map(|reason| Fact::Because { account, reason }));
@@ -120,9 +127,8 @@ fn of_delivery<'a>(delivery: &'a DeliveryTrace, facts: &mut Vec<Fact<'a>>) {
         facts.push(Fact::Tried { account, tries, last });
         // A vendor that took it has nothing to explain.
         let took_it = matches!(last.class, Some(Class::Accepted | Class::AlreadyThere));
-        if let Some(words) =
-            last.vendor_words.as_ref().filter(|_| !took_it).map(|words| redact::vendor_words(words.reveal()))
-        {
+        if let Some(words) = last.vendor_words.as_ref().filter(|_| !took_it) {
+            let words = redact::for_customer(&redact::vendor_words(words.reveal(), staff));
             facts.extend((!words.is_empty()).then_some(Fact::Said { account, words }));
         }
     }
