@@ -3,7 +3,7 @@
 //!
 //! Reads like the vendor's API page: what is declared, then one short function for each thing that can be asked. Routes
 //! are in `routes`, bodies in `map`, what the vendor sends in `wire`, verdicts in `outcome`, questions in `form`, the
-//! search for a lost answer in `find`. Claims nothing the vendor lacks: no idempotency key, no id on success, no
+//! search for the record that a submit left in `find`. Claims nothing the vendor lacks: no idempotency key, no id on success, no
 //! reference of ours on the record. Webhooks, status and merges are not here yet.
 
 mod find;

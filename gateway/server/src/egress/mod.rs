@@ -1,9 +1,11 @@
-//! The way out: one stack per account, and the only place where a vendor is called. Reading path: a connector's `run`
+//! The way out: one stack per account, and the only place where a vendor is called. Reading path: a connector's `mod`
 //! before this file, `core/outcome` after it.
 //!
 //! The stack classifies; `retry` decides; the store remembers: there is no retry layer, because a retry in memory holds a
 //! lease, dies with the process and hides attempts from support. Connectors see an `Http` that drives a clone of the
-//! stack. The stack knows no application, no delivery and no store; secrets come from a [`CredentialSource`].
+//! stack: as an [`Admission`] for a step that was admitted, through [`Egress::http`] for other reads, through
+//! [`Egress::aside`] for what no delivery may feel. The stack knows no application, no delivery and no store; secrets come
+//! from a [`CredentialSource`].
 //!
 //! Invariants: limits and breaker of an account are shared by everything that calls for it; what goes on the wire has paid
 //! a token and holds a slot; no credential and no URL is ever logged.

@@ -1,8 +1,10 @@
 //! Support: the only door through which console, CLI and the support API look at submissions and act on deliveries.
 //! Reading path: `retry` before this file, which is the last.
 //!
-//! It explains and it asks the store to act; it decides no retry, calls no vendor and knows no HTTP status. Every lookup
-//! and every action leaves an audit row with ids only, and a lookup that cannot be audited is not answered.
+//! It explains and it asks the store to act; it decides no retry, calls no vendor and, but for the routes in `http`, knows
+//! no HTTP. `facts` are what was recorded and the sentence each yields, `answer` puts them together, `redact` keeps people
+//! and secrets out of a vendor's words. Every lookup and every action leaves an audit row with ids only, and a lookup that
+//! cannot be audited is not answered.
 
 mod answer;
 mod facts;
