@@ -18,3 +18,4 @@ mod quickstart;
 mod rig;
 mod sandbox;
 mod site;
+mod tickets;

@@ -22,6 +22,7 @@ use crate::clock::later;
 use crate::config::live::Live;
 use crate::feeds::sync::Feeds;
 use crate::queue::Bell;
+use crate::read_back::ReadBack;
 use crate::store::intake::{Decision, ReadyDelivery};
 use crate::store::setup::AccountRecord;
 use crate::store::trace::Retention;
@@ -94,6 +95,8 @@ pub struct SchedulePolicy {
     pub forms: Live<Duration>,
     /// Deliveries that waited for a posting or form.
     pub awaiting: Duration,
+    /// Delivered ones to be read back.
+    pub read_back: Duration,
     /// Retention and blobs.
     pub upkeep: Duration,
     /// The audit chains' newest links.
@@ -114,6 +117,8 @@ pub struct ScheduleParts {
     pub feeds: Arc<Feeds>,
     /// Decides what waited.
     pub judge: Arc<dyn Judge>,
+    /// Reads back what was delivered; none where nothing is delivered.
+    pub read_back: Option<ReadBack>,
     /// Rings dispatch for what may go.
     pub bell: Arc<dyn Bell>,
     /// Rung by intake.
@@ -146,11 +151,12 @@ impl Schedule {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let tracker = TaskTracker::new();
         let policy = &self.parts.policy;
-        let jobs: [(Job, Live<Duration>); 7] = [
+        let jobs: [(Job, Live<Duration>); 8] = [
             (Job::Leases, policy.leases.into()),
             (Job::Jobs, policy.jobs.clone()),
             (Job::Forms, policy.forms.clone()),
             (Job::Awaiting, policy.awaiting.into()),
+            (Job::ReadBack, policy.read_back.into()),
             (Job::Retention, policy.upkeep.into()),
             (Job::Blobs, policy.upkeep.into()),
             (Job::Anchor, policy.anchor.into()),
@@ -227,6 +233,10 @@ impl Schedule {
             Job::Jobs => self.sync_all().await,
             Job::Forms => self.forms().await,
             Job::Awaiting => self.decide_awaiting().await.map(|_| ()),
+            Job::ReadBack => match &self.parts.read_back {
+                Some(read_back) => read_back.pass().await,
+                None => Ok(()),
+            },
             Job::Retention => self.retain().await,
             Job::Anchor => self.parts.store.anchor_audit(self.parts.clock.now()).await.map(|_| ()),
             Job::Blobs => {
@@ -390,6 +400,7 @@ enum Job {
     Jobs,
     Forms,
     Awaiting,
+    ReadBack,
     Retention,
     Blobs,
     Anchor,
@@ -402,6 +413,7 @@ impl Job {
             Self::Jobs => "sync-jobs",
             Self::Forms => "sync-forms",
             Self::Awaiting => "decide-awaiting",
+            Self::ReadBack => "read-back",
             Self::Retention => "retention",
             Self::Blobs => "sweep-blobs",
             Self::Anchor => "anchor-audit",

@@ -27,6 +27,7 @@ fn rig(decision: Decision) -> Rig {
         store: Arc::clone(&feeds.store) as Arc<dyn Store>,
         feeds: Arc::clone(&feeds.feeds),
         judge: Arc::new(Lets(decision)),
+        read_back: None,
         bell: Arc::clone(&bell) as Arc<dyn Bell>,
         sync_bell: Arc::new(SyncBell::default()),
         clock: Arc::clone(&feeds.clock),
@@ -36,6 +37,7 @@ fn rig(decision: Decision) -> Rig {
             jobs_gap: Duration::from_secs(2),
             forms: Duration::from_secs(60).into(),
             awaiting: Duration::from_secs(5),
+            read_back: Duration::from_secs(1),
             upkeep: Duration::from_secs(3_600),
             anchor: Duration::from_secs(60),
             retention: Retention {

@@ -13,6 +13,7 @@ use crate::clock::{OsEntropy, SystemClock};
 use crate::config::Config;
 use crate::egress::{Connectors, Egress, EgressParts, SystemResolver};
 use crate::feeds::sync::{FeedParts, Feeds, SyncError};
+use crate::read_back::{ReadBack, ReadBackParts};
 use crate::schema::form_digest;
 use crate::store::Store;
 use crate::store::keys::RootKey;
@@ -72,6 +73,17 @@ impl Core {
             tracing::warn!(%error, "the audit's newest links were not written down");
         }
         self.store.close().await;
+    }
+
+    /// Reads back what dispatch delivers.
+    pub(super) fn read_back(&self, config: &Config) -> ReadBack {
+        ReadBack::new(ReadBackParts {
+            store: Arc::clone(&self.store),
+            egress: Arc::clone(&self.egress),
+            connectors: Arc::clone(&self.connectors),
+            clock: Arc::clone(&self.clock),
+            policy: wires::read_back(config, &self.lives),
+        })
     }
 
     /// What `admin` executes over.

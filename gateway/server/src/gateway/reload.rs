@@ -20,6 +20,7 @@ pub type ReadConfig = Arc<dyn Fn() -> Result<Config, Mistakes> + Send + Sync>;
 pub(super) struct Lives {
     pub(super) retry: Live<RetryPolicy>,
     pub(super) retry_after_cap: Live<Duration>,
+    pub(super) verify_gap: Live<Duration>,
     pub(super) jobs: Live<Duration>,
     /// How old a form may become.
     pub(super) forms: Live<Duration>,
@@ -58,6 +59,7 @@ impl Lives {
         Self {
             retry: retry(settings).into(),
             retry_after_cap: settings.retry.retry_after_cap.0.into(),
+            verify_gap: settings.retry.verify_gap.0.into(),
             jobs: settings.sync.jobs.0.into(),
             forms: settings.sync.forms.0.into(),
             forms_looked_at: forms_looked_at(settings).into(),
@@ -68,6 +70,7 @@ impl Lives {
     fn set(&self, settings: &Reloadable) {
         self.retry.set(retry(settings));
         self.retry_after_cap.set(settings.retry.retry_after_cap.0);
+        self.verify_gap.set(settings.retry.verify_gap.0);
         self.jobs.set(settings.sync.jobs.0);
         self.forms.set(settings.sync.forms.0);
         self.forms_looked_at.set(forms_looked_at(settings));
@@ -144,7 +147,7 @@ mod tests {
         let (lives, seconds) = (&reloader.lives, Duration::from_secs);
         assert_eq!(lives.retry.get().schedule, [seconds(1), seconds(2)]);
         assert_eq!(lives.retry.get().verify_gap, seconds(3));
-        assert_eq!(lives.retry_after_cap.get(), seconds(7_200));
+        assert_eq!((lives.retry_after_cap.get(), lives.verify_gap.get()), (seconds(7_200), seconds(3)));
         assert_eq!(
             (lives.jobs.get(), lives.forms.get(), lives.forms_looked_at.get()),
             (seconds(300), seconds(30), seconds(3))

@@ -15,6 +15,7 @@ use crate::egress::{BreakerPolicy, CredentialSource, EgressPolicy, NoCredentials
 use crate::feeds::sync::SyncPolicy;
 use crate::intake::{self, Intake};
 use crate::quota::Rate;
+use crate::read_back::ReadBackPolicy;
 use crate::schedule::{Judge, SchedulePolicy, SyncBell};
 use crate::store::Store;
 use crate::store::intake::{Decision, ReadyDelivery};
@@ -114,6 +115,14 @@ pub(super) fn dispatch(config: &Config, stop_grace: Duration) -> DispatchPolicy 
     }
 }
 
+pub(super) fn read_back(config: &Config, lives: &Lives) -> ReadBackPolicy {
+    ReadBackPolicy {
+        gap: lives.verify_gap.clone(),
+        deadline: config.fixed.dispatch.attempt_timeout.0,
+        ..ReadBackPolicy::default()
+    }
+}
+
 pub(super) fn feeds(lives: &Lives) -> SyncPolicy {
     SyncPolicy { forms_every: lives.forms.clone(), ..SyncPolicy::default() }
 }
@@ -125,6 +134,7 @@ pub(super) fn schedule(lives: &Lives) -> SchedulePolicy {
         jobs_gap: Duration::from_secs(1),
         forms: lives.forms_looked_at.clone(),
         awaiting: Duration::from_secs(1),
+        read_back: Duration::from_secs(1),
         upkeep: Duration::from_secs(600),
         anchor: Duration::from_secs(60),
         retention: lives.retention.clone(),

@@ -25,7 +25,7 @@ use super::setup::{
     AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant,
 };
 use super::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed, Retention, RetentionReport};
-use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, WorkItem};
+use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 use super::{Result, Store};
 
 macro_rules! verbs {
@@ -126,6 +126,9 @@ verbs! {
     settle(settlement: Settlement) -> Settled;
     release(claim: &Claim, due_at: Timestamp) -> ();
     expire_leases(now: Timestamp) -> (u64, u64);
+    unproven(now: Timestamp, limit: usize) -> Vec<Unproven>;
+    load_delivered(unproven: &Unproven) -> WorkItem;
+    record_sighting(unproven: &Unproven, sighting: Sighting, now: Timestamp) -> Settled;
     lookup(query: &LookupQuery) -> Lookup;
     cases(tenant: TenantId, limit: usize) -> Vec<Case>;
     replay(tenant: TenantId, delivery: DeliveryId, actor: &str, now: Timestamp) -> Replayed;
