@@ -86,6 +86,13 @@ impl Connector for HubSpot {
         &DESCRIPTOR
     }
 
+    fn erasing(&self) -> Option<&'static str> {
+        Some(
+            "HubSpot's API erases a contact for good with POST /crm/v3/objects/contacts/gdpr-delete; the application's \
+             record is an object of its own.",
+        )
+    }
+
     fn plan(&self, _delivery: &Delivery<'_>) -> Vec<StepPlan> {
         vec![
             // HubSpot holds one contact per address: a second create is a 409, never a second contact.

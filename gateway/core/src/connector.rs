@@ -325,6 +325,11 @@ pub trait Connector: Send + Sync {
         Found::CannotTell
     }
 
+    /// How a person's record is erased at the vendor, in words for a privacy officer, as far as the vendor documents it.
+    fn erasing(&self) -> Option<&'static str> {
+        None
+    }
+
     /// How a delivered record can be read back: as an unknown outcome is looked up, unless the vendor has another read.
     fn read_back(&self) -> FindSupport {
         self.describe().find

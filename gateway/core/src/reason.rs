@@ -121,6 +121,12 @@ reasons! {
     OperatorDecided = "operator_decided", Nobody;
     /// The data was erased.
     Erased = "erased", Nobody;
+    /// The data came back from a backup, and nobody has confirmed yet that deliveries may go on.
+    Restored = "restored", Us;
+    /// The document holds no consent or other lawful basis for the system's purpose.
+    LawfulBasisMissing = "lawful_basis_missing", Site;
+    /// The person refused, or objected to, the use of the data for the system's purpose.
+    ConsentRefused = "consent_refused", Nobody;
 }
 
 impl fmt::Display for Reason {

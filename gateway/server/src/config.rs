@@ -92,7 +92,15 @@ sections! {
     /// `[sync]`
     struct Sync { jobs: Span, forms: Span, }
     /// `[retention]`
-    struct Retention { applications: Span, refusals: Span, idempotency: Span, edge_counts: Span, }
+    struct Retention {
+        applications: Span,
+        refusals: Span,
+        idempotency: Span,
+        edge_counts: Span,
+        demographics: Span,
+        attempts: Span,
+        audit: Span,
+    }
 }
 
 /// How log lines look.

@@ -93,13 +93,43 @@ impl<'de> Deserialize<'de> for Hidden {
 }
 
 /// Settings that every account may have, whatever its connector: the vendor's limits and the retry schedule overridden.
-const COMMON: [(&str, &str); 5] = [
+const COMMON: [(&str, &str); 7] = [
     ("limit_calls", "calls allowed in the vendor's window"),
     ("limit_window_ms", "the length of that window, in milliseconds"),
     ("limit_concurrency", "calls in flight at once"),
     ("visibility_lag_ms", "how long a new record may stay invisible at the vendor, in milliseconds"),
     (RETRY_SCHEDULE, "waits after failed attempts, such as 5s,30s,2m"),
+    (
+        PURPOSE,
+        "CRM accounts: the purpose in `consents` that an application needs to come here; `recruiting` if not set",
+    ),
+    (BASIS, "CRM accounts: the lawful bases that will do, such as consent,legitimate_interest; any if not set"),
 ];
+
+/// What a CRM account uses the data for, as documents name it.
+pub(crate) const PURPOSE: &str = "purpose";
+/// On which bases it may.
+pub(crate) const BASIS: &str = "basis";
+
+/// As the canonical application has them.
+const BASES: [&str; 4] = ["consent", "contract", "legal_obligation", "legitimate_interest"];
+
+/// A purpose or the bases as they are stored.
+fn lawful(name: &str, value: &str) -> Option<Result<(String, Value), String>> {
+    let stored = || Ok((name.to_owned(), Value::String(value.to_owned())));
+    match name {
+        PURPOSE => {
+            let word = value.starts_with(|c: char| c.is_ascii_lowercase())
+                && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c));
+            Some(if word { stored() } else { Err("purpose must be a lower-case word such as talent_pool".to_owned()) })
+        }
+        BASIS => {
+            let known = value.split(',').all(|basis| BASES.contains(&basis.trim()));
+            Some(if known { stored() } else { Err(format!("basis must name one or more of {}", BASES.join(", "))) })
+        }
+        _ => None,
+    }
+}
 
 /// Written in words, stored in milliseconds.
 const RETRY_SCHEDULE: &str = "retry_schedule";
@@ -108,6 +138,9 @@ const RETRY_SCHEDULE_STORED: &str = "retry_schedule_ms";
 /// The setting as it is stored, if it is a common one.
 fn common(name: &str, value: &str) -> Option<Result<(String, Value), String>> {
     COMMON.iter().find(|(known, _)| *known == name)?;
+    if let Some(stored) = lawful(name, value) {
+        return Some(stored);
+    }
     if name == RETRY_SCHEDULE {
         let waits: Result<Vec<Value>, _> = value
             .split(',')
@@ -392,6 +425,9 @@ mod tests {
         check(&wish(&[], &[("token", "t"), ("tokn", "t")], false), &["no secret \"tokn\"; there are: token"]);
         check(&wish(&[("limit_calls", "5"), ("retry_schedule", "1s,2s")], &[("token", "t")], false), &[]);
         check(&wish(&[("limit_calls", "0")], &[("token", "t")], false), &["limit_calls must be a whole number"]);
+        check(&wish(&[("purpose", "talent_pool"), ("basis", "consent,contract")], &[("token", "t")], false), &[]);
+        check(&wish(&[("purpose", "Talent pool")], &[("token", "t")], false), &["purpose must be a lower-case word"]);
+        check(&wish(&[("basis", "consent,habit")], &[("token", "t")], false), &["basis must name one or more of"]);
         check(&wish(&[("retry_schedule", "soon")], &[("token", "t")], false), &["retry_schedule: write a duration"]);
         check(&wish(&[("base", "x")], &[("token", "t")], false), &["no setting \"base\"; there are: base_url"]);
         for (url, private, told) in [

@@ -4,7 +4,7 @@ use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::pii::Pii;
 
-use super::{Fault, FaultKind, Request, Response, Services, TenantName};
+use super::{Fault, FaultKind, Request, Response, Services, TenantName, custody};
 use crate::ingress::auth::ApiKey;
 use crate::setup::{self, AccountChange, AccountWish, Hidden, SetupError};
 use crate::store::StoreError;
@@ -12,7 +12,7 @@ use crate::store::setup::{AccountRecord, NewAccount, NewKey, NewTenant, PostingR
 use crate::support::{Actor, SupportError};
 
 /// Whoever may use the data directory.
-const ACTOR: Actor = Actor::Cli;
+pub(super) const ACTOR: Actor = Actor::Cli;
 
 /// Executes one request.
 ///
@@ -69,15 +69,7 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
             let cases = services.support.cases(ACTOR, tenant, limit).await?;
             Ok(Response::Cases(cases.iter().map(Into::into).collect()))
         }
-        Request::ErasurePlan { tenant, email } => {
-            let tenant = services.tenant(tenant).await?.id;
-            Ok(Response::Plan(services.support.erasure_plan(ACTOR, tenant, &address(&email)?).await?.into()))
-        }
-        Request::Erase { tenant, email } => {
-            let tenant = services.tenant(tenant).await?.id;
-            let erasure = services.support.erase(ACTOR, tenant, &address(&email)?).await?;
-            Ok(Response::Erased { erased_at: erasure.erased_at, reached: erasure.reached.into() })
-        }
+        Request::Custody(request) => custody::execute(services, request).await,
     }
 }
 
@@ -85,7 +77,7 @@ fn done(id: impl std::fmt::Display, what: &str) -> Response {
     Response::Done { id: id.to_string(), done: what.to_owned() }
 }
 
-fn address(typed: &Pii<String>) -> Result<NormalEmail, Fault> {
+pub(super) fn address(typed: &Pii<String>) -> Result<NormalEmail, Fault> {
     NormalEmail::parse(typed.reveal())
         .ok_or_else(|| Fault::new(FaultKind::Usage, "the e-mail address has no `local@domain` form"))
 }
@@ -180,7 +172,7 @@ impl Services {
     }
 
     /// The tenant of this name or id; the only one if none is named.
-    async fn tenant(&self, name: TenantName) -> Result<Tenant, Fault> {
+    pub(super) async fn tenant(&self, name: TenantName) -> Result<Tenant, Fault> {
         let tenants = self.store.tenants().await?;
         let names = || tenants.iter().map(|tenant| tenant.name.as_str()).collect::<Vec<_>>().join(", ");
         match (name, tenants.as_slice()) {
@@ -241,6 +233,7 @@ impl From<SupportError> for Fault {
     fn from(error: SupportError) -> Self {
         match error {
             SupportError::MakesNoSense(why) => Self::new(FaultKind::Refused, why),
+            SupportError::Nobody => Self::new(FaultKind::NotFound, error.to_string()),
             SupportError::Store(error) => error.into(),
         }
     }

@@ -34,8 +34,9 @@ fn services(dir: &Path) -> Services {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
     let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(1));
     let options = OpenOptions::new(dir, RootKey::generate(&*entropy), Arc::clone(&clock), Arc::clone(&entropy));
-    let store: Arc<dyn Store> = SqliteStore::open(options).unwrap();
-    let support = Support::new(Arc::clone(&store), Arc::clone(&clock), Arc::new(|_| {}));
+    let opened = SqliteStore::open(options).unwrap();
+    let store: Arc<dyn Store> = Arc::clone(&opened) as Arc<dyn Store>;
+    let support = Support::new(Arc::clone(&store), opened, Arc::clone(&clock), Arc::new(|_| {}));
     Services { store, support, clock, entropy, vendors: Arc::new(NoVendors) }
 }
 

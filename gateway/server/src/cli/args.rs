@@ -7,6 +7,7 @@ use causeway_core::account::{OnInvalid, OnUnknown, Repeats, Role};
 use causeway_core::ids::{DeliveryId, KeyId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::custody::{BackupArgs, EraseArgs, ExportArgs, RestoreArgs};
 use crate::store::setup::Scope;
 
 /// The integration gateway between a career site, its recruiting CRM and its applicant tracking systems.
@@ -56,6 +57,12 @@ pub enum Command {
     Jobs(Jobs),
     /// Erase a person: destroy the keys of everything recorded about them.
     Erase(EraseArgs),
+    /// Hand over everything held about a person: a JSON file and their attachments.
+    Export(ExportArgs),
+    /// Copy the store while it is in use: rows, attachments, and the persons' keys in a file of their own.
+    Backup(BackupArgs),
+    /// Make a data directory of a backup; deliveries wait until they are confirmed.
+    Restore(RestoreArgs),
     /// Run a vendor's sandbox.
     Sandbox(SandboxArgs),
     /// Bring the store up to this version.
@@ -246,7 +253,7 @@ choices! {
     /// As [`OnUnknown`].
     OnUnknownArg for OnUnknown { Hold, Resend, }
     /// As [`Scope`].
-    ScopeArg for Scope { Submit, Feed, Read, Support, }
+    ScopeArg for Scope { Submit, Feed, Read, Support, Privacy, }
 }
 
 /// One account.
@@ -307,19 +314,6 @@ pub enum Jobs {
     },
 }
 
-/// `erase`
-#[derive(Debug, Args)]
-pub struct EraseArgs {
-    #[command(flatten)]
-    pub of: OfTenant,
-    /// The person's address; `-` reads it from standard input.
-    #[arg(long, value_name = "EMAIL|-")]
-    pub email: String,
-    /// Erase. Without it only the plan is shown.
-    #[arg(long)]
-    pub yes: bool,
-}
-
 /// `sandbox`
 #[derive(Debug, Args)]
 pub struct SandboxArgs {
@@ -368,6 +362,15 @@ mod tests {
             "causeway migrate",
             "causeway doctor --json",
             "causeway erase --email - --yes",
+            "causeway erase --email - --preview --tenant acme",
+            "causeway erase vendor-copies --tenant acme",
+            "causeway erase vendor-copy del_0192f3a1b2c37d4e8f90a1b2c3d4e5f6 --state confirmed",
+            "causeway export --email - --out ada.json",
+            "causeway export --email - --out ada.json --demographics --json",
+            "causeway backup --out /backups/monday",
+            "causeway restore --from /backups/monday --erasures none --data DIR",
+            "causeway restore --from /backups/monday --erasures erasures.log --keys keys.db",
+            "causeway restore confirm",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");

@@ -4,7 +4,8 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
 
-use crate::admin::{CheckVerdict, Plan, Response};
+use super::table_custody;
+use crate::admin::{CheckVerdict, Response};
 use crate::setup::role_text;
 use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord};
 use crate::support::Report;
@@ -38,14 +39,16 @@ pub(super) fn of(response: &Response) -> String {
         Response::Report(report) => self::report(report),
         Response::Done { id, done } => format!("{id}: {done}."),
         Response::Cases(cases) => self::cases(cases),
-        Response::Plan(plan) => self::plan("Erasing reaches", plan),
-        Response::Erased { erased_at, reached } => {
-            format!("Erased on {}.\n{}", at(*erased_at), self::plan("It reached", reached))
-        }
+        Response::Plan(reach) => table_custody::plan(reach),
+        Response::Erased(erased) => table_custody::erased(erased),
+        Response::Export(export) => format!("{} submissions are held.", export.submissions.len()),
+        Response::VendorCopies(copies) => table_custody::copies(copies),
+        Response::BackedUp { into, report } => table_custody::backed_up(into, report),
+        Response::RestoreConfirmed(confirmed) => table_custody::confirmed(confirmed),
     }
 }
 
-fn rows(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(super) fn rows(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table
         .load_style(UTF8_FULL_CONDENSED)
@@ -57,11 +60,11 @@ fn rows(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     if table.row_count() == 0 { "There are none.".to_owned() } else { table.to_string() }
 }
 
-fn at(at: Timestamp) -> String {
+pub(super) fn at(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn maybe(value: Option<impl ToString>) -> String {
+pub(super) fn maybe(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "–".to_owned(), |value| value.to_string())
 }
 
@@ -154,22 +157,6 @@ fn cases(cases: &[CaseView]) -> String {
             ]
         }),
     )
-}
-
-fn plan(head: &str, plan: &Plan) -> String {
-    let mut lines = vec![format!(
-        "{head} {} submissions, {} deliveries under way and {} attachments.",
-        plan.submissions.len(),
-        plan.live_deliveries,
-        plan.blobs
-    )];
-    if !plan.vendor_copies.is_empty() {
-        lines.push("Copies that only the vendor can erase:".to_owned());
-        lines.extend(
-            plan.vendor_copies.iter().map(|(account, record)| format!("  {account}: {}", maybe(record.as_ref()))),
-        );
-    }
-    lines.join("\n")
 }
 
 fn report(report: &Report) -> String {

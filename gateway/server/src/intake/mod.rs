@@ -125,6 +125,8 @@ pub struct Intake {
 struct Decided {
     view: Arc<PostingView>,
     targets: Vec<(AccountId, Start)>,
+    /// CRM accounts that may not have it.
+    withheld: Vec<(AccountId, Reason)>,
     verdict: Verdict,
 }
 
@@ -133,6 +135,13 @@ impl Decided {
     fn targets(&self) -> impl Iterator<Item = (&AccountRecord, &Start)> {
         self.targets.iter().filter_map(|(id, start)| {
             self.view.accounts.iter().find(|record| record.account.id == *id).map(|record| (record, start))
+        })
+    }
+
+    /// Each account that may not have it, with the reason.
+    fn withheld(&self) -> impl Iterator<Item = (&AccountRecord, Reason)> {
+        self.withheld.iter().filter_map(|(id, reason)| {
+            self.view.accounts.iter().find(|record| record.account.id == *id).map(|record| (record, *reason))
         })
     }
 }
@@ -231,7 +240,8 @@ impl Intake {
         if !verdict.canonical.is_empty() || targets.iter().any(|(_, start)| *start == Start::Rejected) {
             return Err(invalid(verdict.all_errors()));
         }
-        Ok(Decided { view, targets, verdict })
+        let withheld = targets::withheld(&view, document);
+        Ok(Decided { view, targets, withheld, verdict })
     }
 
     /// Everything that can be said about a document that names no job or nobody to write to; of a job that is known,

@@ -6,6 +6,7 @@
 //!
 //! The contract is the suite beside it, run against every backend.
 
+pub mod custody;
 pub mod intake;
 pub mod setup;
 pub mod trace;

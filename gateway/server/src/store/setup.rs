@@ -79,6 +79,8 @@ pub enum Scope {
     Read,
     /// Look up, replay.
     Support,
+    /// With `support`: erase a person, hand over what is held, demographic answers included.
+    Privacy,
 }
 
 impl Scope {
@@ -89,6 +91,7 @@ impl Scope {
             Self::Feed => "feed",
             Self::Read => "read",
             Self::Support => "support",
+            Self::Privacy => "privacy",
         }
     }
 }

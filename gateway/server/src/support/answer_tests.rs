@@ -84,6 +84,7 @@ fn accepted(deliveries: Vec<DeliveryTrace>) -> SubmissionTrace {
             repeat_of: Some(SubmissionId::new(at(-9), &entropy())),
             form_digest: None,
             deliveries,
+            withheld: vec![Withheld { account: "pasture-crm".to_owned(), reason: Reason::LawfulBasisMissing }],
         },
         erased: false,
     }

@@ -53,6 +53,7 @@ pub(super) enum Fact<'a> {
     ToBeSeen { account: &'a str, at: Timestamp },
     NextTry { account: &'a str, at: Timestamp },
     MaybeTwice { account: &'a str },
+    KeptFrom { account: &'a str, reason: Reason },
 }
 
 /// Everything recorded about a submission, in the order it is told.
@@ -62,7 +63,7 @@ pub(super) fn of(trace: &SubmissionTrace) -> Vec<Fact<'_>> {
         facts.push(Fact::Job { title: &posting.title });
     }
     match &trace.kind {
-        SubmissionKind::Accepted { code, repeat_of, deliveries, form_digest: _ } => {
+        SubmissionKind::Accepted { code, repeat_of, deliveries, withheld, form_digest: _ } => {
             facts.push(Fact::Receipt { code });
             facts.extend(repeat_of.map(|first| Fact::RepeatOf { first }));
             facts.extend(trace.posting_closed_at.map(|at| Fact::JobClosed { at }));
@@ -71,6 +72,7 @@ pub(super) fn of(trace: &SubmissionTrace) -> Vec<Fact<'_>> {
             for delivery in in_order(deliveries) {
                 of_delivery(delivery, &staff, &mut facts);
             }
+            facts.extend(withheld.iter().map(|one| Fact::KeptFrom { account: &one.account, reason: one.reason }));
         }
         SubmissionKind::Refused { code, errors, count, last_at } => {
             facts.push(Fact::RefusedAtOnce { code });
@@ -176,6 +178,9 @@ impl Fact<'_> {
                 format!("It is to be read back at {account}, not before {}.", moment(*at))
             }
             Self::NextTry { account, at } => format!("The next try at {account} is due on {}.", moment(*at)),
+            Self::KeptFrom { account, reason } => {
+                format!("It was not sent to {account}. {} {}", words::reason(*reason), words::who(reason.who_acts()))
+            }
             Self::MaybeTwice { account } => {
                 format!("It was sent again without knowing that the first try failed: {account} may hold it twice.")
             }
@@ -217,7 +222,8 @@ impl Fact<'_> {
             | Self::NotVerifiable { .. }
             | Self::ToBeSeen { .. }
             | Self::NextTry { .. }
-            | Self::MaybeTwice { .. } => None,
+            | Self::MaybeTwice { .. }
+            | Self::KeptFrom { .. } => None,
         }
     }
 }

@@ -5,6 +5,7 @@ use causeway_core::ids::SubmissionId;
 use causeway_core::pii::Pii;
 use jiff::Timestamp;
 
+use super::test_custody::NoCustody;
 use super::test_store::TestStore;
 use super::*;
 use crate::store::trace::{SubmissionKind, SubmissionTrace};
@@ -23,8 +24,8 @@ fn delivery() -> DeliveryId {
 
 fn desk(store: TestStore) -> (Support, Arc<TestStore>) {
     let store = Arc::new(store);
-    let support =
-        Support::new(Arc::clone(&store) as Arc<dyn Store>, Arc::new(ManualClock::at(at(0))), Arc::new(|_| {}));
+    let clock = Arc::new(ManualClock::at(at(0)));
+    let support = Support::new(Arc::clone(&store) as Arc<dyn Store>, Arc::new(NoCustody), clock, Arc::new(|_| {}));
     (support, store)
 }
 

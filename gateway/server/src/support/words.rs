@@ -36,6 +36,11 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::Poison => "The stored data could not be worked on.",
         Reason::OperatorDecided => "An operator decided so.",
         Reason::Erased => "The data was erased.",
+        Reason::Restored => "The data came back from a backup; deliveries wait until the restore is confirmed.",
+        Reason::LawfulBasisMissing => {
+            "The application holds no consent or other lawful basis for what the system is for."
+        }
+        Reason::ConsentRefused => "The person refused the use of the data for what the system is for.",
     }
 }
 

@@ -16,7 +16,7 @@ use rusqlite::{Connection, Row, params};
 use super::delivery::Delivery;
 use super::errors::Op;
 use super::rows::{Columns, StoredId, every, execute, first, sql, stored, value};
-use super::submission::{data_key, open_document, seal_fields};
+use super::submission::{Demographics, data_key, open_document, seal_fields};
 use super::tx::Tx;
 use super::{SqliteStore, cases, delivery, postings};
 use crate::store::intake::{Decision, ReadyDelivery};
@@ -73,7 +73,7 @@ fn open(conn: &Connection, keyring: &Keyring, candidate: &Candidate) -> Op<Ready
         tenant: candidate.tenant,
         account: candidate.account,
         cause: candidate.cause,
-        document: open_document(conn, &keys, candidate.tenant, candidate.submission, &key)?,
+        document: open_document(conn, &keys, candidate.tenant, candidate.submission, &key, Demographics::Included)?,
         view: postings::view(conn, &keys, candidate.tenant, &candidate.posting_id)?,
     })
 }

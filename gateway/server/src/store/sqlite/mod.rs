@@ -12,6 +12,7 @@ mod awaiting;
 mod cases;
 mod checkpoint;
 mod claim;
+mod custody;
 mod delivery;
 mod due;
 mod errors;
@@ -39,6 +40,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -69,6 +71,7 @@ use super::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, 
 use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 use super::{Result, Store, StoreError};
 
+pub use self::custody::{Erasures, RestoreError, RestoreOptions, RestoreReport, restore};
 pub use self::open::{OpenError, OpenOptions};
 pub use self::pragmas::Unsafe;
 pub use self::writer::OnFatal;
@@ -84,6 +87,7 @@ pub struct SqliteStore {
     entropy: Arc<dyn Entropy>,
     on_fatal: OnFatal,
     generation: Arc<AtomicU64>,
+    folder: PathBuf,
     _lock: File,
 }
 

@@ -313,6 +313,7 @@ fn hot_statements_use_their_indexes() {
         "census",
         "due_accounts",
         "due_next",
+        "erasure_log",
         "hold_of_paused_accounts",
         "tenants",
         "tenant_keys",
