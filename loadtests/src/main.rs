@@ -2,6 +2,7 @@
 //! exits 0 only when every bound holds. Only loopback is talked to, every run is bounded, and what was started is ended.
 
 mod accept;
+mod canary;
 mod checker;
 mod client;
 mod crash;
@@ -9,6 +10,7 @@ mod documents;
 mod fill;
 mod latency;
 mod lookup;
+mod marks;
 mod order;
 mod postings;
 mod rig;
@@ -80,6 +82,11 @@ enum Run {
     },
     /// Parsing and validating, hot, on one core.
     Validate,
+    /// Marks in every field, and a search of everything the gateway wrote, before and after erasing everybody.
+    Canary {
+        #[arg(long, default_value_t = 5_000)]
+        submissions: u64,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -133,6 +140,10 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         }
         Run::Lookup { rows } => {
             let report = lookup::run(*rows).await?;
+            show(json, &report, &report.violations)
+        }
+        Run::Canary { submissions } => {
+            let report = canary::run(*submissions).await?;
             show(json, &report, &report.violations)
         }
         Run::Validate => {
