@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use causeway_core::connector::Connector;
 
+mod ashby;
 mod greenhouse;
 mod hubspot;
 
@@ -15,6 +16,7 @@ pub fn all() -> Vec<Arc<dyn Connector>> {
         Arc::new(greenhouse::Greenhouse),
         // One line each.
         Arc::new(hubspot::HubSpot),
+        Arc::new(ashby::Ashby),
     ]
 }
 

@@ -69,6 +69,7 @@ static NO_FIND: Descriptor = Descriptor {
     limits: causeway_core::connector::Limits { window: Duration::from_secs(10), calls: 1_000, concurrency: 8 },
     read_pace: |_| None,
     takes_files: false,
+    names_hosts: false,
     docs: &[],
 };
 
