@@ -10,6 +10,9 @@ mod ashby;
 mod greenhouse;
 mod hubspot;
 
+#[cfg(test)]
+mod fates;
+
 /// Every connector, in the order people see them.
 pub fn all() -> Vec<Arc<dyn Connector>> {
     vec![

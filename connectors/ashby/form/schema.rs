@@ -22,7 +22,12 @@ const MAX_LABEL: usize = 160;
 pub(in super::super) fn schema(form: &Form) -> Value {
     let questions = || form.questions.iter().take(MAX_QUESTIONS);
     let asked = questions().filter(|question| question.group != QuestionGroup::Demographic);
-    let consents = questions().filter(|question| question.group == QuestionGroup::Consent).count();
+    // As at submit: who it is from does not count.
+    let is_own = |field: &QuestionField| Place::of(&field.name).is_some_and(|place| OWN_FIELDS.contains(&place.path));
+    let consents = questions()
+        .filter(|question| question.group == QuestionGroup::Consent)
+        .filter(|question| !question.fields.iter().any(is_own))
+        .count();
     let required = asked.filter(|question| question.required);
     let mut rules: Vec<Value> = required.filter_map(|question| answered(question, consents == 1)).collect();
     let shaped = questions().filter(|question| question.group != QuestionGroup::Demographic);
