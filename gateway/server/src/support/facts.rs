@@ -103,7 +103,8 @@ fn of_delivery<'a>(delivery: &'a DeliveryTrace, facts: &mut Vec<Fact<'a>>) {
     let account = delivery.account_name.as_str();
     let blocked = delivery.reason == Some(Reason::ApplicationBlocked) && delivery.state == State::Refused;
     // What only adds to an application may fail after the system has taken it; one that its rules kept out was taken in too.
-    let taken = blocked || delivery.vendor_said_yes_at.is_some();
+    let stopped = matches!(delivery.state, State::Held | State::Parked);
+    let taken = blocked || (stopped && delivery.vendor_said_yes_at.is_some());
     facts.push(Fact::Stands { account, role: delivery.role, state: delivery.state, held: delivery.held, taken });
     facts.extend(blocked.then_some(Fact::KeptOut { account, role: delivery.role, at: delivery.changed_at }));
     facts.extend(delivery.reason.map(|reason| Fact::Because { account, reason }));

@@ -84,6 +84,10 @@ impl Connector for Scripted {
         self.0.lock().unwrap().steps.clone()
     }
 
+    fn only_adds(&self, step: &str) -> bool {
+        step == "survey"
+    }
+
     async fn run(&self, step: &str, delivery: &Delivery<'_>, http: &dyn Http) -> Outcome {
         if self.0.lock().unwrap().sends {
             let request = http::Request::get("https://api.vendor.test/").body(bytes::Bytes::new()).unwrap();
