@@ -129,7 +129,8 @@ pub(crate) async fn a_record_read_back_on_the_way_is_proof_at_the_end<B: Backend
         (Class::AlreadyThere, None, false),
         (Class::Accepted, Some("v2"), false),
     ] {
-        let (id, _) = w.accept(w.application("ada@example.org")).await;
+        let email = format!("{}-{class}@example.org", vendor_id.unwrap_or("none"));
+        let (id, _) = w.accept(w.application(&email)).await;
         let claim = w.one_claim().await;
         let begun = w.begin(&claim).await;
         let mut settlement = w.tried(&claim, begun, class, Next::NextStep);
@@ -140,7 +141,7 @@ pub(crate) async fn a_record_read_back_on_the_way_is_proof_at_the_end<B: Backend
         w.go(&claim, Class::Accepted, delivered()).await;
         let query = LookupQuery {
             tenant: w.tenant,
-            email: NormalEmail::parse("ada@example.org"),
+            email: NormalEmail::parse(&email),
             base_email: false,
             job: None,
             code: None,
