@@ -13,6 +13,7 @@ mod order;
 mod postings;
 mod rig;
 mod validate;
+mod wire;
 
 use std::process::ExitCode;
 use std::time::Duration;

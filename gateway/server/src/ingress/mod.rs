@@ -13,6 +13,7 @@ pub mod auth;
 pub mod body;
 mod config;
 mod disposition;
+mod lazy;
 mod listener;
 mod management;
 mod metrics;

@@ -174,9 +174,12 @@ impl Intake {
         let envelope = Envelope::of(&document);
         let taken = match self.decide(sender.tenant, &submission, &document, &envelope, received_at).await {
             Ok(decided) => {
-                let taken = self.accept(sender, &submission, &document, &envelope, &decided, received_at).await;
+                let fingerprint = submission.fingerprint(&document);
+                // Done with: a parsed document is several times its bytes, and the commit is what takes the time.
+                drop(document);
+                let taken = self.accept(sender, &submission, fingerprint, &envelope, &decided, received_at).await;
                 if taken.is_ok() {
-                    self.ring_for_missing(&decided, envelope.job.unwrap_or_default());
+                    self.ring_for_missing(&decided, envelope.job.as_deref().unwrap_or_default());
                 }
                 taken
             }
@@ -210,10 +213,10 @@ impl Intake {
         tenant: TenantId,
         submission: &Submission,
         document: &Value,
-        envelope: &Envelope<'_>,
+        envelope: &Envelope,
         now: Timestamp,
     ) -> Result<Decided, Refusal> {
-        let (Some(job), Some(_email)) = (envelope.job, &envelope.email) else {
+        let (Some(job), Some(_email)) = (envelope.job.as_deref(), &envelope.email) else {
             return Err(invalid(self.incomplete(tenant, document, submission, envelope).await));
         };
         let Seen { view, fresh } =
@@ -243,9 +246,9 @@ impl Intake {
         tenant: TenantId,
         document: &Value,
         submission: &Submission,
-        envelope: &Envelope<'_>,
+        envelope: &Envelope,
     ) -> Vec<FieldError> {
-        let seen = match envelope.job {
+        let seen = match envelope.job.as_deref() {
             Some(job) => self.views.get(tenant, job).await.ok(),
             None => None,
         };
@@ -294,15 +297,16 @@ impl Intake {
         &self,
         sender: Sender,
         submission: &Submission,
-        document: &Value,
-        envelope: &Envelope<'_>,
+        fingerprint: Vec<u8>,
+        envelope: &Envelope,
         decided: &Decided,
         received_at: Timestamp,
     ) -> Result<Bytes, Refusal> {
-        let (Some(job), Some(email)) = (envelope.job, &envelope.email) else { return Err(Code::Internal.into()) };
+        let (Some(job), Some(email)) = (envelope.job.as_deref(), &envelope.email) else {
+            return Err(Code::Internal.into());
+        };
         let running = submission.idempotency_key.as_deref().map(|key| self.overlap.enter(sender.tenant, key));
         let id = SubmissionId::new(received_at, self.entropy.as_ref());
-        let fingerprint = submission.fingerprint(document);
         for _ in 0..CODES_TRIED {
             let code = code::generate(self.entropy.as_ref());
             let receipt = receipt::write(id, &code, &submission.document, received_at, decided);
@@ -381,12 +385,12 @@ impl Intake {
         &self,
         sender: Sender,
         submission: &Submission,
-        envelope: &Envelope<'_>,
+        envelope: &Envelope,
         mut refusal: Refusal,
         received_at: Timestamp,
     ) -> Refusal {
-        refusal.job = envelope.job.map(Box::from);
-        let (Some(job), Some(email)) = (envelope.job, &envelope.email) else { return refusal };
+        refusal.job = envelope.job.as_deref().map(Box::from);
+        let (Some(job), Some(email)) = (envelope.job.as_deref(), &envelope.email) else { return refusal };
         let ours = refusal.problem.status >= 500;
         if ours || !self.config.record_refusals || self.refusals.take(sender.tenant).is_err() {
             return refusal;
