@@ -19,3 +19,4 @@ mod quickstart;
 mod rig;
 mod sandbox;
 mod site;
+mod tickets;
