@@ -50,6 +50,7 @@ fn field(field: wire::Field) -> QuestionField {
         kind: kind(&field.r#type),
         name: plain(&field.name).to_owned(),
         options: field.values.into_iter().map(option).collect(),
+        vendor_type: String::new(),
     }
 }
 
@@ -64,6 +65,7 @@ fn survey_question(asked: wire::DemographicQuestion, description: Option<String>
             name: format!("{DEMOGRAPHIC_PREFIX}{}", asked.id.0),
             kind: kind(&asked.r#type),
             options: asked.answer_options.into_iter().map(option).collect(),
+            vendor_type: String::new(),
         }],
     }
 }
@@ -81,7 +83,12 @@ fn consent_questions(rules: &[wire::DataCompliance]) -> Vec<Question> {
         description: None,
         required: true,
         group: QuestionGroup::Consent,
-        fields: vec![QuestionField { name: name.to_owned(), kind: FieldKind::Boolean, options: Vec::new() }],
+        fields: vec![QuestionField {
+            name: name.to_owned(),
+            kind: FieldKind::Boolean,
+            options: Vec::new(),
+            ..QuestionField::default()
+        }],
     };
     asked.into_iter().filter(|(_, _, asked)| *asked).map(question).collect()
 }

@@ -85,6 +85,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     limits: Limits { window: Duration::from_secs(1), calls: 250, concurrency: 32 },
     read_pace,
     takes_files: true,
+    names_hosts: false,
     docs: &[
         "Job Board API, grnhse/greenhouse-api-docs 0c37c31 (2026-01-20), source/includes/job-board",
         "Recorded answers, grnhse/greenhouse_io dda7ea1 (recorded 2013-09), spec/fixtures/cassettes",

@@ -70,6 +70,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     limits: Limits { window: Duration::from_secs(10), calls: 100, concurrency: 5 },
     read_pace: outcome::pace,
     takes_files: false,
+    names_hosts: false,
     docs: &[
         "developers.hubspot.com: contacts, tickets, notes, associations v4, properties, object APIs, usage guidelines (read 2026-11)",
         "HubSpot/HubSpot-public-api-spec-collection @9989379 (2026-08-21)",

@@ -123,6 +123,9 @@ pub struct QuestionField {
     pub kind: FieldKind,
     /// What can be chosen.
     pub options: Vec<QuestionOption>,
+    /// The vendor's own word for the kind, where building the value takes more than ours says. Empty where it does not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub vendor_type: String,
 }
 
 /// What goes into a field.

@@ -103,6 +103,9 @@ reasons! {
     VendorDrifted = "vendor_drifted", Us;
     /// The vendor refused, for a reason of its own that names no field.
     VendorRefused = "vendor_refused", Vendor;
+    /// A rule of the vendor's customer, such as a limit on applications, kept the submission from becoming an application.
+    /// The applicant may not be told.
+    ApplicationBlocked = "application_blocked", Nobody;
     /// Nobody knows yet whether the vendor took it; the vendor is being asked.
     OutcomeUnknown = "outcome_unknown", Nobody;
     /// The vendor cannot be asked whether it took it.

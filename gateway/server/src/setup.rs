@@ -406,6 +406,7 @@ mod tests {
             },
             read_pace: |_| None,
             takes_files: false,
+            names_hosts: false,
             docs: &[],
         }
     }

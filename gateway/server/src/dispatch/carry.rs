@@ -258,6 +258,7 @@ impl Trip<'_> {
         } else {
             retry::decide(&self.retry, &outcome, situation)
         };
+        let follow = if self.connector.only_adds(step.name) { follow.of_what_adds() } else { follow };
         tracing::info!(
             delivery = %self.claim.delivery,
             account = %self.claim.account,

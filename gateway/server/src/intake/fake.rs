@@ -311,6 +311,7 @@ const fn descriptor(name: &'static str, roles: &'static [Role]) -> Descriptor {
         limits: Limits { window: Duration::from_secs(1), calls: 1, concurrency: 1 },
         read_pace: |_| None,
         takes_files: false,
+        names_hosts: false,
         docs: &[],
     }
 }

@@ -256,6 +256,7 @@ macro_rules! descriptor {
             limits: Limits { window: Duration::from_secs(1), calls: 1, concurrency: 1 },
             read_pace: |_| None,
             takes_files: false,
+            names_hosts: false,
             docs: &[],
         };
         &DESCRIPTOR
