@@ -16,9 +16,9 @@ use causeway_core::pii::Pii;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::setup::{AccountChange, AccountWish, Hidden};
+use crate::setup::{AccountChange, AccountWish, Hidden, KeyWish};
 use crate::store::Store;
-use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord, Scope, SyncReport, Tenant};
+use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord, SyncReport, Tenant};
 use crate::support::view::CaseView;
 use crate::support::{LookupRequest, Report, Support};
 
@@ -66,7 +66,7 @@ pub enum Request {
     AccountUpdate { tenant: TenantName, account: String, change: AccountChange },
     AccountPause { tenant: TenantName, account: String },
     AccountResume { tenant: TenantName, account: String },
-    KeyCreate { tenant: TenantName, name: String, scopes: Vec<Scope> },
+    KeyCreate { tenant: TenantName, name: String, wish: KeyWish },
     Keys { tenant: TenantName },
     KeyRevoke { tenant: TenantName, key: KeyId },
     JobsSync { tenant: TenantName, account: String },

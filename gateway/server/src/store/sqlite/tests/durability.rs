@@ -308,7 +308,16 @@ fn hot_statements_use_their_indexes() {
     crate::store::migrate::run(&conn, crate::store::migrate::SQLITE, jiff::Timestamp::UNIX_EPOCH).unwrap();
     let sql = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sqlite/sql");
     // Small tables, counts for people, or all there is on purpose.
-    let scans = ["accounts", "census", "due_accounts", "due_next", "hold_of_paused_accounts", "tenants", "tenant_keys"];
+    let scans = [
+        "accounts",
+        "api_key_origins",
+        "census",
+        "due_accounts",
+        "due_next",
+        "hold_of_paused_accounts",
+        "tenants",
+        "tenant_keys",
+    ];
     let mut checked = 0;
     let files = [sql.join("trace"), sql].map(|folder| std::fs::read_dir(folder).unwrap());
     for path in files.into_iter().flatten().map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
