@@ -20,9 +20,9 @@ pub(crate) struct Migration {
 pub(crate) const SQLITE: &[Migration] = &[
     Migration { number: 1, name: "first", sql: include_str!("migrations/sqlite/0001-first.sql") },
     Migration {
-        number: 2,
+        number: 3,
         name: "keys of two kinds",
-        sql: include_str!("migrations/sqlite/0002-keys-of-two-kinds.sql"),
+        sql: include_str!("migrations/sqlite/0003-keys-of-two-kinds.sql"),
     },
 ];
 
