@@ -212,13 +212,13 @@ async fn the_ready_line_is_what_an_admin_would_enter() {
         (
             "greenhouse",
             vec!["board_api_key", "harvest_client_id", "harvest_client_secret"],
-            vec!["board_token", "board_url", "harvest_url", "auth_url", "harvest_user_id"],
+            vec!["auth_url", "board_token", "board_url", "harvest_url", "harvest_user_id"],
         ),
         ("hubspot", vec!["access_token"], vec!["base_url"]),
     ] {
         let bench = Bench::start(name).await;
         let ready = bench.running.announcement();
-        assert_eq!(keys(ready), ["sandbox", "listening", "credentials", "settings"]);
+        assert_eq!(keys(ready), ["credentials", "listening", "sandbox", "settings"]);
         assert_eq!(
             (keys(&ready["credentials"]), keys(&ready["settings"])),
             (

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::client::Client;
 use crate::documents::{self, Applicant};
 use crate::rig::{self, Gateway, GatewayOptions, Tenancy};
+use crate::wire::Wire;
 
 /// What is measured and what must hold.
 #[derive(Debug, Serialize)]
@@ -24,6 +25,8 @@ pub(crate) struct Report {
     pub(crate) rss_mb: f64,
     pub(crate) ceiling_per_s: f64,
     pub(crate) ratio: f64,
+    /// What an accept costs the gateway, on either core.
+    pub(crate) cpu_us_per_accept: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) with_dispatch_per_s: f64,
@@ -37,6 +40,7 @@ pub(crate) struct Report {
 pub(crate) struct Round {
     pub(crate) accepted_per_s: f64,
     pub(crate) ceiling_per_s: f64,
+    pub(crate) cpu_us_per_accept: f64,
 }
 
 const CONNECTIONS: usize = 64;
@@ -54,11 +58,14 @@ pub(crate) async fn run(rounds: usize, seconds: u64) -> Result<Report> {
     for round in 0..rounds {
         let ceiling_per_s = ceiling(&body, length)?;
         let gateway = stage.start(&off).await?;
+        let (cpu_before, began) = (gateway.cpu_s()?, Instant::now());
         let accepted = closed_loop(&stage, gateway.public, &format!("r{round}"), length, 0).await?;
+        let accepts = accepted * began.elapsed().as_secs_f64();
+        let cpu_us_per_accept = (gateway.cpu_s()? - cpu_before) * 1e6 / accepts;
         rss_mb = rss_mb.max(gateway.rss_mb()?);
         gateway.stop()?;
-        eprintln!("round {round}: {accepted:.0} accepts/s, ceiling {ceiling_per_s:.0}/s");
-        measured.push(Round { accepted_per_s: accepted, ceiling_per_s });
+        eprintln!("round {round}: {accepted:.0} accepts/s at {cpu_us_per_accept:.0} us, ceiling {ceiling_per_s:.0}/s");
+        measured.push(Round { accepted_per_s: accepted, ceiling_per_s, cpu_us_per_accept });
     }
     let accepted_per_s = median(measured.iter().map(|round| round.accepted_per_s));
     let gateway = stage.start(&off).await?;
@@ -76,6 +83,7 @@ pub(crate) async fn run(rounds: usize, seconds: u64) -> Result<Report> {
         rss_mb,
         ceiling_per_s: median(measured.iter().map(|round| round.ceiling_per_s)),
         ratio: median(measured.iter().map(|round| round.accepted_per_s / round.ceiling_per_s)),
+        cpu_us_per_accept: median(measured.iter().map(|round| round.cpu_us_per_accept)),
         p50_ms: percentile(&mut latencies, 0.50),
         p99_ms: percentile(&mut latencies, 0.99),
         with_dispatch_per_s,
@@ -170,6 +178,22 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// The same request as it stands on the wire.
+    fn plain_request(&self, applicant: &Applicant, key: &str) -> Vec<u8> {
+        let (content_type, body) = documents::body_of(applicant);
+        let mut request = format!(
+            "POST /v1/applications HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {}\r\nidempotency-key: {key}\r\n\
+             content-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
+            self.tenancy.key,
+            body.len()
+        )
+        .into_bytes();
+        request.extend_from_slice(&body);
+        request
+    }
+}
+
 /// Every connection sends its next request when the last was answered. Returns accepts per second.
 async fn closed_loop(stage: &Stage, to: SocketAddr, run: &str, length: Duration, resume_bytes: usize) -> Result<f64> {
     let numbers = Arc::new(AtomicU64::new(0));
@@ -179,13 +203,13 @@ async fn closed_loop(stage: &Stage, to: SocketAddr, run: &str, length: Duration,
     let workers = (0..CONNECTIONS).map(|_| {
         let (numbers, template) = (numbers.clone(), &template);
         async move {
-            let mut client = Client::new(to, Duration::from_secs(30));
+            let mut wire = Wire::connect(to, Duration::from_secs(30)).await?;
             let mut accepted = 0_u64;
             while Instant::now() < until {
                 let number = numbers.fetch_add(1, Ordering::Relaxed);
                 let one = template.applicant(run, number);
-                let response = client.send(stage.request(&one, &format!("{run}-{number}"))?).await?;
-                ensure!(response.status() == 202, "{}: {:?}", response.status(), response.body());
+                let answer = wire.exchange(&stage.plain_request(&one, &format!("{run}-{number}"))).await?;
+                ensure!(answer.status == 202, "{}: {}", answer.status, String::from_utf8_lossy(answer.body));
                 accepted += 1;
             }
             Ok::<u64, anyhow::Error>(accepted)

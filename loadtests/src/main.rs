@@ -14,6 +14,7 @@ mod postings;
 mod preflight;
 mod rig;
 mod validate;
+mod wire;
 
 use std::process::ExitCode;
 use std::time::Duration;

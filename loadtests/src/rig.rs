@@ -70,6 +70,11 @@ impl Gateway {
         Ok(())
     }
 
+    /// Processor time so far, in seconds.
+    pub(crate) fn cpu_s(&self) -> Result<f64> {
+        cpu_s(self.child.id())
+    }
+
     /// Resident memory now, in MB.
     pub(crate) fn rss_mb(&self) -> Result<f64> {
         rss_mb(self.child.id())
@@ -92,6 +97,15 @@ pub(crate) fn signal(pid: u32, name: &str) -> Result<()> {
     let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status()?;
     ensure!(status.success(), "kill -{name} {pid} failed");
     Ok(())
+}
+
+/// User and system time of a process and its threads. The kernel counts both for user space in hundredths of a second.
+fn cpu_s(pid: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let after_name = stat.rsplit_once(')').context("no command name")?.1;
+    let ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse);
+    let ticks: Vec<f64> = ticks.collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<f64>() / 100.0)
 }
 
 pub(crate) fn rss_mb(pid: u32) -> Result<f64> {

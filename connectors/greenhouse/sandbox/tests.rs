@@ -245,15 +245,15 @@ async fn the_board_lists_what_is_live() {
     assert_eq!((jobs.len(), &list["meta"]["total"]), (19, &json!(19)));
     let names: Vec<&str> = jobs[0].as_object().unwrap().keys().map(String::as_str).collect();
     let documented = [
+        "absolute_url",
         "id",
         "internal_job_id",
+        "language",
+        "location",
+        "metadata",
+        "requisition_id",
         "title",
         "updated_at",
-        "requisition_id",
-        "location",
-        "absolute_url",
-        "language",
-        "metadata",
     ];
     assert_eq!(names, documented);
     assert!(jobs.iter().any(|job| job["internal_job_id"].is_null()), "a prospect post");
@@ -291,7 +291,7 @@ async fn the_token_door_tells_an_absolute_expiry() {
     let board = Board::open().await;
     let answer = board.grant("1").await;
     let names: Vec<String> = answer.json().as_object().unwrap().keys().cloned().collect();
-    assert_eq!(names, ["access_token", "token_type", "expires_at", "scope"]);
+    assert_eq!(names, ["access_token", "expires_at", "scope", "token_type"]);
     // `sub` is no Site Admin: the token is made, the lists are closed.
     let token = format!("Bearer {}", answer.json()["access_token"].as_str().unwrap());
     assert_eq!(board.harvest(&token, "applications").await.status, 403);

@@ -388,7 +388,7 @@ async fn credentials_and_scopes() {
     let token = json!({ "tokenKey": crm.bench.credential("access_token") });
     let info = crm.post("/oauth/v2/private-apps/get/access-token-info", token.clone()).await.json();
     let names: Vec<&String> = info.as_object().unwrap().keys().collect();
-    assert_eq!(names, ["userId", "hubId", "appId", "scopes"]);
+    assert_eq!(names, ["appId", "hubId", "scopes", "userId"]);
     crm.set(json!({ "scopes": ["crm.objects.contacts.read"] })).await;
     let refused = crm.post(CONTACTS, json!({ "properties": { "firstname": "Ana" } })).await;
     let any_of = &refused.json()["errors"][0]["context"]["requiredGranularScopes"];

@@ -15,6 +15,7 @@ mod browser;
 mod config;
 mod disposition;
 mod jobs;
+mod lazy;
 mod listener;
 mod management;
 mod metrics;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
+use axum::middleware::{Next, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{BoxError, Router};
@@ -27,6 +27,7 @@ use super::applications::{self, Applications};
 use super::auth::{Caller, authenticate};
 use super::body::{self, MAX_BODY};
 use super::browser::{cors, within_address};
+use super::lazy::around;
 use super::request::{TraceIds, forget_foreign_id};
 use super::{Shared, access_log, jobs, metrics, pages, preflight, problem};
 use crate::intake::Refusal;
@@ -51,13 +52,13 @@ pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
     let keyed = keyed.route_layer(
         ServiceBuilder::new()
             // Before anything is counted against a tenant or read for it.
-            .layer(from_fn_with_state(Arc::clone(&shared.authenticator), authenticate))
+            .layer(around(Arc::clone(&shared.authenticator), authenticate))
             // Publishable keys only; before the tenant's quota, or one address could spend it.
-            .layer(from_fn_with_state(Arc::clone(&shared.addresses), within_address))
+            .layer(around(Arc::clone(&shared.addresses), within_address))
             // After identity, before the body is read: a tenant over its rate costs a lookup and nothing else.
-            .layer(from_fn_with_state(Arc::clone(&shared.quota), within_quota))
+            .layer(around(Arc::clone(&shared.quota), within_quota))
             // After identity, so that what is refused here is counted for its tenant; nothing above reads the body.
-            .layer(from_fn(refuse_encoded))
+            .layer(around((), refuse_encoded))
             .layer(RequestBodyLimitLayer::new(MAX_BODY.as_len())),
     );
     // Hook: the account stands in the path, the vendor signs the body; neither a key nor a tenant's quota applies. No
@@ -74,19 +75,19 @@ pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
         // Before anything that could print a header.
         .layer(SetSensitiveRequestHeadersLayer::new(SENSITIVE))
         // Outside timeout, panic and shed, or the requests that matter most would leave no line.
-        .layer(from_fn(access_log::log))
+        .layer(around((), access_log::log))
         // For the same reason; after routing, so that its labels are route templates.
-        .layer(from_fn_with_state(Arc::clone(&shared.metrics), metrics::count))
+        .layer(around(Arc::clone(&shared.metrics), metrics::count))
         // Whoever answers below, the headers are the same.
         .layer(map_response(problem::security_headers))
         // Outside everything that refuses: the one place where a refusal becomes HTTP.
-        .layer(from_fn_with_state(Arc::clone(&shared.edge), problem::render))
+        .layer(around(Arc::clone(&shared.edge), problem::render))
         // Inside what renders, so that its own refusal is a problem; outside all other refusals, so that a page can read them.
-        .layer(from_fn_with_state(Arc::clone(&shared.origins), cors))
+        .layer(around(Arc::clone(&shared.origins), cors))
         // A bug is one 500, not a dead connection; outside the deadline, which runs our code too.
         .layer(CatchPanicLayer::custom(panicked))
         // Covers all waiting below: for a slot, for the body, for the store.
-        .layer(from_fn_with_state(config.deadline, within_deadline))
+        .layer(around(config.deadline, within_deadline))
         // 503 at once instead of a queue nobody sees. The semaphore is one for the process: a limit per clone would be
         // no limit. Shedding is outside the limit, because it acts on the limit not being ready.
         .layer(HandleErrorLayer::new(shed))
@@ -104,22 +105,22 @@ pub(super) fn management(shared: &Shared, open: Router, support: Router) -> Rout
     let support = support.layer(
         ServiceBuilder::new()
             // Support sees persons: reaching the port is not enough.
-            .layer(from_fn_with_state(Arc::clone(&shared.authenticator), authenticate))
-            .layer(from_fn(support_only)),
+            .layer(around(Arc::clone(&shared.authenticator), authenticate))
+            .layer(around((), support_only)),
     );
     let stack = ServiceBuilder::new()
         .map_request(forget_foreign_id)
         .layer(SetRequestIdLayer::x_request_id(TraceIds(Arc::clone(&shared.entropy))))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetSensitiveRequestHeadersLayer::new(SENSITIVE))
-        .layer(from_fn(access_log::log))
-        .layer(from_fn_with_state(Arc::clone(&shared.metrics), metrics::count))
+        .layer(around((), access_log::log))
+        .layer(around(Arc::clone(&shared.metrics), metrics::count))
         .layer(map_response(problem::security_headers))
-        .layer(from_fn_with_state(Arc::clone(&shared.edge), problem::render))
+        .layer(around(Arc::clone(&shared.edge), problem::render))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(shared.config.deadline, within_deadline))
+        .layer(around(shared.config.deadline, within_deadline))
         // Nothing here takes files.
-        .layer(from_fn(refuse_encoded))
+        .layer(around((), refuse_encoded))
         .layer(RequestBodyLimitLayer::new(body::MAX_DOCUMENT.as_len()))
         .layer(RequestBodyDeadlineLayer::new(shared.config.body_total));
     Router::new().merge(open).nest("/v1/support", support).fallback(pages::nothing_here).layer(stack)

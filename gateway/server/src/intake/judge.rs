@@ -58,12 +58,12 @@ impl Intake {
         sender: Sender,
         submission: &Submission,
         document: &Value,
-        envelope: &Envelope<'_>,
+        envelope: &Envelope,
         now: Timestamp,
         asking: Asking,
     ) -> Result<Judged, Refusal> {
         let complete = envelope.job.is_some() && envelope.email.is_some();
-        let Seen { view, fresh } = match envelope.job {
+        let Seen { view, fresh } = match envelope.job.as_deref() {
             None => nothing_seen(),
             Some(job) => match self.views.get((sender.tenant, sender.test), job).await {
                 Ok(seen) => seen,
@@ -142,7 +142,7 @@ fn starts(
 }
 
 /// A document that calls itself a test would reach real systems with any other key.
-fn not_a_test(sender: Sender, envelope: &Envelope<'_>) -> Option<FieldError> {
+fn not_a_test(sender: Sender, envelope: &Envelope) -> Option<FieldError> {
     (envelope.says_test && !sender.test).then(|| FieldError {
         pointer: "/meta/test".to_owned(),
         code: Reason::ValueInvalid.as_str().to_owned(),

@@ -182,9 +182,12 @@ impl Intake {
         let envelope = Envelope::of(&document);
         let taken = match self.decide(sender, &submission, &document, &envelope, received_at).await {
             Ok(decided) => {
-                let taken = self.accept(sender, &submission, &document, &envelope, &decided, received_at).await;
+                let fingerprint = submission.fingerprint(&document, sender.test);
+                // Done with: a parsed document is several times its bytes, and the commit is what takes the time.
+                drop(document);
+                let taken = self.accept(sender, &submission, fingerprint, &envelope, &decided, received_at).await;
                 if taken.is_ok() {
-                    self.ring_for_missing(&decided, envelope.job.unwrap_or_default());
+                    self.ring_for_missing(&decided, envelope.job.as_deref().unwrap_or_default());
                 }
                 taken
             }
@@ -218,7 +221,7 @@ impl Intake {
         sender: Sender,
         submission: &Submission,
         document: &Value,
-        envelope: &Envelope<'_>,
+        envelope: &Envelope,
         now: Timestamp,
     ) -> Result<Decided, Refusal> {
         let judged = self.judge(sender, submission, document, envelope, now, Asking::ToSubmit).await?;
@@ -236,16 +239,17 @@ impl Intake {
         &self,
         sender: Sender,
         submission: &Submission,
-        document: &Value,
-        envelope: &Envelope<'_>,
+        fingerprint: Vec<u8>,
+        envelope: &Envelope,
         decided: &Decided,
         received_at: Timestamp,
     ) -> Result<Bytes, Refusal> {
-        let (Some(job), Some(email)) = (envelope.job, &envelope.email) else { return Err(Code::Internal.into()) };
+        let (Some(job), Some(email)) = (envelope.job.as_deref(), &envelope.email) else {
+            return Err(Code::Internal.into());
+        };
         let key = submission.idempotency_key(sender.test);
         let running = key.as_deref().map(|key| self.overlap.enter(sender.tenant, key));
         let id = SubmissionId::new(received_at, self.entropy.as_ref());
-        let fingerprint = submission.fingerprint(document, sender.test);
         for _ in 0..CODES_TRIED {
             let code = code::generate(self.entropy.as_ref());
             let receipt = receipt::write(id, &code, &submission.document, (received_at, sender.test), decided);
@@ -325,12 +329,12 @@ impl Intake {
         &self,
         sender: Sender,
         submission: &Submission,
-        envelope: &Envelope<'_>,
+        envelope: &Envelope,
         mut refusal: Refusal,
         received_at: Timestamp,
     ) -> Refusal {
-        refusal.job = envelope.job.map(Box::from);
-        let (Some(job), Some(email)) = (envelope.job, &envelope.email) else { return refusal };
+        refusal.job = envelope.job.as_deref().map(Box::from);
+        let (Some(job), Some(email)) = (envelope.job.as_deref(), &envelope.email) else { return refusal };
         let ours = refusal.problem.status >= 500;
         if ours || !self.config.record_refusals || self.refusals.take(sender.tenant).is_err() {
             return refusal;

@@ -107,8 +107,8 @@ impl Submission {
 }
 
 /// What has to be known before anything can be decided, or recorded.
-pub(super) struct Envelope<'a> {
-    pub(super) job: Option<&'a str>,
+pub(super) struct Envelope {
+    pub(super) job: Option<String>,
     pub(super) email: Option<NormalEmail>,
     /// It says of itself that it is a test.
     pub(super) says_test: bool,
@@ -117,11 +117,11 @@ pub(super) struct Envelope<'a> {
 /// As the canonical schema has it.
 const MAX_JOB: usize = 200;
 
-impl<'a> Envelope<'a> {
+impl Envelope {
     /// Reads it off a document that nobody has validated yet.
-    pub(super) fn of(document: &'a Value) -> Self {
+    pub(super) fn of(document: &Value) -> Self {
         let job = document["job"].as_str().filter(|job| !job.trim().is_empty() && job.chars().count() <= MAX_JOB);
         let email = document["person"]["emails"][0]["address"].as_str().and_then(NormalEmail::parse);
-        Self { job, email, says_test: document["meta"]["test"].as_bool() == Some(true) }
+        Self { job: job.map(str::to_owned), email, says_test: document["meta"]["test"].as_bool() == Some(true) }
     }
 }

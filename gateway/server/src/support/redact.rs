@@ -246,7 +246,7 @@ mod tests {
     fn a_vendor_s_json_is_walked_member_by_member() {
         check(
             r#"{"status":"error","message":"Email ada@example.org is taken","category":"CONFLICT","person":{"name":"Ada","phone":4420794600001},"errors":[{"message":"bad","name":"first_name"}]}"#,
-            r#"{"status":"error","message":"Email [redacted] is taken","category":"CONFLICT","person":{"name":"[redacted]","phone":"[redacted]"},"errors":[{"message":"bad","name":"first_name"}]}"#,
+            r#"{"category":"CONFLICT","errors":[{"message":"bad","name":"first_name"}],"message":"Email [redacted] is taken","person":{"name":"[redacted]","phone":"[redacted]"},"status":"error"}"#,
         );
         check(r#"{"Ada Lovelace":"x"}"#, r#"{"[redacted]":"[redacted]"}"#);
         check(

@@ -160,6 +160,7 @@ fn insert_submission(tx: &Tx<'_>, prepared: &Prepared, repeat_of: Option<Submiss
         email.base,
         email.normaliser,
         fingerprint,
+        key_hash,
         new.code,
         repeat_of.map(StoredId::bytes),
         &*new.receipt,
@@ -177,10 +178,6 @@ fn insert_submission(tx: &Tx<'_>, prepared: &Prepared, repeat_of: Option<Submiss
     }
     for (position, (blob, meta)) in attachments.iter().enumerate() {
         execute(tx.conn, sql!("attachment_insert"), params![blob.bytes(), id, tenant, position as i64, meta])?;
-    }
-    if let Some(key_hash) = key_hash {
-        let row = params![tenant, key_hash, fingerprint, id, micros(new.received_at)];
-        execute(tx.conn, sql!("idempotency_insert"), row)?;
     }
     Ok(true)
 }

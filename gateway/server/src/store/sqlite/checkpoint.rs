@@ -14,8 +14,9 @@ use super::errors::{Moment, Stop, classify};
 use super::writer::OnFatal;
 use crate::store::{Result, StoreError};
 
-/// Pages not yet moved that are worth a checkpoint: 4 MiB.
-const WORTH_IT: i64 = 1_024;
+/// Pages not yet moved that are worth a checkpoint: 24 MiB. A page that many commits change is moved once, and every
+/// checkpoint syncs twice beside the commits' own syncs.
+const WORTH_IT: i64 = 6_144;
 
 /// Pages at which the log is started over: 48 MiB, which leaves room for the commits until then under 64 MiB.
 const START_OVER: i64 = 12_288;

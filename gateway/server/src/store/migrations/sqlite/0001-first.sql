@@ -110,7 +110,8 @@ CREATE INDEX syncs_of_account ON syncs (account, started_at);
 
 -- What sites sent. kind: accepted, refused. The document is sealed with the submission's own key; its demographics are
 -- cut out of the bytes (at demographics_at) and sealed with a key of their own. email_base is NULL where it equals
--- email_exact: looking a base form up means email_exact = base OR email_base = base.
+-- email_exact: looking a base form up means email_exact = base OR email_base = base. key_hash is the idempotency key,
+-- keyed per tenant: the caller's text is not here. Only an acceptance binds one, with its fingerprint.
 CREATE TABLE submissions (
     seq                 INTEGER PRIMARY KEY,
     id                  BLOB NOT NULL UNIQUE,
@@ -125,6 +126,7 @@ CREATE TABLE submissions (
     email_base          BLOB,
     normaliser          INTEGER NOT NULL,
     fingerprint         BLOB,
+    key_hash            BLOB,
     code                TEXT,
     repeat_of           BLOB,
     receipt             BLOB,
@@ -144,6 +146,8 @@ CREATE INDEX submissions_by_email ON submissions (tenant, email_exact, posting_i
     WHERE email_exact IS NOT NULL;
 CREATE INDEX submissions_by_base ON submissions (tenant, email_base, received_at) WHERE email_base IS NOT NULL;
 CREATE UNIQUE INDEX submissions_by_code ON submissions (tenant, code) WHERE code IS NOT NULL;
+CREATE UNIQUE INDEX submissions_by_key ON submissions (tenant, key_hash) WHERE key_hash IS NOT NULL;
+CREATE INDEX submissions_keyed ON submissions (received_at) WHERE key_hash IS NOT NULL;
 CREATE INDEX submissions_by_time ON submissions (tenant, received_at);
 CREATE INDEX submissions_by_posting ON submissions (tenant, posting_id, received_at);
 CREATE INDEX submissions_refused ON submissions (tenant, received_at) WHERE kind = 'refused';
@@ -158,19 +162,6 @@ CREATE TABLE attachments (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX attachments_of_submission ON attachments (submission);
-
--- Only an acceptance binds a key. key_hash is keyed per tenant: the caller's text is not here.
-CREATE TABLE idempotency (
-    tenant      BLOB NOT NULL,
-    key_hash    BLOB NOT NULL,
-    fingerprint BLOB NOT NULL,
-    submission  BLOB NOT NULL,
-    created_at  INTEGER NOT NULL,
-    PRIMARY KEY (tenant, key_hash)
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX idempotency_by_time ON idempotency (created_at);
-CREATE INDEX idempotency_of_submission ON idempotency (submission);
 
 -- next_attempt_at is the timer of queued, waiting and verifying; in_flight has lease_until instead; settled states have
 -- neither. lane: 0 fresh, 1 bulk (what a resumed account releases). serial: HMAC of e-mail and posting; at most one row

@@ -69,7 +69,6 @@ fn remove_submission(conn: &Connection, submission: SubmissionId) -> Op<Vec<Blob
         }
     }
     execute(conn, sql!("trace/remove_deliveries"), params![id])?;
-    execute(conn, sql!("trace/remove_idempotency"), params![id])?;
     let blobs = drop_attachments(conn, submission)?;
     execute(conn, sql!("trace/remove_submission"), params![id])?;
     Ok(blobs)

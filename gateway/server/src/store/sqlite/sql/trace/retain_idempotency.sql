@@ -1,2 +1,2 @@
-DELETE FROM idempotency WHERE (tenant, key_hash) IN (
-  SELECT tenant, key_hash FROM idempotency INDEXED BY idempotency_by_time WHERE created_at < ?1 LIMIT ?2)
+UPDATE submissions SET key_hash = NULL WHERE seq IN (
+  SELECT seq FROM submissions INDEXED BY submissions_keyed WHERE key_hash IS NOT NULL AND received_at < ?1 LIMIT ?2)
