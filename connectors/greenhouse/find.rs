@@ -1,4 +1,5 @@
-//! Did an unanswered submit leave a record? Asked through Harvest v3, where the account has its credential.
+//! Did a submit leave a record? Asked through Harvest v3, where the account has its credential: of one whose answer was
+//! lost, and once of one that was answered, to prove it.
 //!
 //! The submit's answer has no id and its body has no place for a reference of ours, so the record is found by posting
 //! and creation window, and counts only when the application says this posting and the candidate says this e-mail.
@@ -8,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use causeway_core::connector::{Delivery, Http, ReadError, SendError};
+use causeway_core::connector::{Delivery, Http, ReadError, SendError, Taken};
 use causeway_core::delivery::Refs;
 use causeway_core::email::NormalEmail;
 use causeway_core::outcome::{Found, VendorRecord};
@@ -17,10 +18,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::routes::{IDS_PER_CALL, Routes, next_cursor};
-use super::{VISIBILITY_LAG, outcome, wire};
+use super::{DESCRIPTOR, outcome, wire};
 
-/// How far the vendor's clock may be behind ours.
+/// How far the vendor's clock may be from ours.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(2);
+/// How far it is nearly always at most.
+const SMALL_SKEW: SignedDuration = SignedDuration::from_secs(5);
 /// Pages of applications one call reads at most: 2,000 applications to one posting within the window.
 const MAX_PAGES: usize = 20;
 
@@ -39,9 +42,31 @@ impl From<Stop> for Found {
     }
 }
 
-/// Looks for the application.
+/// Looks for the application that an attempt begun at `since` may have made.
 pub(super) async fn application(routes: &Routes, delivery: &Delivery<'_>, since: Timestamp, http: &dyn Http) -> Found {
-    match look(routes, delivery, since, http).await {
+    let window = Window { since, until: None, skew: CLOCK_SKEW };
+    within(&window, routes, delivery, http).await
+}
+
+/// Looks for the application that the vendor said it took: first where it should be by both clocks, so that a busy posting
+/// costs few calls, then where it may be.
+pub(super) async fn delivered(routes: &Routes, delivery: &Delivery<'_>, taken: &Taken<'_>, http: &dyn Http) -> Found {
+    let near = Window { since: taken.sent_at, until: Some(taken.said_yes_at), skew: SMALL_SKEW };
+    match within(&near, routes, delivery, http).await {
+        Found::NotSeen { .. } => within(&Window { skew: CLOCK_SKEW, ..near }, routes, delivery, http).await,
+        other @ (Found::Seen(_) | Found::CannotTell | Found::NotNow { .. }) => other,
+    }
+}
+
+/// When the record was made, by our clock, and how far the vendor's may be off.
+struct Window {
+    since: Timestamp,
+    until: Option<Timestamp>,
+    skew: SignedDuration,
+}
+
+async fn within(window: &Window, routes: &Routes, delivery: &Delivery<'_>, http: &dyn Http) -> Found {
+    match look(window, routes, delivery, http).await {
         Ok(records) if records.is_empty() => Found::NotSeen { as_of: delivery.now },
         Ok(records) => Found::Seen(records),
         Err(stop) => stop.into(),
@@ -49,22 +74,25 @@ pub(super) async fn application(routes: &Routes, delivery: &Delivery<'_>, since:
 }
 
 async fn look(
+    window: &Window,
     routes: &Routes,
     delivery: &Delivery<'_>,
-    since: Timestamp,
     http: &dyn Http,
 ) -> Result<Vec<VendorRecord>, Stop> {
+    let Window { since, until, skew } = *window;
     let email = delivery.application.primary_email().and_then(NormalEmail::parse).ok_or(Stop::CannotTell)?;
     let posting_id = &delivery.posting.posting_id;
-    let from = since.checked_sub(CLOCK_SKEW).map_err(|_| Stop::CannotTell)?;
+    let from = since.checked_sub(skew).map_err(|_| Stop::CannotTell)?;
+    let to = until.map(|until| until.checked_add(skew)).transpose().map_err(|_| Stop::CannotTell)?;
 
-    let request = routes.applications(posting_id, from);
+    let request = routes.applications(posting_id, from, to);
     let listed: Vec<wire::Application> = list(routes, "applications", request, delivery.now, http).await?;
     // The vendor ignores filters it does not know, so the record itself has to say it.
     let of_posting =
         listed.into_iter().filter(|record| record.job_post_id.as_ref().is_some_and(|id| id.0 == *posting_id));
     let mut applications: Vec<Seen> = of_posting.map(Seen::of).collect::<Option<_>>().ok_or(Stop::CannotTell)?;
-    applications.retain(|seen| seen.created_at >= from);
+    applications.retain(|seen| seen.created_at >= from && to.is_none_or(|to| seen.created_at <= to));
+    let lag = DESCRIPTOR.lag(delivery.account);
 
     let emails = emails(routes, &applications, delivery.now, http).await?;
     let mut records = Vec::new();
@@ -73,7 +101,7 @@ async fn look(
             Some(held) if held.contains(email.exact()) => records.push(seen.record()),
             Some(_) => {}
             // An application whose candidate is not shown: new and on its way, or hidden from this credential for good.
-            None if seen.is_newer_than(VISIBILITY_LAG, delivery.now) => return Err(Stop::NotNow { retry_after: None }),
+            None if seen.is_newer_than(lag, delivery.now) => return Err(Stop::NotNow { retry_after: None }),
             None => return Err(Stop::CannotTell),
         }
     }

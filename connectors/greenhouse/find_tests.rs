@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use causeway_core::connector::{Connector, SendError};
+use causeway_core::connector::{Connector, SendError, Taken};
 use causeway_core::outcome::Found;
 
 use crate::greenhouse::Greenhouse;
@@ -82,6 +82,54 @@ fn a_candidate_that_is_not_shown_makes_absence_unprovable() {
     assert_eq!(young, Found::NotNow { retry_after: None });
     let unnamed = r#"[{"id": 1, "candidate_id": null, "job_post_id": 44444, "created_at": "2026-11-01T10:00:03Z"}]"#;
     assert_eq!(look([(LIST, answer(200, unnamed))]), Found::CannotTell);
+}
+
+#[test]
+fn how_long_a_candidate_may_stay_hidden_is_the_accounts_to_say() {
+    // A minute old when it is asked for.
+    let application = r#"[{"id": 1, "candidate_id": 502, "job_post_id": 44444, "created_at": "2026-11-01T10:59:00Z"}]"#;
+    for (lag, expected) in [
+        (None, Found::NotNow { retry_after: None }),
+        (Some(90_000), Found::NotNow { retry_after: None }),
+        (Some(30_000), Found::CannotTell),
+    ] {
+        let mut account = acme();
+        if let Some(lag) = lag {
+            account.settings.insert("visibility_lag_ms".to_owned(), serde_json::json!(lag));
+        }
+        let http = Script::new([(LIST, answer(200, application)), (ID, answer(200, "[]"))]);
+        let found = with_delivery(&account, "2026-11-01T11:00:00Z", |delivery| {
+            run(Greenhouse.find("submit", delivery, at("2026-11-01T10:00:00Z"), &http))
+        });
+        assert_eq!(found, expected, "{lag:?}");
+    }
+}
+
+/// What was sent at 10:00:00 and taken at 10:00:05 is looked for between the two: first within seconds, then within the two
+/// minutes that clocks may be apart.
+#[test]
+fn a_delivered_application_is_read_back_within_its_window() {
+    const NEAR: &str = "GET harvest http://harvest.example.org/v3/applications?job_post_ids=44444&created_at=gte%7C2026-11-01T09%3A59%3A55.000Z%7Clte%7C2026-11-01T10%3A00%3A10.000Z&per_page=100";
+    const WIDE: &str = "GET harvest http://harvest.example.org/v3/applications?job_post_ids=44444&created_at=gte%7C2026-11-01T09%3A58%3A00.000Z%7Clte%7C2026-11-01T10%3A02%3A05.000Z&per_page=100";
+    let taken = Taken { sent_at: at("2026-11-01T10:00:00Z"), said_yes_at: at("2026-11-01T10:00:05Z"), vendor_id: None };
+    let look = |exchanges: Vec<Exchange>| {
+        let http = Script::new(exchanges);
+        let found =
+            with_delivery(&acme(), "2026-11-01T11:00:00Z", |delivery| run(Greenhouse.seen(delivery, &taken, &http)));
+        http.assert_finished();
+        found
+    };
+    let made = |at: &str| {
+        format!(r#"[{{"id": 1, "candidate_id": 502, "job_post_id": 44444, "created_at": "2026-11-01T{at}Z"}}]"#)
+    };
+    assert_eq!(seen(&look(vec![(NEAR, answer(200, &made("10:00:03"))), (ID, answer(200, CANDIDATES))])), ["1"]);
+    let wide = vec![(NEAR, answer(200, "[]")), (WIDE, answer(200, &made("10:01:30"))), (ID, answer(200, CANDIDATES))];
+    assert_eq!(seen(&look(wide)), ["1"]);
+    // A filter that was ignored brings a later application of the same person: that is no proof of this one.
+    let as_of = at("2026-11-01T11:00:00Z");
+    let later = vec![(NEAR, answer(200, &made("10:30:00"))), (WIDE, answer(200, &made("10:30:00")))];
+    assert_eq!(look(later), Found::NotSeen { as_of });
+    assert_eq!(look(vec![(NEAR, answer(403, ""))]), Found::CannotTell);
 }
 
 #[test]

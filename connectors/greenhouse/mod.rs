@@ -3,7 +3,7 @@
 //!
 //! Reads like the vendor's API page: what is declared, then one short function for each thing that can be asked. Routes
 //! are in `routes`, bodies in `map`, what the vendor sends in `wire`, verdicts in `outcome`, questions in `form`, the
-//! search for a lost answer in `find`. Claims nothing the vendor lacks: no idempotency key, no id on success, no
+//! search for the record that a submit left in `find`. Claims nothing the vendor lacks: no idempotency key, no id on success, no
 //! reference of ours on the record. Webhooks, status and merges are not here yet.
 
 mod find;
@@ -20,7 +20,7 @@ use bytes::Bytes;
 use causeway_core::account::{Account, Role};
 use causeway_core::connector::{
     AuthScheme, Connector, Delivery, Descriptor, Field, FindSupport, Http, JobPage, Limits, Pace, Permission,
-    ReadError, Verdict,
+    ReadError, Taken, Verdict,
 };
 use causeway_core::delivery::{Idempotency, StepPlan};
 use causeway_core::outcome::{Class, Found, Outcome};
@@ -37,9 +37,6 @@ use routes::{BadSetting, Routes};
 const BOARD_URL: &str = "https://boards-api.greenhouse.io";
 const HARVEST_URL: &str = "https://harvest.greenhouse.io";
 const SUBMIT: &str = "submit";
-/// The vendor states no figure; a public reader of the same API stays this far behind.
-const VISIBILITY_LAG: Duration = Duration::from_mins(5);
-
 static DESCRIPTOR: Descriptor = Descriptor {
     name: "greenhouse",
     title: "Greenhouse",
@@ -53,7 +50,8 @@ static DESCRIPTOR: Descriptor = Descriptor {
         credential(
             "harvest_client_id",
             "Client id of API type Harvest v3 (OAuth), partner custom, made on the same page: looks up submits whose \
-             answer was lost; without it such a delivery is held for a person. Scopes harvest:applications:list and \
+             answer was lost, and reads back those that went well; without it the former are held for a person and the \
+             latter unproven. Scopes harvest:applications:list and \
              harvest:candidates:list. Use one for this account alone: a new token may end the former one.",
             false,
         ),
@@ -81,7 +79,8 @@ static DESCRIPTOR: Descriptor = Descriptor {
         },
     ],
     find: FindSupport::WithCredential("harvest_client_id"),
-    visibility_lag: VISIBILITY_LAG,
+    // The vendor states no figure; a public reader of the same API stays this far behind.
+    visibility_lag: Duration::from_mins(5),
     // The Job Board publishes no limit. This is ours, and a 429 is obeyed; Harvest's own headers say theirs.
     limits: Limits { window: Duration::from_secs(1), calls: 250, concurrency: 32 },
     read_pace,
@@ -144,6 +143,13 @@ impl Connector for Greenhouse {
         match Routes::of(delivery.account) {
             Ok(routes) if step == SUBMIT => find::application(&routes, delivery, since, http).await,
             Ok(_) | Err(BadSetting(_)) => Found::CannotTell,
+        }
+    }
+
+    async fn seen(&self, delivery: &Delivery<'_>, taken: &Taken<'_>, http: &dyn Http) -> Found {
+        match Routes::of(delivery.account) {
+            Ok(routes) => find::delivered(&routes, delivery, taken, http).await,
+            Err(BadSetting(_)) => Found::CannotTell,
         }
     }
 

@@ -72,12 +72,13 @@ impl Routes {
         request(Method::GET, &url, None)
     }
 
-    /// `GET /v3/applications` of one posting, created since then
-    pub(super) fn applications(&self, posting_id: &str, since: Timestamp) -> Request<Bytes> {
+    /// `GET /v3/applications` of one posting, created since then, and by then
+    pub(super) fn applications(&self, posting_id: &str, since: Timestamp, until: Option<Timestamp>) -> Request<Bytes> {
+        let until = until.map_or(String::new(), |until| format!("|lte|{until:.3}"));
         let mut url = below(&self.harvest, &["v3", "applications"]);
         url.query_pairs_mut()
             .append_pair("job_post_ids", posting_id)
-            .append_pair("created_at", &format!("gte|{since:.3}"))
+            .append_pair("created_at", &format!("gte|{since:.3}{until}"))
             .append_pair("per_page", PER_PAGE);
         request(Method::GET, &url, Some(HARVEST))
     }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use causeway_core::account::{Account, Role};
 use causeway_core::connector::{
-    AuthScheme, Connector, Delivery, Descriptor, Field, FindSupport, Http, Limits, Permission, Verdict,
+    AuthScheme, Connector, Delivery, Descriptor, Field, FindSupport, Http, Limits, Permission, Taken, Verdict,
 };
 use causeway_core::delivery::{Idempotency, StepPlan};
 use causeway_core::outcome::{Found, Outcome};
@@ -126,6 +126,11 @@ impl Connector for HubSpot {
             _ => Ok(Found::CannotTell),
         };
         found.unwrap_or_else(|stopped| outcome::unanswered(&stopped))
+    }
+
+    /// The record, by the property that is our own and unique: it carries our reference, and no search index is involved.
+    async fn seen(&self, delivery: &Delivery<'_>, taken: &Taken<'_>, http: &dyn Http) -> Found {
+        self.find(step::RECORD, delivery, taken.sent_at, http).await
     }
 
     async fn check(&self, account: &Account, http: &dyn Http) -> Vec<Permission> {

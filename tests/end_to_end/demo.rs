@@ -1,5 +1,5 @@
-//! `causeway demo --once --json`: it ends well, its sums agree, and `why` says of each example what the vendors' ledgers
-//! say.
+//! `causeway demo --once --json`: it ends well, its sums agree, `why` says of each example what the vendors' ledgers say,
+//! and shows the three proofs of what was delivered.
 
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,11 @@ fn the_demonstration_loses_nothing_and_can_be_explained() -> Result<()> {
         let answer = asked.json().unwrap_or(Value::Null);
         let submission = &answer["submissions"][0];
         let said = (&submission["reason"]["code"], &submission["who_acts"]);
+        for delivery in submission["deliveries"].as_array().into_iter().flatten() {
+            if delivery["state"] == "delivered" && !delivery["proofs"]["seen_at"].is_string() {
+                wrong.push(format!("{example}\n  was not read back: {delivery}"));
+            }
+        }
         if asked.code != 0 || said != (&example["expect"]["code"], &example["expect"]["who_acts"]) {
             wrong.push(format!(
                 "{example}\n  exit {}, {said:?}: {}\n  {}",

@@ -21,3 +21,4 @@ mod quickstart;
 mod rig;
 mod sandbox;
 mod site;
+mod tickets;

@@ -1,6 +1,8 @@
 //! Each step against a scripted HubSpot: what it came to, and what was written.
 
-use causeway_core::connector::{Connector, Verdict};
+use std::time::Duration;
+
+use causeway_core::connector::{Connector, Taken, Verdict};
 use causeway_core::outcome::{Class, Found, Outcome};
 use causeway_core::reason::Reason;
 use serde_json::json;
@@ -349,6 +351,29 @@ fn a_lost_answer_is_looked_up() {
                 );
                 assert!(records[0].created_at.is_some() && records[0].refs.len() == 1);
             }
+        }
+    }
+}
+
+#[test]
+fn a_delivered_application_is_read_back_by_its_own_property() {
+    let taken = Taken { sent_at: now(), said_yes_at: now(), vendor_id: Some("409229446355") };
+    for (name, expected) in [
+        ("record_read_200", None),
+        ("not_found_404", Some(Found::NotSeen { as_of: now() })),
+        ("ten_secondly_429", Some(Found::NotNow { retry_after: Some(Duration::from_secs(10)) })),
+    ] {
+        let names = [name];
+        let routes = [(GET_RECORD, &names[..])];
+        let portal = Portal::new(&routes);
+        let found = at_once(HubSpot.seen(&Fixture::new().with_refs(DONE).delivery(), &taken, &portal));
+        assert_eq!(portal.sent().len(), 1, "one call");
+        match (expected, found) {
+            (Some(expected), found) => assert_eq!(found, expected, "{name}"),
+            (None, Found::Seen(records)) => {
+                assert_eq!((records[0].vendor_id.as_str(), records[0].carries_our_reference), ("409229446355", true));
+            }
+            (None, found) => panic!("{name}: {found:?}"),
         }
     }
 }

@@ -47,6 +47,15 @@ pub struct Descriptor {
     pub docs: &'static [&'static str],
 }
 
+impl Descriptor {
+    /// How long a new record may stay invisible at this account. The account's own `visibility_lag_ms` knows better than
+    /// the Descriptor.
+    pub fn lag(&self, account: &Account) -> Duration {
+        let own = account.settings.get("visibility_lag_ms").and_then(serde_json::Value::as_u64);
+        own.map_or(self.visibility_lag, Duration::from_millis)
+    }
+}
+
 /// One credential or setting.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
@@ -197,6 +206,17 @@ pub struct Delivery<'a> {
     pub now: Timestamp,
 }
 
+/// What is known of a delivery that the vendor said it took, when it is read back.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken<'a> {
+    /// When the first attempt that went well began: the record is not older, but for the clocks.
+    pub sent_at: Timestamp,
+    /// When the vendor said its last yes: the record is not younger.
+    pub said_yes_at: Timestamp,
+    /// The vendor's record, if its answer named one.
+    pub vendor_id: Option<&'a str>,
+}
+
 /// One attachment in memory.
 #[derive(Clone)]
 pub struct File {
@@ -308,6 +328,20 @@ pub trait Connector: Send + Sync {
     /// says it can be.
     async fn find(&self, _step: &str, _delivery: &Delivery<'_>, _since: Timestamp, _http: &dyn Http) -> Found {
         Found::CannotTell
+    }
+
+    /// How a delivered record can be read back: as an unknown outcome is looked up, unless the vendor has another read.
+    fn read_back(&self) -> FindSupport {
+        self.describe().find
+    }
+
+    /// Reads back what the vendor said it took: by the id it gave where the vendor has such a read, else as `find` does.
+    /// Only called where [`Connector::read_back`] says it can be. Few calls: it is nobody's turn but a spare one.
+    async fn seen(&self, delivery: &Delivery<'_>, taken: &Taken<'_>, http: &dyn Http) -> Found {
+        match self.plan(delivery).last() {
+            Some(step) => self.find(step.name, delivery, taken.sent_at, http).await,
+            None => Found::CannotTell,
+        }
     }
 
     /// What the credentials may do.

@@ -11,6 +11,7 @@
 //! | `Unavailable` | failure | back off; safe to resend, it was provably not processed |
 //! | `Unknown` | failure | ask the vendor, then resend or adopt |
 //!
+//! The class is the connector's verdict, not the HTTP status; what the breaker hears is egress's own reading of the answer.
 //! Silence is neither success nor failure: whatever may have reached the vendor and was not answered is `Unknown`.
 //! A step whose [`Idempotency`](crate::delivery::Idempotency) is `Always` treats `Unknown` as `Unavailable`; nothing else
 //! may take that short cut.

@@ -107,6 +107,8 @@ reasons! {
     OutcomeUnknown = "outcome_unknown", Nobody;
     /// The vendor cannot be asked whether it took it.
     OutcomeCannotBeKnown = "outcome_cannot_be_known", Admin;
+    /// The vendor said it took it and does not show it.
+    NotSeenAtVendor = "not_seen_at_vendor", Admin;
     /// The vendor linked the person by a secondary address: a human should confirm.
     PersonMatchedBySecondaryEmail = "person_matched_by_secondary_email", Admin;
     /// The same person applied to the same job before.

@@ -143,6 +143,7 @@ impl Gateway {
             store: Arc::clone(&core.store),
             feeds: Arc::clone(&core.feeds),
             judge: Arc::new(wires::JudgesAsIntake(Arc::clone(&intake))),
+            read_back: config.fixed.dispatch.enabled.then(|| core.read_back(&config)),
             bell: Arc::clone(&bell) as Arc<dyn Bell>,
             sync_bell,
             clock: Arc::clone(&core.clock),

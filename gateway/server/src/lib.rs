@@ -14,6 +14,7 @@ pub mod egress;
 pub mod retry;
 
 pub mod feeds;
+pub mod read_back;
 pub mod schedule;
 
 pub mod admin;

@@ -1,4 +1,5 @@
-//! What follows from an attempt: pure, over values. Reading path: `core/outcome` before this file, `support` after it.
+//! What follows from an attempt, and when: pure, over values. Reading path: `core/outcome` before this file, `support`
+//! after it.
 //!
 //! Dispatch asks, the store remembers, nothing here waits. `Retry-After` is honoured in full up to a cap; a permanent
 //! refusal is never retried; a schedule that is used up parks the delivery; an unknown outcome is resent only where the

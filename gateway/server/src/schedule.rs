@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::later;
 use crate::feeds::sync::Feeds;
 use crate::queue::Bell;
+use crate::read_back::ReadBack;
 use crate::store::intake::{Decision, ReadyDelivery};
 use crate::store::setup::AccountRecord;
 use crate::store::trace::Retention;
@@ -93,6 +94,8 @@ pub struct SchedulePolicy {
     pub forms: Duration,
     /// Deliveries that waited for a posting or form.
     pub awaiting: Duration,
+    /// Delivered ones to be read back.
+    pub read_back: Duration,
     /// Retention and blobs.
     pub upkeep: Duration,
     /// How long each class is kept.
@@ -111,6 +114,8 @@ pub struct ScheduleParts {
     pub feeds: Arc<Feeds>,
     /// Decides what waited.
     pub judge: Arc<dyn Judge>,
+    /// Reads back what was delivered; none where nothing is delivered.
+    pub read_back: Option<ReadBack>,
     /// Rings dispatch for what may go.
     pub bell: Arc<dyn Bell>,
     /// Rung by intake.
@@ -143,11 +148,12 @@ impl Schedule {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let tracker = TaskTracker::new();
         let policy = &self.parts.policy;
-        let jobs: [(Job, Duration); 6] = [
+        let jobs: [(Job, Duration); 7] = [
             (Job::Leases, policy.leases),
             (Job::Jobs, policy.jobs),
             (Job::Forms, policy.forms),
             (Job::Awaiting, policy.awaiting),
+            (Job::ReadBack, policy.read_back),
             (Job::Retention, policy.upkeep),
             (Job::Blobs, policy.upkeep),
         ];
@@ -212,6 +218,10 @@ impl Schedule {
             Job::Jobs => self.sync_all().await,
             Job::Forms => self.forms().await,
             Job::Awaiting => self.decide_awaiting().await.map(|_| ()),
+            Job::ReadBack => match &self.parts.read_back {
+                Some(read_back) => read_back.pass().await,
+                None => Ok(()),
+            },
             Job::Retention => self.retain().await,
             Job::Blobs => {
                 let removed = self.parts.store.sweep_blobs(self.parts.clock.now()).await?;
@@ -374,6 +384,7 @@ enum Job {
     Jobs,
     Forms,
     Awaiting,
+    ReadBack,
     Retention,
     Blobs,
 }
@@ -385,6 +396,7 @@ impl Job {
             Self::Jobs => "sync-jobs",
             Self::Forms => "sync-forms",
             Self::Awaiting => "decide-awaiting",
+            Self::ReadBack => "read-back",
             Self::Retention => "retention",
             Self::Blobs => "sweep-blobs",
         }

@@ -79,6 +79,7 @@ fn rig(decision: Decision) -> Rig {
         store: Arc::clone(&store) as Arc<dyn Store>,
         feeds: Arc::new(feeds),
         judge: Arc::new(Lets(decision)),
+        read_back: None,
         bell: Arc::clone(&bell) as Arc<dyn Bell>,
         sync_bell: Arc::new(SyncBell::default()),
         clock,
@@ -88,6 +89,7 @@ fn rig(decision: Decision) -> Rig {
             jobs_gap: Duration::from_secs(2),
             forms: Duration::from_secs(60),
             awaiting: Duration::from_secs(5),
+            read_back: Duration::from_secs(1),
             upkeep: Duration::from_secs(3_600),
             retention: Retention {
                 applications: days(365),

@@ -16,7 +16,9 @@ use causeway::store::setup::{
     AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant,
 };
 use causeway::store::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
-use causeway::store::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, WorkItem};
+use causeway::store::work::{
+    Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem,
+};
 use causeway::store::{Result, Store};
 use causeway_core::connector::File;
 use causeway_core::delivery::State;
@@ -209,6 +211,18 @@ impl Store for Broken {
 
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)> {
         self.inner.expire_leases(now).await
+    }
+
+    async fn unproven(&self, now: Timestamp, limit: usize) -> Result<Vec<Unproven>> {
+        self.inner.unproven(now, limit).await
+    }
+
+    async fn load_delivered(&self, unproven: &Unproven) -> Result<WorkItem> {
+        self.inner.load_delivered(unproven).await
+    }
+
+    async fn record_sighting(&self, unproven: &Unproven, sighting: Sighting, now: Timestamp) -> Result<Settled> {
+        self.inner.record_sighting(unproven, sighting, now).await
     }
 
     async fn lookup(&self, query: &LookupQuery) -> Result<Lookup> {

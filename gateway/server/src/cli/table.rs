@@ -218,10 +218,11 @@ fn answer(answer: &Answer) -> String {
 }
 
 fn delivery(delivery: &DeliveryView) -> Vec<String> {
-    let seen = match (&delivery.proofs.seen_at, &delivery.proofs.not_verifiable) {
-        (Some(seen), _) => at(*seen),
-        (None, Some(why)) => format!("not verifiable: {why}"),
-        (None, None) => "–".to_owned(),
+    let seen = match (&delivery.proofs.seen_at, &delivery.proofs.not_verifiable, &delivery.proofs.read_back_due_at) {
+        (Some(seen), _, _) => at(*seen),
+        (None, Some(why), _) => format!("not verifiable: {why}"),
+        (None, None, Some(due)) => format!("to be read back, not before {}", at(*due)),
+        (None, None, None) => "–".to_owned(),
     };
     vec![
         delivery.account.clone(),

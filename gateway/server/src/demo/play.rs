@@ -18,7 +18,8 @@ use super::stage::{ATS, CRM, OTHER_ATS, RETRY_SCHEDULE, Stage};
 use super::tally::{self, Sent, Summary, VendorLedger};
 
 const SENDERS: usize = 8;
-const QUIESCENCE_MAX: Duration = Duration::from_secs(100);
+const QUIESCENCE_MAX: Duration = Duration::from_secs(90);
+const PROOFS_MAX: Duration = Duration::from_secs(20);
 
 /// Progress for a person; standard output stays free for the result.
 #[expect(clippy::print_stderr, reason = "progress is told on standard error")]
@@ -67,7 +68,10 @@ pub(super) async fn play(stage: &mut Stage, options: &Options) -> Result<Summary
     wait_for_quiescence(stage, &sent).await?;
     let vendors =
         [read(ATS, &stage.ats).await?, read(OTHER_ATS, &stage.other_ats).await?, read(CRM, &stage.crm).await?];
-    Ok(tally::tally(&sent.into_iter().map(|(one, _)| one).collect::<Vec<_>>(), &vendors, RETRY_SCHEDULE.len()))
+    let sent: Vec<Sent> = sent.into_iter().map(|(one, _)| one).collect();
+    let summary = tally::tally(&sent, &vendors, RETRY_SCHEDULE.len());
+    wait_for_proofs(stage, &summary).await?;
+    Ok(summary)
 }
 
 /// What the vendors are told to do wrong.
@@ -219,6 +223,32 @@ async fn wait_for_quiescence(stage: &Stage, sent: &[(Sent, Option<String>)]) -> 
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(())
+}
+
+/// Until what was delivered of each example was read back at its vendor. Nothing depends on it but what a visitor reads.
+async fn wait_for_proofs(stage: &Stage, summary: &Summary) -> Result<()> {
+    say("waiting until the examples were read back at their vendors");
+    let authorization = format!("Bearer {}", stage.key);
+    let headers = [("authorization", authorization.as_str())];
+    let deadline = Instant::now() + PROOFS_MAX;
+    for example in &summary.examples {
+        let query = json!({ "email": example.email, "job": example.job });
+        loop {
+            let (status, report) =
+                call::json(stage.management(), "POST", "/v1/support/lookup", &headers, Some(&query)).await?;
+            let submissions = report["submissions"].as_array().into_iter().flatten();
+            let mut deliveries = submissions.flat_map(|one| one["deliveries"].as_array().into_iter().flatten());
+            if status == 200 && deliveries.all(|one| one["proofs"]["read_back_due_at"].is_null()) {
+                break;
+            }
+            if Instant::now() > deadline {
+                say("not everything was read back in time; the gateway goes on with it");
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ impl Trip<'_> {
         }
         // Every step was done before: it ended between its last step and being called delivered.
         let ended = Ended::untried(&self.claim, plan[last].name, self.now());
-        let next = Next::Delivered { proof: self.proof(None) };
+        let next = Next::Delivered { proof: self.proof(None).await };
         self.dispatch.settle(ended, next).await.due()
     }
 

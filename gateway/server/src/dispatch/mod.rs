@@ -1,5 +1,6 @@
-//! Dispatch: what is due is claimed fairly, carried, and settled. Reading path: `store` before this folder, a connector's
-//! `run` and `egress` after it.
+//! Dispatch: what is due is claimed fairly, carried, and settled. Reading path: `store` before this file, a connector's
+//! `mod` after it. In this folder `carry` is one delivery's trip, `settle` its end, `verify` an unknown outcome's, `fair`
+//! and `desk` whose turn it is.
 //!
 //! ```text
 //! ring or timer → due → share among tenants → claim → load → plan → per step:
@@ -7,7 +8,7 @@
 //!     unknown outcome: verify → adopt what the vendor has, or resend what it has not
 //! ```
 //!
-//! It decides nothing about retries (`retry` does), knows no vendor (connectors do) and keeps no truth: everything it holds
+//! What was delivered is read back later, by `read_back`. It decides nothing about retries (`retry` does), knows no vendor (connectors do) and keeps no truth: everything it holds
 //! in memory can be lost at any moment, and the store's leases bring the work back.
 //!
 //! Invariants: waiting for admission is not an attempt; nothing is sent before its attempt is committed; what was begun is

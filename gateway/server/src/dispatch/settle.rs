@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use causeway_core::connector::FindSupport;
 use causeway_core::delivery::{HeldCause, StepPlan};
 use causeway_core::outcome::{Class, Outcome};
 use causeway_core::reason::Reason;
@@ -14,6 +13,7 @@ use jiff::Timestamp;
 use super::Dispatch;
 use super::carry::Trip;
 use crate::clock::later;
+use crate::read_back;
 use crate::retry::Follow;
 use crate::store::StoreError;
 use crate::store::work::{Begun, Claim, Next, Proof, Settled, Settlement, Verifying};
@@ -130,7 +130,7 @@ impl Trip<'_> {
         outcome: &Outcome,
     ) -> Next {
         match follow {
-            Follow::Done if last => Next::Delivered { proof: self.proof(Some(outcome)) },
+            Follow::Done if last => Next::Delivered { proof: self.proof(Some(outcome)).await },
             Follow::Done => Next::NextStep,
             Follow::Refuse(reason) => Next::Refuse { reason, fields: outcome.fields.clone() },
             Follow::Wait { until, reason, consumed } => Next::Wait { until, reason, consumed },
@@ -149,34 +149,27 @@ impl Trip<'_> {
         }
     }
 
-    /// How long a new record may stay invisible at the vendor; the account knows better than the Descriptor.
+    /// How long a new record may stay invisible at the vendor.
     pub(super) fn lag(&self) -> Duration {
-        let own = self.item.account.account.settings.get("visibility_lag_ms").and_then(serde_json::Value::as_u64);
-        own.map_or(self.connector.describe().visibility_lag, Duration::from_millis)
+        self.connector.describe().lag(&self.item.account.account)
     }
 
     /// Can the vendor be asked what became of an attempt?
     pub(super) async fn can_find(&self) -> bool {
-        match self.connector.describe().find {
-            FindSupport::None => false,
-            FindSupport::Always => true,
-            FindSupport::WithCredential(name) => {
-                self.dispatch.parts.egress.has_credential(&self.item.account, name).await
-            }
-        }
+        read_back::why_not(&self.dispatch.parts.egress, &self.item.account, self.connector.describe().find)
+            .await
+            .is_none()
     }
 
-    /// The third proof: read back at the vendor, or why not.
-    pub(super) fn proof(&self, outcome: Option<&Outcome>) -> Proof {
+    /// The third proof: the vendor showed it, or when it is to be read back, or why it cannot be.
+    pub(super) async fn proof(&self, outcome: Option<&Outcome>) -> Proof {
         if outcome.is_some_and(|outcome| outcome.class == Class::AlreadyThere) {
-            return Proof { seen_at: Some(self.now()), not_verifiable: None };
+            return Proof::seen(self.now());
         }
-        let why = match self.connector.describe().find {
-            FindSupport::None => "the vendor offers no call to read it back",
-            FindSupport::WithCredential(_) | FindSupport::Always => {
-                "taken on the vendor's word; read back only when an answer is lost"
-            }
-        };
-        Proof { seen_at: None, not_verifiable: Some(why.to_owned()) }
+        let how = self.connector.read_back();
+        match read_back::why_not(&self.dispatch.parts.egress, &self.item.account, how).await {
+            Some(why) => Proof::not_verifiable(why),
+            None => Proof::due(later(self.now(), self.lag())),
+        }
     }
 }

@@ -120,7 +120,7 @@ impl Trip<'_> {
             return Went::On;
         }
         let now = self.now();
-        let next = Next::Delivered { proof: Proof { seen_at: Some(now), not_verifiable: None } };
+        let next = Next::Delivered { proof: Proof::seen(now) };
         let ended = Ended::untried(&self.claim, &verifying.step, now);
         Went::Ended(self.dispatch.settle(ended, next).await.due())
     }

@@ -13,10 +13,10 @@ use causeway_core::clock::Entropy;
 use causeway_core::connector::SendError;
 use http::Request;
 
-use super::Prepaid;
 use super::around::{Answer, Around, Next, Wire};
 use super::classify;
 use super::moments::Moments;
+use super::{Prepaid, Uncounted};
 
 /// When it opens, and for how long.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,16 +140,25 @@ impl Breaker {
                     self.open(now, dice);
                 }
             }
-            (State::Probing, Health::Success) => {
-                self.openings = 0;
-                self.in_a_row = 0;
-                self.window = (now, 0, 0);
-                self.become_(State::Closed);
-            }
+            (State::Probing, Health::Success) => self.close(now),
             (State::Probing, Health::Failure) => self.open(now, dice),
             // The probe said nothing: the next caller is the probe.
             (State::Probing, Health::Neutral) => self.become_(State::Open { until: now }),
         }
+    }
+
+    /// Somebody who is not counted got a good answer.
+    fn heard_well(&mut self, now: Duration) {
+        if matches!(self.state, State::Open { until } if until <= now) {
+            self.close(now);
+        }
+    }
+
+    fn close(&mut self, now: Duration) {
+        self.openings = 0;
+        self.in_a_row = 0;
+        self.window = (now, 0, 0);
+        self.become_(State::Closed);
     }
 
     fn count(&mut self, now: Duration, failed: bool) {
@@ -209,6 +218,18 @@ impl Gate {
     pub(super) fn refuses(&self) -> Option<Duration> {
         self.lock().refuses(self.moments.mono())
     }
+
+    /// A call that is never the probe and whose failure is not counted. That it went well ends an open time that is over.
+    async fn aside<S: Wire>(&self, request: Request<Bytes>, next: Next<S>) -> Answer {
+        if let Some(until) = self.refuses() {
+            return Err(SendError::NotNow { until: self.moments.wall(until) });
+        }
+        let answer = next.call(request).await;
+        if classify::health(&answer) == Health::Success {
+            self.lock().heard_well(self.moments.mono());
+        }
+        answer
+    }
 }
 
 /// Leave for one call; given back unused when dropped, so a cancelled probe does not keep the breaker probing for ever.
@@ -238,6 +259,9 @@ impl Drop for Permit {
 
 impl Around for Gate {
     async fn around<S: Wire>(&self, request: Request<Bytes>, next: Next<S>) -> Answer {
+        if request.extensions().get::<Uncounted>().is_some() {
+            return self.aside(request, next).await;
+        }
         let prepaid = request.extensions().get::<Prepaid>().and_then(Prepaid::take_permit);
         let permit = match prepaid {
             Some(permit) => permit,

@@ -1,9 +1,11 @@
-//! The way out: one stack per account, and the only place where a vendor is called. Reading path: a connector's `run`
+//! The way out: one stack per account, and the only place where a vendor is called. Reading path: a connector's `mod`
 //! before this file, `core/outcome` after it.
 //!
 //! The stack classifies; `retry` decides; the store remembers: there is no retry layer, because a retry in memory holds a
 //! lease, dies with the process and hides attempts from support. Connectors see an `Http` that drives a clone of the
-//! stack. The stack knows no application, no delivery and no store; secrets come from a [`CredentialSource`].
+//! stack: as an [`Admission`] for a step that was admitted, through [`Egress::http`] for other reads, through
+//! [`Egress::aside`] for what no delivery may feel. The stack knows no application, no delivery and no store; secrets come
+//! from a [`CredentialSource`].
 //!
 //! Invariants: limits and breaker of an account are shared by everything that calls for it; what goes on the wire has paid
 //! a token and holds a slot; no credential and no URL is ever logged.
@@ -199,6 +201,12 @@ impl Egress {
         Plain(self.lane(&record.account).map(|lane| lane.stack.clone()))
     }
 
+    /// For reads that no delivery may feel: refused while the breaker is open, never its probe, no evidence against the
+    /// vendor.
+    pub fn aside(&self, record: &AccountRecord) -> impl Http + use<> {
+        OffTheRecord(Plain(self.lane(&record.account).map(|lane| lane.stack.clone())))
+    }
+
     /// Does the account have this credential?
     pub async fn has_credential(&self, record: &AccountRecord, name: &str) -> bool {
         match self.lane(&record.account) {
@@ -360,6 +368,20 @@ impl Http for Admission {
         request.extensions_mut().insert(self.prepaid.clone());
         request.extensions_mut().insert(SlotHeld);
         self.stack.clone().oneshot(request).await
+    }
+}
+
+/// Put into a request whose failure the breaker does not count and that is never its probe.
+#[derive(Debug, Clone, Copy)]
+struct Uncounted;
+
+struct OffTheRecord(Plain);
+
+#[async_trait]
+impl Http for OffTheRecord {
+    async fn send(&self, mut request: Request<Bytes>) -> Answer {
+        request.extensions_mut().insert(Uncounted);
+        self.0.send(request).await
     }
 }
 

@@ -12,6 +12,7 @@ use crate::clock::{OsEntropy, SystemClock};
 use crate::config::Config;
 use crate::egress::{Connectors, Egress, EgressParts, SystemResolver};
 use crate::feeds::sync::{FeedParts, Feeds, SyncError};
+use crate::read_back::{ReadBack, ReadBackParts};
 use crate::schema::form_digest;
 use crate::store::Store;
 use crate::store::keys::RootKey;
@@ -61,6 +62,17 @@ impl Core {
             policy: wires::feeds(config),
         }));
         Ok(Self { store, clock, entropy, connectors, egress, feeds })
+    }
+
+    /// Reads back what dispatch delivers.
+    pub(super) fn read_back(&self, config: &Config) -> ReadBack {
+        ReadBack::new(ReadBackParts {
+            store: Arc::clone(&self.store),
+            egress: Arc::clone(&self.egress),
+            connectors: Arc::clone(&self.connectors),
+            clock: Arc::clone(&self.clock),
+            policy: wires::read_back(config),
+        })
     }
 
     /// What `admin` executes over.

@@ -14,6 +14,7 @@ use crate::egress::{BreakerPolicy, CredentialSource, EgressPolicy, NoCredentials
 use crate::feeds::sync::SyncPolicy;
 use crate::intake::{self, Intake};
 use crate::quota::Rate;
+use crate::read_back::ReadBackPolicy;
 use crate::retry::RetryPolicy;
 use crate::schedule::{Judge, SchedulePolicy, SyncBell};
 use crate::store::Store;
@@ -128,6 +129,14 @@ pub(super) fn dispatch(config: &Config, stop_grace: Duration) -> DispatchPolicy 
     }
 }
 
+pub(super) fn read_back(config: &Config) -> ReadBackPolicy {
+    ReadBackPolicy {
+        gap: config.reloadable.retry.verify_gap.0,
+        deadline: config.fixed.dispatch.attempt_timeout.0,
+        ..ReadBackPolicy::default()
+    }
+}
+
 pub(super) fn feeds(config: &Config) -> SyncPolicy {
     SyncPolicy { forms_every: config.reloadable.sync.forms.0, ..SyncPolicy::default() }
 }
@@ -141,6 +150,7 @@ pub(super) fn schedule(config: &Config) -> SchedulePolicy {
         // Forms are looked at more often than they age, so that a new posting's is soon there.
         forms: (sync.forms.0 / 10).clamp(Duration::from_secs(1), Duration::from_secs(60)),
         awaiting: Duration::from_secs(1),
+        read_back: Duration::from_secs(1),
         upkeep: Duration::from_secs(600),
         retention: Retention {
             applications: retention.applications.0,

@@ -31,7 +31,7 @@ use crate::store::setup::{
     AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync as Listed, SyncReport, Tenant,
 };
 use crate::store::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
-use crate::store::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, WorkItem};
+use crate::store::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 use crate::store::{Result, Store, StoreError};
 
 /// How the store behaves from now on.
@@ -252,6 +252,15 @@ impl Store for FakeStore {
         unreachable!()
     }
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)> {
+        unreachable!()
+    }
+    async fn unproven(&self, now: Timestamp, limit: usize) -> Result<Vec<Unproven>> {
+        unreachable!()
+    }
+    async fn load_delivered(&self, unproven: &Unproven) -> Result<WorkItem> {
+        unreachable!()
+    }
+    async fn record_sighting(&self, unproven: &Unproven, sighting: Sighting, now: Timestamp) -> Result<Settled> {
         unreachable!()
     }
     async fn lookup(&self, query: &LookupQuery) -> Result<Lookup> {

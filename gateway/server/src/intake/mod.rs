@@ -31,7 +31,6 @@ use causeway_core::connector::Connector;
 use causeway_core::ids::{AccountId, DeliveryId, SubmissionId, TenantId};
 use causeway_core::problem::{Code, Problem};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use board::Tagged;
@@ -54,18 +53,14 @@ use views::Views;
 /// How often a short code may turn out to be taken. With 35 random bits once is rare.
 const CODES_TRIED: usize = 8;
 
-/// Section `[intake]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// The figures intake works with.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The store answers within this, or the caller is told to ask again.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub store_deadline: Duration,
     /// A complete sync at most this old may say that a job does not exist.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub sync_fresh: Duration,
     /// A form older than this is used, and fetched anew.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub form_fresh: Duration,
     /// Record refused submissions, encrypted, so that support finds them.
     pub record_refusals: bool,

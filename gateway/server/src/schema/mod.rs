@@ -5,8 +5,6 @@
 //! content, and the words in which a "no" is said. It does not decide what a "no" leads to (intake does), reads no
 //! store and no network, and changes nothing: the bytes that passed are the bytes that are stored and sent.
 //!
-//! Before it: `ingress`. After it: `intake` decides and `store` accepts.
-//!
 //! Invariants: schemas are compiled once and hold no remote or file reference; patterns match in linear time; nothing a
 //! person wrote is ever repeated in an error.
 

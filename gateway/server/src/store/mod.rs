@@ -34,7 +34,7 @@ use jiff::Timestamp;
 use intake::{Accepted, ApplicationView, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery};
 use setup::{AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, Sync, SyncReport, Tenant};
 use trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
-use work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, WorkItem};
+use work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 
 /// Why the store did not do it. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +165,14 @@ pub trait Store: Send + std::marker::Sync {
     /// Deliveries whose lease has run out: an attempt on the wire becomes unknown, the rest are due again. Returns how
     /// many of each (unknown, due).
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)>;
+
+    /// Delivered ones that are to be read back at their vendor by now: of each account that runs at most `limit`, longest
+    /// due first.
+    async fn unproven(&self, now: Timestamp, limit: usize) -> Result<Vec<Unproven>>;
+    /// Everything a connector needs to read a delivered one back; no files. `NotFound` once its data was erased.
+    async fn load_delivered(&self, unproven: &Unproven) -> Result<WorkItem>;
+    /// Records what reading back came to; where the delivery stands never changes. `Fenced` when it was recorded before.
+    async fn record_sighting(&self, unproven: &Unproven, sighting: Sighting, now: Timestamp) -> Result<Settled>;
 
     // --- support ----------------------------------------------------------------------------------------------------
 

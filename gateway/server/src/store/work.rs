@@ -185,13 +185,80 @@ pub enum Next {
     },
 }
 
-/// How it is known that the vendor has it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// The third proof: how it is known that the vendor has it. One member is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proof {
     /// When the vendor's record was read back, if it was.
     pub seen_at: Option<Timestamp>,
     /// Why it cannot be read back, if it cannot.
     pub not_verifiable: Option<String>,
+    /// When it is to be read back, if it still is.
+    pub due_at: Option<Timestamp>,
+}
+
+impl Proof {
+    /// The vendor's record was read.
+    pub fn seen(at: Timestamp) -> Self {
+        Self { seen_at: Some(at), ..Self::default() }
+    }
+
+    /// The vendor's record cannot be read, for this reason.
+    pub fn not_verifiable(why: impl Into<String>) -> Self {
+        Self { not_verifiable: Some(why.into()), ..Self::default() }
+    }
+
+    /// The vendor's record is to be read then.
+    pub fn due(at: Timestamp) -> Self {
+        Self { due_at: Some(at), ..Self::default() }
+    }
+}
+
+/// A delivery that the vendor said it took and that is to be read back. It has no lease: whoever records first is right,
+/// and `asked` is the fence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unproven {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// What it carried.
+    pub submission: SubmissionId,
+    /// Where it went.
+    pub account: AccountId,
+    /// When the first attempt that went well began.
+    pub sent_at: Timestamp,
+    /// When the vendor said its last yes.
+    pub said_yes_at: Timestamp,
+    /// The vendor's record, if its answer named one.
+    pub vendor_id: Option<String>,
+    /// How often the vendor was asked for it.
+    pub asked: u32,
+    /// How often the vendor did not show it although it should have.
+    pub missed: u32,
+}
+
+/// What reading a delivery back came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sighting {
+    /// The vendor shows it.
+    Seen {
+        /// Identifies the record within the account; linked, if the delivery has no record yet.
+        vendor_id: String,
+        /// References to keep.
+        refs: Refs,
+    },
+    /// Ask again.
+    Again {
+        /// When.
+        at: Timestamp,
+        /// How often the vendor should have shown it by now and did not.
+        missed: u32,
+        /// A person should look.
+        case: Option<Reason>,
+    },
+    /// It will not be asked for any more.
+    NotVerifiable {
+        /// Why, in words of ours.
+        why: String,
+    },
 }
 
 /// What settling came to.

@@ -14,6 +14,7 @@ use super::facts::{self, in_order, title_of};
 use super::view::{Answer, AttemptView, DeliveryView, Job, Moment, Proofs, Taken, Why};
 use super::{redact, words};
 use crate::store::trace::{AttemptTrace, DeliveryTrace, SubmissionKind, SubmissionTrace};
+use crate::store::work::Proof;
 
 /// The answer to a submission.
 pub fn explain(trace: &SubmissionTrace, now: Timestamp) -> Answer {
@@ -51,7 +52,7 @@ pub fn explain(trace: &SubmissionTrace, now: Timestamp) -> Answer {
         repeat_of,
         test: trace.test,
         timeline: timeline(trace, &deliveries, now),
-        deliveries: deliveries.into_iter().map(delivery).collect(),
+        deliveries: deliveries.into_iter().map(|one| delivery(one, &facts::staff(trace))).collect(),
         for_customer: for_customer.join(" "),
         for_applicant: for_applicant.join(" "),
         trace_id: trace.trace_id.clone(),
@@ -64,11 +65,7 @@ fn names(trace: &SubmissionTrace) -> Vec<&str> {
         .iter()
         .flat_map(|connector| [connector.describe().name, connector.describe().title])
         .collect();
-    if let Some(posting) = &trace.posting {
-        names.extend(
-            [&posting.recruiter, &posting.hiring_manager].into_iter().flatten().map(|name| name.reveal().as_str()),
-        );
-    }
+    names.extend(facts::staff(trace));
     match &trace.kind {
         SubmissionKind::Accepted { deliveries, .. } => {
             names.extend(deliveries.iter().flat_map(|d| [d.account_name.as_str(), d.connector.as_str()]));
@@ -194,9 +191,8 @@ fn field_error(error: &FieldError) -> Why {
     }
 }
 
-fn delivery(trace: &DeliveryTrace) -> DeliveryView {
-    let (seen_at, not_verifiable) =
-        trace.proof.as_ref().map_or((None, None), |proof| (proof.seen_at, proof.not_verifiable.clone()));
+fn delivery(trace: &DeliveryTrace, staff: &[&str]) -> DeliveryView {
+    let Proof { seen_at, not_verifiable, due_at } = trace.proof.clone().unwrap_or_default();
     DeliveryView {
         id: trace.id,
         account: trace.account_name.clone(),
@@ -217,12 +213,13 @@ fn delivery(trace: &DeliveryTrace) -> DeliveryView {
             vendor_id: trace.vendor_id.clone(),
             seen_at,
             not_verifiable,
+            read_back_due_at: due_at,
         },
-        attempts: trace.attempts.iter().map(attempt).collect(),
+        attempts: trace.attempts.iter().map(|one| attempt(one, staff)).collect(),
     }
 }
 
-fn attempt(trace: &AttemptTrace) -> AttemptView {
+fn attempt(trace: &AttemptTrace, staff: &[&str]) -> AttemptView {
     AttemptView {
         number: trace.number,
         step: trace.step.clone(),
@@ -233,7 +230,7 @@ fn attempt(trace: &AttemptTrace) -> AttemptView {
         class: trace.class,
         reason: trace.reason,
         vendor_status: trace.vendor_status,
-        vendor_words: trace.vendor_words.as_ref().map(|words| redact::vendor_words(words.reveal())),
+        vendor_words: trace.vendor_words.as_ref().map(|words| redact::vendor_words(words.reveal(), staff)),
     }
 }
 

@@ -45,7 +45,11 @@ fn full_delivery(role: Role, state: State) -> DeliveryTrace {
         possible_duplicate: true,
         sent_at: Some(at(20)),
         vendor_said_yes_at: Some(at(21)),
-        proof: Some(Proof { seen_at: Some(at(22)), not_verifiable: Some("no read permission".to_owned()) }),
+        proof: Some(Proof {
+            seen_at: Some(at(22)),
+            not_verifiable: Some("no read permission".to_owned()),
+            due_at: Some(at(700)),
+        }),
         attempts: vec![AttemptTrace {
             id: AttemptId::new(at(0), &entropy()),
             number: 1,
@@ -144,7 +148,7 @@ fn a_deleted_record_takes_its_sentence_along() {
             (|t| deliveries_of(t)[0].sent_at = None, &["It was sent to"]),
             (|t| deliveries_of(t)[0].vendor_said_yes_at = None, &["said yes", "handed to the company"]),
             (|t| deliveries_of(t)[0].vendor_id = None, &["record-4711"]),
-            (|t| deliveries_of(t)[0].proof = None, &["read back at", "no read permission"]),
+            (|t| deliveries_of(t)[0].proof = None, &["read back at", "no read permission", "to be read back"]),
             (|t| deliveries_of(t)[0].next_attempt_at = None, &["next try"]),
             (|t| deliveries_of(t)[0].possible_duplicate = false, &["may hold it twice"]),
             (
@@ -247,6 +251,51 @@ fn the_applicant_reads_no_decision_no_rule_no_name_and_no_vendor_words() {
                 let text = explain(&accepted(vec![delivery]), at(100)).for_applicant.to_lowercase();
                 for word in forbidden {
                     assert!(!text.contains(word), "{role:?} {state} {reason}: {word:?} in {text}");
+                }
+            }
+        }
+    }
+}
+
+/// Whatever a vendor says with whatever verdict: nobody's data, name or secret is in a text that leaves the house, and no
+/// vendor's word in the applicant's.
+#[test]
+fn hostile_vendor_words_reach_nobody() {
+    let hostile = [
+        "Zqada Zqlovelace was refused by Rita Cruz, ask Hal Mann or zqada@example.org, phone +44 20 7946 0000",
+        r#"{"message":"Zqada Zqlovelace 1815-12-10","candidate":{"name":"Zqada","street":"Zqmarker Street 7"}}"#,
+        "Invalid token zqsk_live_4242424242424242 for Bearer zqtoken.zqtoken, api key ZQ0123456789abcdef",
+        "login zqada_lovelace / hunter2Zq ; Authorization: Basic enFzZWNyZXQ6",
+        "\u{1b}[31mzqada\u{202e} «Zqada» 'Zqada' \"Zqada\" `Zqada`",
+        "Зqада Лавлейс · 张zq伟 · zQADA",
+        "<html><body>zqada &lt;zqada@example.org&gt; blocked by rule zq-17</body></html>",
+    ];
+    let markers =
+        ["zq", "zqada", "lovelace", "rita", "cruz", "hal", "mann", "7946", "1815", "hunter2", "лавлейс", "张"];
+    for class in Class::ALL.map(Some).into_iter().chain([None]) {
+        for state in State::ALL {
+            for words in hostile {
+                for role in [Role::Ats, Role::Crm] {
+                    let mut delivery = full_delivery(role, state);
+                    delivery.attempts[0].class = class;
+                    delivery.attempts[0].vendor_words = Some(Pii::new(words.to_owned()));
+                    let answer = explain(&accepted(vec![delivery]), at(100));
+                    let shown = format!("{}\n{}", answer.for_customer, answer.for_applicant).to_lowercase();
+                    let alphanumeric = |c: char| !c.is_alphanumeric();
+                    for marker in markers {
+                        let named = if marker.len() > 4 {
+                            shown.contains(marker)
+                        } else {
+                            shown.split(alphanumeric).any(|word| word.starts_with(marker))
+                        };
+                        assert!(!named, "{class:?} {state} {marker}: {shown}");
+                    }
+                    assert!(!answer.for_applicant.contains("token") && !answer.for_applicant.contains("said"));
+                    let engineer = answer.deliveries[0].attempts[0].vendor_words.as_deref().unwrap_or_default();
+                    for secret in ["@example", "7946 0000", "Rita", "Cruz", "Mann", "sk_live", "0123456789abc", "enFz"]
+                    {
+                        assert!(!engineer.contains(secret), "{secret}: {engineer}");
+                    }
                 }
             }
         }

@@ -50,6 +50,7 @@ pub(super) enum Fact<'a> {
     Record { account: &'a str, id: &'a str },
     Seen { account: &'a str, at: Timestamp },
     NotVerifiable { account: &'a str, why: &'a str },
+    ToBeSeen { account: &'a str, at: Timestamp },
     NextTry { account: &'a str, at: Timestamp },
     MaybeTwice { account: &'a str },
 }
@@ -66,8 +67,9 @@ pub(super) fn of(trace: &SubmissionTrace) -> Vec<Fact<'_>> {
             facts.extend(repeat_of.map(|first| Fact::RepeatOf { first }));
             facts.extend(trace.posting_closed_at.map(|at| Fact::JobClosed { at }));
             facts.extend(trace.erased.then_some(Fact::DataErased));
+            let staff = staff(trace);
             for delivery in in_order(deliveries) {
-                of_delivery(delivery, &mut facts);
+                of_delivery(delivery, &staff, &mut facts);
             }
         }
         SubmissionKind::Refused { code, errors, count, last_at } => {
@@ -98,7 +100,13 @@ pub(super) fn in_order(deliveries: &[DeliveryTrace]) -> Vec<&DeliveryTrace> {
     deliveries
 }
 
-fn of_delivery<'a>(delivery: &'a DeliveryTrace, facts: &mut Vec<Fact<'a>>) {
+/// The people the posting names.
+pub(super) fn staff(trace: &SubmissionTrace) -> Vec<&str> {
+    let named = trace.posting.iter().flat_map(|posting| [&posting.recruiter, &posting.hiring_manager]);
+    named.flatten().map(|name| name.reveal().as_str()).collect()
+}
+
+fn of_delivery<'a>(delivery: &'a DeliveryTrace, staff: &[&str], facts: &mut Vec<Fact<'a>>) {
     let account = delivery.account_name.as_str();
     facts.push(Fact::Stands { account, role: delivery.role, state: delivery.state, held: delivery.held });
     facts.extend(delivery.reason.map(|reason| Fact::Because { account, reason }));
@@ -119,9 +127,8 @@ fn of_delivery<'a>(delivery: &'a DeliveryTrace, facts: &mut Vec<Fact<'a>>) {
         facts.push(Fact::Tried { account, tries, last });
         // A vendor that took it has nothing to explain.
         let took_it = matches!(last.class, Some(Class::Accepted | Class::AlreadyThere));
-        if let Some(words) =
-            last.vendor_words.as_ref().filter(|_| !took_it).map(|words| redact::vendor_words(words.reveal()))
-        {
+        if let Some(words) = last.vendor_words.as_ref().filter(|_| !took_it) {
+            let words = redact::for_customer(&redact::vendor_words(words.reveal(), staff));
             facts.extend((!words.is_empty()).then_some(Fact::Said { account, words }));
         }
     }
@@ -131,6 +138,7 @@ fn of_delivery<'a>(delivery: &'a DeliveryTrace, facts: &mut Vec<Fact<'a>>) {
     if let Some(proof) = &delivery.proof {
         facts.extend(proof.seen_at.map(|at| Fact::Seen { account, at }));
         facts.extend(proof.not_verifiable.as_deref().map(|why| Fact::NotVerifiable { account, why }));
+        facts.extend(proof.due_at.map(|at| Fact::ToBeSeen { account, at }));
     }
     facts.extend(delivery.next_attempt_at.filter(|_| delivery.state.is_live()).map(|at| Fact::NextTry { account, at }));
     facts.extend(delivery.possible_duplicate.then_some(Fact::MaybeTwice { account }));
@@ -164,6 +172,9 @@ impl Fact<'_> {
             Self::Record { account, id } => format!("The record at {account} is {id}."),
             Self::Seen { account, at } => format!("It was read back at {account} on {}.", moment(*at)),
             Self::NotVerifiable { account, why } => format!("It was not read back at {account}: {}", sentence(why)),
+            Self::ToBeSeen { account, at } => {
+                format!("It is to be read back at {account}, not before {}.", moment(*at))
+            }
             Self::NextTry { account, at } => format!("The next try at {account} is due on {}.", moment(*at)),
             Self::MaybeTwice { account } => {
                 format!("It was sent again without knowing that the first try failed: {account} may hold it twice.")
@@ -204,6 +215,7 @@ impl Fact<'_> {
             | Self::Record { .. }
             | Self::Seen { .. }
             | Self::NotVerifiable { .. }
+            | Self::ToBeSeen { .. }
             | Self::NextTry { .. }
             | Self::MaybeTwice { .. } => None,
         }

@@ -1,15 +1,19 @@
 //! Support: the only door through which console, CLI and the support API look at submissions and act on deliveries.
 //! Reading path: `retry` before this file, which is the last.
 //!
-//! It explains and it asks the store to act; it decides no retry, calls no vendor and knows no HTTP status. Every lookup
-//! and every action leaves an audit row with ids only, and a lookup that cannot be audited is not answered.
+//! It explains and it asks the store to act; it decides no retry, calls no vendor and, but for the routes in `http`, knows
+//! no HTTP. `facts` are what was recorded and the sentence each yields, `answer` puts them together, `redact` keeps people
+//! and secrets out of a vendor's words. Every lookup and every action leaves an audit row with ids only, and a lookup that
+//! cannot be audited is not answered.
 
 mod answer;
 mod facts;
 pub mod http;
+mod nothing;
 mod query;
 pub mod redact;
 pub mod view;
+mod vocabulary;
 mod words;
 
 use std::sync::Arc;
@@ -87,10 +91,9 @@ impl Support {
         let lookup = self.store.lookup(query).await?;
         self.audit(query.tenant, actor, "support.lookup", subject(query, &lookup)).await?;
         let now = self.clock.now();
-        let unreadable: u64 = lookup.edge_refused.values().sum();
         let text = match lookup.erased_at {
             Some(at) => Some(format!("The data of this person was erased on {}.", words::moment(at))),
-            None if lookup.submissions.is_empty() => Some(nothing_found(query, unreadable)),
+            None if lookup.submissions.is_empty() => Some(nothing::found(query, &lookup.edge_refused)),
             None => None,
         };
         Ok(Report {
@@ -201,21 +204,6 @@ fn subject(query: &LookupQuery, lookup: &Lookup) -> String {
     let asked: Vec<&str> = asked.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
     let shown: Vec<String> = lookup.submissions.iter().map(|trace| trace.id.to_string()).collect();
     format!("by {}: {}", asked.join(","), if shown.is_empty() { "nothing".to_owned() } else { shown.join(" ") })
-}
-
-/// What can be said when nothing matches: no more than was recorded.
-fn nothing_found(query: &LookupQuery, unreadable: u64) -> String {
-    let what =
-        if query.email.is_some() { "Nothing reached us from this address" } else { "Nothing recorded matches this" };
-    let narrowed = if query.email.is_some() && (query.job.is_some() || query.code.is_some() || query.account.is_some())
-    {
-        " for what was asked"
-    } else {
-        ""
-    };
-    let requests =
-        if unreadable == 1 { "1 unreadable request".to_owned() } else { format!("{unreadable} unreadable requests") };
-    format!("{what}{narrowed}; {requests} in that window; this proves nothing about this person.")
 }
 
 const fn ends_by_itself(cause: HeldCause) -> &'static str {

@@ -21,7 +21,7 @@ use crate::store::setup::{
     AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant,
 };
 use crate::store::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
-use crate::store::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, WorkItem};
+use crate::store::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 use crate::store::{Result, Store, StoreError};
 
 /// What the test gave, and what was written.
@@ -181,6 +181,15 @@ impl Store for TestStore {
         absent()
     }
     async fn expire_leases(&self, _now: Timestamp) -> Result<(u64, u64)> {
+        absent()
+    }
+    async fn unproven(&self, _now: Timestamp, _limit: usize) -> Result<Vec<Unproven>> {
+        absent()
+    }
+    async fn load_delivered(&self, _unproven: &Unproven) -> Result<WorkItem> {
+        absent()
+    }
+    async fn record_sighting(&self, _unproven: &Unproven, _sighting: Sighting, _now: Timestamp) -> Result<Settled> {
         absent()
     }
     async fn erasure_plan(&self, _tenant: TenantId, _email: &NormalEmail) -> Result<ErasurePlan> {

@@ -74,29 +74,42 @@ async fn a_lookup_that_cannot_be_audited_is_not_answered() {
 
 #[tokio::test]
 async fn an_unknown_person_is_told_no_more_than_is_known() {
-    let check = async |edge: &[(&str, u64)], job: Option<&str>, told: &str| {
+    let check = async |edge: &[(&str, u64)], query: LookupQuery, told: &str| {
         let edge_refused = edge.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
         let (support, store) =
             desk(TestStore { lookup: Lookup { edge_refused, ..Lookup::default() }, ..TestStore::default() });
-        let report = support.lookup(Actor::Cli, &by_email(job)).await.unwrap();
+        let report = support.lookup(Actor::Cli, &query).await.unwrap();
         assert_eq!((report.found, report.text.as_deref()), (false, Some(told)));
         assert_eq!(store.audited.lock().unwrap().len(), 1, "a lookup that finds nothing is one, too");
     };
-    let end = "this proves nothing about this person.";
-    check(&[], None, &format!("Nothing reached us from this address; 0 unreadable requests in that window; {end}"))
-        .await;
+    let kept = "counted for every key of this tenant and any job, by whole minutes for as long as counters are kept, \
+                until now; requests without a valid key are counted for no tenant); this proves nothing about this person.";
+    let address = "Nothing reached us from this address";
+    check(&[], by_email(None), &format!("{address}; 0 unreadable requests in that window ({kept}")).await;
     check(
-        &[("body_unreadable", 2), ("key_invalid", 1)],
-        Some("4001"),
+        &[
+            ("body_unreadable", 2),
+            ("body_too_large", 1),
+            ("quota_exceeded", 7),
+            ("query_invalid", 9),
+            ("action_refused", 3),
+        ],
+        by_email(Some("4001")),
         &format!(
-            "Nothing reached us from this address for what was asked; 3 unreadable requests in that window; {end}"
+            "{address} for what was asked; 3 unreadable requests in that window (1 body_too_large; 2 body_unreadable; \
+             refused without a record besides: 7 quota_exceeded; {kept}"
         ),
     )
     .await;
+    let window = LookupQuery { since: Some(at(0)), until: Some(at(60)), ..by_email(None) };
     check(
-        &[("x", 1)],
-        None,
-        &format!("Nothing reached us from this address; 1 unreadable request in that window; {end}"),
+        &[("multipart_invalid", 1)],
+        window,
+        &format!(
+            "{address}; 1 unreadable request in that window (1 multipart_invalid; counted for every key of this tenant \
+             and any job, by whole minutes from 2026-09-21 14:13:20 UTC until 2026-09-21 14:14:20 UTC; requests without a \
+             valid key are counted for no tenant); this proves nothing about this person."
+        ),
     )
     .await;
 }

@@ -153,7 +153,7 @@ pub struct DeliveryView {
     pub attempts: Vec<AttemptView>,
 }
 
-/// What is known about a delivery's arrival.
+/// The three proofs of a delivery's arrival: sent, the vendor said yes, seen at the vendor or why not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proofs {
     /// It was sent.
@@ -166,6 +166,9 @@ pub struct Proofs {
     pub seen_at: Option<Timestamp>,
     /// Why it cannot be read back.
     pub not_verifiable: Option<String>,
+    /// When it is to be read back, if it still is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_back_due_at: Option<Timestamp>,
 }
 
 /// One attempt, or one lookup of an unknown one.

@@ -27,6 +27,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::VendorRefused => "The system refused it without naming a field.",
         Reason::OutcomeUnknown => "It is not known yet whether the system took it; the system is being asked.",
         Reason::OutcomeCannotBeKnown => "The system cannot be asked whether it took it.",
+        Reason::NotSeenAtVendor => "The system said that it took it and does not show it.",
         Reason::PersonMatchedBySecondaryEmail => {
             "The person was matched by a secondary address; this should be confirmed."
         }

@@ -27,7 +27,7 @@ use crate::store::setup::{
 };
 use crate::store::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
 use crate::store::work::{
-    Begun, Claim, ClaimRequest, DueAccount, Next, Proof, Settled, Settlement, Verifying, WorkItem,
+    Begun, Claim, ClaimRequest, DueAccount, Next, Proof, Settled, Settlement, Sighting, Unproven, Verifying, WorkItem,
 };
 use crate::store::{Result, Store, StoreError};
 
@@ -55,6 +55,9 @@ pub(crate) struct Row {
     pub(crate) on_wire: Option<(String, Timestamp)>,
     pub(crate) proof: Option<Proof>,
     pub(crate) classes: Vec<Class>,
+    pub(crate) settled_at: Option<Timestamp>,
+    pub(crate) asked: u32,
+    pub(crate) missed: u32,
 }
 
 #[derive(Default)]
@@ -120,6 +123,9 @@ impl FakeStore {
             on_wire: None,
             proof: None,
             classes: Vec::new(),
+            settled_at: None,
+            asked: 0,
+            missed: 0,
         };
         inner.rows.insert(id, row);
         inner.order.push(id);
@@ -171,6 +177,20 @@ impl Row {
         Ok(())
     }
 
+    fn item(&self, account: AccountRecord) -> WorkItem {
+        WorkItem {
+            account,
+            posting: Posting::default(),
+            form: None,
+            document: self.document.clone(),
+            received_at: Timestamp::UNIX_EPOCH,
+            code: "CODE".to_owned(),
+            refs: self.refs.clone(),
+            done: self.done.clone(),
+            possible_duplicate: self.possible_duplicate,
+        }
+    }
+
     fn apply(&mut self, settlement: &Settlement) -> Result<()> {
         let outcome = settlement.outcome.as_ref();
         let well = outcome.is_some_and(|outcome| matches!(outcome.class, Class::Accepted | Class::AlreadyThere));
@@ -188,6 +208,7 @@ impl Row {
             Next::Delivered { proof } => {
                 self.done.push(settlement.step.clone());
                 self.proof = Some(proof.clone());
+                self.settled_at = Some(settlement.ended_at);
                 self.become_(State::Delivered, None)
             }
             Next::Wait { until, reason, consumed } => {
@@ -304,17 +325,7 @@ impl Store for FakeStore {
         if row.document.is_empty() {
             return Err(StoreError::Corrupt("document"));
         }
-        let item = WorkItem {
-            account,
-            posting: Posting::default(),
-            form: None,
-            document: row.document.clone(),
-            received_at: Timestamp::UNIX_EPOCH,
-            code: "CODE".to_owned(),
-            refs: row.refs.clone(),
-            done: row.done.clone(),
-            possible_duplicate: row.possible_duplicate,
-        };
+        let item = row.item(account);
         let file = File { id: "cv".to_owned(), bytes: Bytes::from_static(b"%PDF") };
         Ok((item, if with_files { vec![file] } else { Vec::new() }))
     }
@@ -376,6 +387,60 @@ impl Store for FakeStore {
             row.become_(to, Some(now))?;
         }
         Ok((unknown, due))
+    }
+
+    async fn unproven(&self, now: Timestamp, limit: usize) -> Result<Vec<Unproven>> {
+        let inner = self.lock();
+        let due = |row: &&Row| row.proof.as_ref().and_then(|proof| proof.due_at).is_some_and(|due| due <= now);
+        let unproven = |(delivery, row): (&DeliveryId, &Row)| Unproven {
+            delivery: *delivery,
+            submission: row.submission,
+            account: row.account,
+            sent_at: row.settled_at.unwrap(),
+            said_yes_at: row.settled_at.unwrap(),
+            vendor_id: row.vendor_id.clone(),
+            asked: row.asked,
+            missed: row.missed,
+        };
+        Ok(inner.rows.iter().filter(|(_, row)| due(row)).map(unproven).take(limit).collect())
+    }
+
+    async fn load_delivered(&self, unproven: &Unproven) -> Result<WorkItem> {
+        let inner = self.lock();
+        let row = &inner.rows[&unproven.delivery];
+        if row.document.is_empty() {
+            return Err(StoreError::Corrupt("document"));
+        }
+        Ok(row.item(inner.accounts[&row.account].clone()))
+    }
+
+    async fn record_sighting(&self, unproven: &Unproven, sighting: Sighting, now: Timestamp) -> Result<Settled> {
+        let mut inner = self.lock();
+        if let Sighting::Seen { vendor_id, .. } = &sighting
+            && inner.linked(unproven.account, vendor_id, unproven.delivery)
+        {
+            return Ok(Settled::LinkTaken);
+        }
+        let row = inner.rows.get_mut(&unproven.delivery).unwrap();
+        if row.asked != unproven.asked || row.proof.as_ref().is_none_or(|proof| proof.due_at.is_none()) {
+            return Err(StoreError::Fenced);
+        }
+        match sighting {
+            Sighting::Seen { vendor_id, refs } => {
+                row.vendor_id.get_or_insert(vendor_id);
+                row.refs.extend(refs);
+                row.reason = None;
+                row.proof = Some(Proof::seen(now));
+            }
+            Sighting::Again { at, missed, case } => {
+                row.asked += 1;
+                row.missed = missed;
+                row.reason = case.or(row.reason);
+                row.proof = Some(Proof::due(at));
+            }
+            Sighting::NotVerifiable { why } => row.proof = Some(Proof::not_verifiable(why)),
+        }
+        Ok(Settled::Done { state: row.state })
     }
 
     async fn postings(&self, _: AccountId) -> Result<Vec<PostingRecord>> {

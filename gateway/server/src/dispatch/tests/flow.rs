@@ -214,3 +214,18 @@ async fn a_step_is_not_begun_on_a_lease_that_it_could_outlast() {
     let row = rig.deliver().await;
     assert_eq!((row.state, row.number, row.fence), (State::Delivered, 2, 2), "the second step has a lease of its own");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_delivered_one_is_to_be_read_back_after_the_vendors_lag() {
+    for (descriptor, settings, lag, why) in [
+        (&DESCRIPTOR, json!({}), Some(10), None),
+        (&DESCRIPTOR, json!({ "visibility_lag_ms": 45_000 }), Some(45), None),
+        (&NO_FIND, json!({}), None, Some("the vendor offers no call to read it back")),
+    ] {
+        let rig = rig_of(descriptor, settings);
+        let proof = rig.deliver().await.proof.unwrap();
+        let tried = rig.vendor.0.lock().unwrap().tried[0].2;
+        let due_in = proof.due_at.map(|due| due.duration_since(tried).as_secs());
+        assert_eq!((due_in, proof.not_verifiable.as_deref(), proof.seen_at), (lag, why, None));
+    }
+}

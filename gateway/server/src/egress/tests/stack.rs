@@ -300,3 +300,31 @@ async fn new_settings_make_a_new_stack_that_remembers_the_limits() {
     changed.account.settings.insert("subject".to_owned(), json!("7"));
     assert_eq!(rig.egress.room(&changed).calls, 0, "the token is still spent");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_aside_neither_opens_the_breaker_nor_probes_it() {
+    let well = Arc::new(AtomicU32::new(0));
+    let mood = Arc::clone(&well);
+    let vendor = move |_: u32, _: &Request<Bytes>| {
+        let status = if mood.load(Ordering::SeqCst) > 0 { 200 } else { 500 };
+        Ok(answer(status).body(Bytes::new()).unwrap())
+    };
+    let rig = rig(json!({}), EgressPolicy::default(), Duration::ZERO, vendor);
+    let aside = rig.egress.aside(&rig.record);
+    for _ in 0..50 {
+        assert_eq!(aside.send(request()).await.unwrap().status(), 500);
+    }
+    for _ in 0..5 {
+        assert_eq!(rig.send().await.unwrap().status(), 500, "the breaker heard nothing of it");
+    }
+    assert!(matches!(rig.send().await, Err(SendError::NotNow { .. })), "and opens for the others");
+    assert!(matches!(aside.send(request()).await, Err(SendError::NotNow { .. })), "which stops this one, too");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    for _ in 0..3 {
+        assert_eq!(aside.send(request()).await.unwrap().status(), 500, "once the time is over, and not as the probe");
+    }
+    assert_eq!(rig.egress.room(&rig.record).calls, 1, "the probe is still to come");
+    well.store(1, Ordering::SeqCst);
+    assert_eq!(aside.send(request()).await.unwrap().status(), 200);
+    assert!(rig.egress.room(&rig.record).calls > 1, "good news is believed");
+}

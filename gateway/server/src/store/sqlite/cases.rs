@@ -17,8 +17,7 @@ pub(super) fn open(
     reason: Reason,
     at: Timestamp,
 ) -> Op<CaseId> {
-    let same = params![delivery.bytes(), reason.as_str()];
-    if let Some(case) = first(tx.conn, sql!("case_same"), same, |row| row.id("id"))? {
+    if let Some(case) = open_for(tx.conn, delivery, reason)? {
         return Ok(case);
     }
     insert(tx, tenant, account, Some(delivery), reason, at)
@@ -54,6 +53,11 @@ fn insert(
     ];
     execute(tx.conn, sql!("case_insert"), row)?;
     Ok(case)
+}
+
+/// The open case about a delivery for this reason.
+pub(super) fn open_for(conn: &Connection, delivery: DeliveryId, reason: Reason) -> Op<Option<CaseId>> {
+    first(conn, sql!("case_same"), params![delivery.bytes(), reason.as_str()], |row| row.id("id"))
 }
 
 /// Closes every open case about a delivery.

@@ -45,6 +45,7 @@ pub(super) struct Delivery {
     pub(super) said_yes_at: Option<Timestamp>,
     pub(super) seen_at: Option<Timestamp>,
     pub(super) not_verifiable: Option<String>,
+    pub(super) read_back_at: Option<Timestamp>,
 }
 
 /// Refuses what the table of legal moves refuses.
@@ -150,7 +151,8 @@ impl Delivery {
             self.sent_at.map(micros),
             self.said_yes_at.map(micros),
             self.seen_at.map(micros),
-            self.not_verifiable
+            self.not_verifiable,
+            self.read_back_at.map(micros)
         ])?;
         if changed == 1 { Ok(()) } else { Err(StoreError::Fenced.into()) }
     }
@@ -191,6 +193,7 @@ fn parse(row: &Row<'_>) -> Op<Delivery> {
         said_yes_at: row.maybe_time("said_yes_at")?,
         seen_at: row.maybe_time("seen_at")?,
         not_verifiable: row.col("not_verifiable")?,
+        read_back_at: row.maybe_time("read_back_at")?,
     };
     if delivery.state == State::Verifying && delivery.verifying.is_none() {
         return Err(StoreError::Corrupt("delivery").into());

@@ -8,19 +8,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use causeway_core::connector::File;
 use causeway_core::delivery::State;
-use causeway_core::ids::{AccountId, BlobId};
+use causeway_core::ids::{AccountId, BlobId, SubmissionId, TenantId};
 use causeway_core::posting::{Form, Posting};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::delivery::Delivery;
 use super::errors::Op;
 use super::rows::{Columns, StoredId, every, first, sql};
 use super::submission::{AttachmentMeta, data_key, open_attachment, open_document};
 use super::{SqliteStore, accounts, blob_error, cases, delivery, postings};
 use crate::store::keys::{DataKey, Keyring};
 use crate::store::seal::sha256;
-use crate::store::work::{Claim, WorkItem};
+use crate::store::work::{Claim, Unproven, WorkItem};
 use crate::store::{Result, StoreError};
 
 pub(super) async fn load(store: &SqliteStore, claim: &Claim, with_files: bool) -> Result<(WorkItem, Vec<File>)> {
@@ -50,28 +51,47 @@ async fn read_all(store: &SqliteStore, claim: &Claim, with_files: bool) -> Resul
     Ok((item, files))
 }
 
+/// Without files, and without parking what does not open: a delivered one stays delivered. An erased one is `NotFound`.
+pub(super) async fn load_delivered(store: &SqliteStore, unproven: &Unproven) -> Result<WorkItem> {
+    let (keyring, id) = (Arc::clone(&store.keys), unproven.delivery);
+    let read = move |conn: &Connection| {
+        let row = delivery::read(conn, id)?;
+        if row.state() != State::Delivered {
+            return Err(StoreError::NotFound("delivered one").into());
+        }
+        open(conn, &keyring, row).map(|(item, _)| item)
+    };
+    store.read(read).await
+}
+
 type Attachments = Vec<(BlobId, AttachmentMeta)>;
 
 fn read(conn: &Connection, keyring: &Keyring, claim: &Claim, with_files: bool) -> Op<(WorkItem, DataKey, Attachments)> {
     let row = delivery::leased(conn, claim)?;
-    let keys = keyring.tenant(row.tenant).ok_or(StoreError::Corrupt("tenant"))?;
     // A missing key is erasure when the state says so, which a leased delivery's does not.
     let missing = |stop| match StoreError::from(stop) {
         StoreError::NotFound(_) => StoreError::Corrupt("key"),
         other => other,
     };
-    let key = data_key(conn, &keys, row.submission).map_err(missing)?;
-    let document = open_document(conn, &keys, row.tenant, row.submission, &key).map_err(missing)?;
+    let (item, key) = open(conn, keyring, row).map_err(missing)?;
     let mut blobs = Vec::new();
     if with_files {
-        let attachments = params![row.submission.bytes(), row.tenant.bytes()];
+        let attachments = params![claim.submission.bytes(), claim.tenant.bytes()];
         blobs = every(conn, sql!("attachments"), attachments, |stored| {
             let blob: BlobId = stored.id("blob")?;
             let sealed: Vec<u8> = stored.col("meta_sealed")?;
-            Ok((blob, open_attachment(&key, row.tenant, blob, &sealed)?))
+            Ok((blob, open_attachment(&key, claim.tenant, blob, &sealed)?))
         })?;
     }
-    let about = about(conn, claim)?;
+    Ok((item, key, blobs))
+}
+
+/// The delivery with its document opened, and the key that opened it.
+fn open(conn: &Connection, keyring: &Keyring, row: Delivery) -> Op<(WorkItem, DataKey)> {
+    let keys = keyring.tenant(row.tenant).ok_or(StoreError::Corrupt("tenant"))?;
+    let key = data_key(conn, &keys, row.submission)?;
+    let document = open_document(conn, &keys, row.tenant, row.submission, &key)?;
+    let about = about(conn, row.submission, row.tenant)?;
     let (posting, form) = posting_and_form(conn, keyring, &about, row.form_digest.as_deref())?;
     let item = WorkItem {
         account: accounts::read(conn, row.account)?,
@@ -84,7 +104,7 @@ fn read(conn: &Connection, keyring: &Keyring, claim: &Claim, with_files: bool) -
         done: every(conn, sql!("steps_done"), params![row.id.bytes()], |step| step.col("step"))?,
         possible_duplicate: row.possible_duplicate,
     };
-    Ok((item, key, blobs))
+    Ok((item, key))
 }
 
 /// What the submission's row says in the open.
@@ -95,16 +115,15 @@ struct About {
     code: String,
 }
 
-fn about(conn: &Connection, claim: &Claim) -> Op<About> {
-    let found =
-        first(conn, sql!("submission_about"), params![claim.submission.bytes(), claim.tenant.bytes()], |row| {
-            Ok(About {
-                posting_id: row.col("posting_id")?,
-                posting_account: row.maybe_id("posting_account")?,
-                received_at: row.time("received_at")?,
-                code: row.col("code")?,
-            })
-        })?;
+fn about(conn: &Connection, submission: SubmissionId, tenant: TenantId) -> Op<About> {
+    let found = first(conn, sql!("submission_about"), params![submission.bytes(), tenant.bytes()], |row| {
+        Ok(About {
+            posting_id: row.col("posting_id")?,
+            posting_account: row.maybe_id("posting_account")?,
+            received_at: row.time("received_at")?,
+            code: row.col("code")?,
+        })
+    })?;
     found.ok_or_else(|| StoreError::Corrupt("submission").into())
 }
 

@@ -22,6 +22,7 @@ mod operator;
 mod pause;
 mod postings;
 mod pragmas;
+mod read_back;
 mod readers;
 mod refuse;
 mod rows;
@@ -65,7 +66,7 @@ use super::intake::{
 use super::keys::{Keyring, TenantKeys};
 use super::setup::{AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant};
 use super::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Retention, RetentionReport};
-use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, WorkItem};
+use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 use super::{Result, Store, StoreError};
 
 pub use self::open::{OpenError, OpenOptions};
@@ -218,6 +219,15 @@ impl Store for SqliteStore {
     }
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)> {
         expire::expire_leases(self, now).await
+    }
+    async fn unproven(&self, now: Timestamp, limit: usize) -> Result<Vec<Unproven>> {
+        read_back::unproven(self, now, limit).await
+    }
+    async fn load_delivered(&self, unproven: &Unproven) -> Result<WorkItem> {
+        load::load_delivered(self, unproven).await
+    }
+    async fn record_sighting(&self, unproven: &Unproven, sighting: Sighting, now: Timestamp) -> Result<Settled> {
+        read_back::record(self, unproven, sighting, now).await
     }
 
     async fn lookup(&self, query: &LookupQuery) -> Result<Lookup> {

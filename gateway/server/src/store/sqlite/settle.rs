@@ -101,7 +101,7 @@ fn keep_what_was_given(tx: &Tx<'_>, row: &mut Delivery, settlement: &Settlement)
     Ok(())
 }
 
-fn linked_to_another(tx: &Tx<'_>, row: &Delivery, vendor_id: &str) -> Op<bool> {
+pub(super) fn linked_to_another(tx: &Tx<'_>, row: &Delivery, vendor_id: &str) -> Op<bool> {
     let link = params![row.account.bytes(), vendor_id];
     let linked: Option<causeway_core::ids::DeliveryId> =
         first(tx.conn, sql!("vendor_link"), link, |link| link.id("delivery"))?;
@@ -109,7 +109,7 @@ fn linked_to_another(tx: &Tx<'_>, row: &Delivery, vendor_id: &str) -> Op<bool> {
 }
 
 /// A vendor that answers two creates with one record merged them or is mistaken: delivered, and a person should look.
-fn link(tx: &Tx<'_>, row: &mut Delivery, vendor_id: &str, now: Timestamp) -> Op<()> {
+pub(super) fn link(tx: &Tx<'_>, row: &mut Delivery, vendor_id: &str, now: Timestamp) -> Op<()> {
     row.vendor_id = Some(vendor_id.to_owned());
     if linked_to_another(tx, row, vendor_id)? {
         row.case = Some(cases::open(tx, (row.tenant, row.account, row.id), Reason::VendorDrifted, now)?);
@@ -137,6 +137,7 @@ fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: 
             (row.reason, row.verifying) = (None, None);
             row.seen_at = proof.seen_at;
             row.not_verifiable.clone_from(&proof.not_verifiable);
+            row.read_back_at = proof.due_at;
             step_done(tx, row, step, now)
         }
         // An unknown outcome is not forgotten because something else has to wait.

@@ -7,6 +7,7 @@ pub(crate) mod dispatch;
 pub(crate) mod holding;
 pub(crate) mod intake;
 pub(crate) mod people;
+pub(crate) mod proving;
 pub(crate) mod setting_up;
 pub(crate) mod settling;
 pub(crate) mod trace;
@@ -65,6 +66,14 @@ macro_rules! store_suite {
                 waiting_does_not_forget_an_unknown_outcome
                 the_schedule_counts_what_it_is_told
                 settled_deliveries_do_not_move
+            ]
+            proving: [
+                a_delivered_one_is_read_back_when_due
+                a_sighting_proves_and_moves_nothing
+                a_record_proves_one_delivery
+                what_is_missed_is_one_case_until_it_is_seen
+                a_proof_that_cannot_be_had_says_why
+                what_was_erased_is_not_read_back
             ]
             holding: [
                 a_paused_account_holds_and_resumes

@@ -232,7 +232,7 @@ impl People {
         let mut outcome = Outcome::new(Class::Accepted).said(201, "created");
         outcome.vendor_id = Some(vendor_id.to_owned());
         outcome.refs = Refs::from([("application_id".to_owned(), vendor_id.to_owned())]);
-        let proof = Proof { seen_at: None, not_verifiable: Some("the vendor shows no applications".to_owned()) };
+        let proof = Proof::not_verifiable("the vendor shows no applications");
         Self::settlement(claim, attempt, ended_at, outcome, Next::Delivered { proof })
     }
 

@@ -207,7 +207,7 @@ fn no_attempt<B: Backend>(world: &World<B>) -> Begun {
 }
 
 pub(crate) fn delivered() -> Next {
-    Next::Delivered { proof: Proof { seen_at: None, not_verifiable: Some("no lookup".into()) } }
+    Next::Delivered { proof: Proof::not_verifiable("no lookup") }
 }
 
 pub(crate) fn posting(id: &str) -> Posting {

@@ -165,7 +165,8 @@ CREATE INDEX attachments_of_submission ON attachments (submission);
 
 -- next_attempt_at is the timer of queued, waiting and verifying; in_flight has lease_until instead; settled states have
 -- neither. lane: 0 fresh, 1 bulk (what a resumed account releases). serial: HMAC of e-mail and posting; at most one row
--- per (account, serial) is in_flight or verifying. verifying_* is set while an attempt's outcome is unknown.
+-- per (account, serial) is in_flight or verifying. verifying_* is set while an attempt's outcome is unknown. read_back_at
+-- is the timer of a delivered row whose record is still to be read at the vendor.
 CREATE TABLE deliveries (
     seq                INTEGER PRIMARY KEY,
     id                 BLOB NOT NULL UNIQUE,
@@ -200,7 +201,10 @@ CREATE TABLE deliveries (
     sent_at            INTEGER,
     said_yes_at        INTEGER,
     seen_at            INTEGER,
-    not_verifiable     TEXT
+    not_verifiable     TEXT,
+    read_back_at       INTEGER,
+    read_back_asked    INTEGER NOT NULL DEFAULT 0,
+    read_back_missed   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX deliveries_of_submission ON deliveries (submission);
@@ -209,6 +213,7 @@ CREATE INDEX deliveries_due ON deliveries (account, lane, next_attempt_at) WHERE
 CREATE INDEX deliveries_leased ON deliveries (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX deliveries_serial ON deliveries (account, serial) WHERE state IN ('in_flight', 'verifying');
 CREATE INDEX deliveries_held ON deliveries (held_cause, account) WHERE held_cause IS NOT NULL;
+CREATE INDEX deliveries_unproven ON deliveries (account, read_back_at) WHERE read_back_at IS NOT NULL;
 CREATE INDEX deliveries_of_case ON deliveries (case_id) WHERE case_id IS NOT NULL;
 
 -- Steps settled well.

@@ -317,6 +317,7 @@ fn hot_statements_use_their_indexes() {
         "hold_of_paused_accounts",
         "tenants",
         "tenant_keys",
+        "unproven_accounts",
     ];
     let mut checked = 0;
     let files = [sql.join("trace"), sql].map(|folder| std::fs::read_dir(folder).unwrap());

@@ -119,6 +119,7 @@ fn erase_delivery(conn: &Connection, delivery: DeliveryId, state: Option<State>,
     if state.is_none_or(|state| state != State::Delivered && state.may_become(State::Erased)) {
         execute(conn, sql!("trace/erase_delivery"), params![id, micros(now)])?;
     }
+    execute(conn, sql!("trace/erase_read_back"), params![id])?;
     execute(conn, sql!("trace/erase_sealed"), params![id])?;
     execute(conn, sql!("trace/erase_words"), params![id])?;
     cases::close_of_delivery(conn, delivery, now)

@@ -78,8 +78,11 @@ impl Reader<'_> {
     fn deliveries(&self, submission: SubmissionId, key: Option<&DataKey>) -> Op<Vec<DeliveryTrace>> {
         every(self.conn, sql!("trace/deliveries"), params![submission.bytes()], |row| {
             let id: DeliveryId = row.id("id")?;
-            let (seen_at, not_verifiable) = (row.maybe_time("seen_at")?, row.col::<Option<String>>("not_verifiable")?);
-            let proof = (seen_at.is_some() || not_verifiable.is_some()).then_some(Proof { seen_at, not_verifiable });
+            let proof = Proof {
+                seen_at: row.maybe_time("seen_at")?,
+                not_verifiable: row.col("not_verifiable")?,
+                due_at: row.maybe_time("read_back_at")?,
+            };
             let sealed: Option<Vec<u8>> = row.col("fields_sealed")?;
             let fields = key.zip(sealed).map(|(key, sealed)| open_fields(key, self.tenant, id, &sealed)).transpose()?;
             Ok(DeliveryTrace {
@@ -100,7 +103,7 @@ impl Reader<'_> {
                 possible_duplicate: row.col("possible_duplicate")?,
                 sent_at: row.maybe_time("sent_at")?,
                 vendor_said_yes_at: row.maybe_time("said_yes_at")?,
-                proof,
+                proof: (proof != Proof::default()).then_some(proof),
                 attempts: self.attempts(id, key)?,
             })
         })
