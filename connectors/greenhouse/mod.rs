@@ -24,7 +24,7 @@ use causeway_core::connector::{
 };
 use causeway_core::delivery::{Idempotency, StepPlan};
 use causeway_core::outcome::{Class, Found, Outcome};
-use causeway_core::posting::{Form, Posting, PostingLocation};
+use causeway_core::posting::{Form, Place, Posting, PostingLocation, Question, QuestionField};
 use causeway_core::reason::Reason;
 use http::{HeaderMap, Request, Response};
 use jiff::Timestamp;
@@ -120,6 +120,10 @@ impl Connector for Greenhouse {
 
     fn form_schema(&self, form: &Form) -> Option<Value> {
         Some(form::schema(form))
+    }
+
+    fn place(&self, question: &Question, field: &QuestionField) -> Place {
+        form::place(question, field)
     }
 
     fn plan(&self, _delivery: &Delivery<'_>) -> Vec<StepPlan> {

@@ -12,8 +12,11 @@ mod client;
 mod demo;
 mod disk;
 mod durability;
+#[path = "../../loadtests/src/preflight/mod.rs"]
+mod figure;
 mod outage;
 mod people;
+mod preflight;
 mod privacy;
 mod process;
 mod quickstart;

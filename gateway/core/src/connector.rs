@@ -16,7 +16,7 @@ use crate::application::Application;
 use crate::delivery::{Refs, StepPlan};
 use crate::ids::{DeliveryId, SubmissionId};
 use crate::outcome::{Found, Outcome};
-use crate::posting::{Form, Posting};
+use crate::posting::{Form, Place, Posting, Question, QuestionField};
 
 /// What a connector declares. It drives set-up help, run-time checks and the conformance suite.
 #[derive(Debug)]
@@ -319,6 +319,11 @@ pub trait Connector: Send + Sync {
     /// subschema says in plain words what it wants. `None` when the connector has no forms.
     fn form_schema(&self, _form: &Form) -> Option<serde_json::Value> {
         None
+    }
+
+    /// Where in the canonical document the answer to one field of a form goes, pure: what a site has to know to fill it.
+    fn place(&self, _question: &Question, field: &QuestionField) -> Place {
+        Place::answer(field)
     }
 
     /// The steps of this delivery, in order, never empty. Pure, and the same for the same document, settings and version.

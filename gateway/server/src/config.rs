@@ -73,6 +73,8 @@ sections! {
         connections_per_address: usize,
         quota_per_second: u32,
         quota_burst: u32,
+        address_per_second: u32,
+        address_burst: u32,
         attachment_memory: Size,
         record_refusals: bool,
     }
@@ -168,6 +170,8 @@ impl Config {
             }),
             (fixed.limits.quota_per_second == 0 || fixed.limits.quota_burst == 0)
                 .then(|| Mistake::value("limits.quota_per_second", "the quota and its burst must be at least 1")),
+            (fixed.limits.address_per_second == 0 || fixed.limits.address_burst == 0)
+                .then(|| Mistake::value("limits.address_per_second", "the quota and its burst must be at least 1")),
             at_least("limits.deadline", fixed.limits.deadline, Duration::from_secs(1), "must be at least \"1s\""),
             (fixed.limits.body_deadline >= fixed.limits.deadline)
                 .then(|| Mistake::value("limits.body_deadline", "must be shorter than limits.deadline")),

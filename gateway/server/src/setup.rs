@@ -14,6 +14,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::config::Span;
+use crate::store::setup::Scope;
 
 /// A wish that cannot be granted as it is, in words for the person who has it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +40,9 @@ pub enum SetupError {
     /// A name that does not read well in URLs and on the phone.
     #[error("{0:?} is not a name: use lower-case letters, digits and hyphens, 2 to 40 of them, a letter first")]
     NotAName(String),
+    /// A key that could do nothing, or would be two things at once.
+    #[error("{0}")]
+    Key(String),
     /// Something is missing, unknown or malformed: all of it, a line each.
     #[error("the account cannot be as it is asked for:{}", .0.iter().map(|line| format!("\n  {line}")).collect::<String>())]
     Account(Vec<String>),
@@ -59,12 +63,43 @@ pub struct AccountWish {
     pub secrets: BTreeMap<String, Hidden>,
     /// May its hosts resolve to loopback or private addresses?
     pub allow_private: bool,
+    /// Is it for tests? Then only test keys reach it.
+    #[serde(default)]
+    pub sandbox: bool,
     /// See [`OnInvalid`].
     pub on_invalid: OnInvalid,
     /// See [`Repeats`].
     pub repeats: Repeats,
     /// See [`OnUnknown`].
     pub on_unknown: OnUnknown,
+}
+
+/// The key a person wants: with scopes a secret one, with origins a publishable one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct KeyWish {
+    /// It will stand in web pages.
+    pub publishable: bool,
+    /// What a secret key may do.
+    pub scopes: Vec<Scope>,
+    /// The origins of those pages.
+    pub origins: Vec<String>,
+    /// It reaches sandbox accounts only.
+    pub test: bool,
+}
+
+/// The two kinds of key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyKind {
+    /// For servers.
+    Secret {
+        /// What it may do.
+        scopes: Vec<Scope>,
+    },
+    /// For web pages: form, preflight and submit.
+    Publishable {
+        /// Where those pages are, as browsers write it.
+        origins: Vec<String>,
+    },
 }
 
 /// What a person wants different about an account. A name given without a value takes the value away.
@@ -244,6 +279,7 @@ pub fn changed(
         settings,
         secrets: secrets.iter().map(|(name, secret)| (name.clone(), Hidden(secret.clone()))).collect(),
         allow_private: account.allow_private,
+        sandbox: false,
         on_invalid: account.on_invalid,
         repeats: account.repeats,
         on_unknown: account.on_unknown,
@@ -261,6 +297,50 @@ pub fn changed(
         }
     }
     Ok((account, secrets))
+}
+
+/// The key, if the wish is one.
+///
+/// # Errors
+/// [`SetupError::Key`], with what to do.
+pub fn key(wish: &KeyWish) -> Result<KeyKind, SetupError> {
+    let no = |text: &str| Err(SetupError::Key(text.to_owned()));
+    match (wish.publishable, wish.scopes.is_empty(), wish.origins.is_empty()) {
+        (false, true, _) => no("a secret key needs at least one --scope: submit, feed, read or support"),
+        (false, false, false) => no("--origin belongs to --publishable: a secret key is not accepted from browsers"),
+        (false, false, true) => Ok(KeyKind::Secret { scopes: wish.scopes.clone() }),
+        (true, false, _) => no("a publishable key has no --scope: it may fetch forms, preflight and submit"),
+        (true, true, true) => no("a publishable key needs at least one --origin, such as https://jobs.example.org"),
+        (true, true, false) => {
+            let mut origins = wish.origins.iter().map(|text| origin(text)).collect::<Result<Vec<_>, _>>()?;
+            origins.sort();
+            origins.dedup();
+            Ok(KeyKind::Publishable { origins })
+        }
+    }
+}
+
+/// An origin as browsers write it in their `Origin` header.
+fn origin(text: &str) -> Result<String, SetupError> {
+    let no = |why: &str| SetupError::Key(format!("{text:?} is not an origin such as https://jobs.example.org: {why}"));
+    let url = Url::parse(text).map_err(|_| no("it is no URL"))?;
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+        return Err(no("it must begin with https:// (http:// for this machine only)"));
+    }
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    if !bare || !url.username().is_empty() || url.password().is_some() {
+        return Err(no("it has nothing after the host and port"));
+    }
+    if url.host_str().is_some_and(|host| host.contains('*')) {
+        return Err(no("each one is listed in full"));
+    }
+    Ok(url.origin().ascii_serialization())
 }
 
 fn connector(name: &str) -> Result<std::sync::Arc<dyn Connector>, SetupError> {
@@ -383,6 +463,7 @@ mod tests {
             settings: pairs(settings),
             secrets: secrets.into_iter().map(|(name, value)| (name, Hidden(Secret::new(value)))).collect(),
             allow_private,
+            sandbox: false,
             on_invalid: OnInvalid::default(),
             repeats: Repeats::default(),
             on_unknown: OnUnknown::default(),
@@ -439,6 +520,52 @@ mod tests {
             ("nonsense", false, Some("is not a URL")),
         ] {
             check(&wish(&[("base_url", url)], &[("token", "t")], private), &told.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_origin_is_what_a_browser_sends() {
+        for (typed, sent) in [
+            ("https://jobs.example.org", Some("https://jobs.example.org")),
+            ("https://Jobs.Example.org/", Some("https://jobs.example.org")),
+            ("https://jobs.example.org:443", Some("https://jobs.example.org")),
+            ("https://jobs.example.org:8443", Some("https://jobs.example.org:8443")),
+            ("https://bücher.example.org", Some("https://xn--bcher-kva.example.org")),
+            ("http://localhost:3000", Some("http://localhost:3000")),
+            ("http://127.0.0.1:3000", Some("http://127.0.0.1:3000")),
+            ("http://jobs.example.org", None),
+            ("https://jobs.example.org/careers", None),
+            ("https://jobs.example.org?x", None),
+            ("https://me@jobs.example.org", None),
+            ("https://*.example.org", None),
+            ("null", None),
+            ("*", None),
+            ("file:///tmp/a.html", None),
+            ("jobs.example.org", None),
+        ] {
+            assert_eq!(origin(typed).ok().as_deref(), sent, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_secret_or_publishable_and_can_do_something() {
+        let wish = |publishable, scopes: &[Scope], origins: &[&str]| KeyWish {
+            publishable,
+            scopes: scopes.to_vec(),
+            origins: origins.iter().map(|text| (*text).to_owned()).collect(),
+            test: false,
+        };
+        let site = "https://jobs.example.org";
+        assert!(matches!(key(&wish(false, &[Scope::Read], &[])), Ok(KeyKind::Secret { .. })));
+        let both = key(&wish(true, &[], &[site, "https://jobs.example.org/"])).unwrap();
+        assert_eq!(both, KeyKind::Publishable { origins: vec![site.to_owned()] });
+        for bad in [
+            wish(false, &[], &[]),
+            wish(false, &[Scope::Read], &[site]),
+            wish(true, &[Scope::Submit], &[site]),
+            wish(true, &[], &[]),
+        ] {
+            assert!(key(&bad).is_err(), "{bad:?}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! These stand here, in a binary of their own, so that nothing in `causeway` can be told to break a promise. Each is what
 //! a plausible shortcut would do, and the checker has to notice it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,6 +132,10 @@ impl Store for Broken {
         self.inner.key_by_hash(hash).await
     }
 
+    async fn origins(&self) -> Result<BTreeSet<String>> {
+        self.inner.origins().await
+    }
+
     async fn revoke_key(&self, tenant: TenantId, key: KeyId, actor: &str, now: Timestamp) -> Result<()> {
         self.inner.revoke_key(tenant, key, actor, now).await
     }
@@ -148,8 +152,8 @@ impl Store for Broken {
         self.inner.postings(account).await
     }
 
-    async fn posting_view(&self, tenant: TenantId, posting_id: &str) -> Result<PostingView> {
-        self.inner.posting_view(tenant, posting_id).await
+    async fn posting_view(&self, tenant: TenantId, posting_id: &str, test: bool) -> Result<PostingView> {
+        self.inner.posting_view(tenant, posting_id, test).await
     }
 
     fn generation(&self) -> u64 {

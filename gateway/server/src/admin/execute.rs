@@ -5,10 +5,10 @@ use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::pii::Pii;
 
 use super::{Fault, FaultKind, Request, Response, Services, TenantName, custody};
-use crate::ingress::auth::ApiKey;
-use crate::setup::{self, AccountChange, AccountWish, Hidden, SetupError};
+use crate::ingress::auth::{ApiKey, KeyPrefix};
+use crate::setup::{self, AccountChange, AccountWish, Hidden, KeyWish, SetupError};
 use crate::store::StoreError;
-use crate::store::setup::{AccountRecord, NewAccount, NewKey, NewTenant, PostingRecord, Scope, Tenant};
+use crate::store::setup::{AccountRecord, NewAccount, NewKey, NewTenant, PostingRecord, Tenant};
 use crate::support::{Actor, SupportError};
 
 /// Whoever may use the data directory.
@@ -33,7 +33,7 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
         Request::AccountUpdate { tenant, account, change } => services.update_account(tenant, &account, change).await,
         Request::AccountPause { tenant, account } => services.pause(tenant, &account).await,
         Request::AccountResume { tenant, account } => services.resume(tenant, &account).await,
-        Request::KeyCreate { tenant, name, scopes } => services.create_key(tenant, name, scopes).await,
+        Request::KeyCreate { tenant, name, wish } => services.create_key(tenant, name, wish).await,
         Request::Keys { tenant } => {
             let tenant = services.tenant(tenant).await?.id;
             Ok(Response::Keys(services.store.keys(tenant).await?))
@@ -92,8 +92,9 @@ impl Services {
     async fn add_account(&self, tenant: TenantName, wish: AccountWish) -> Result<Response, Fault> {
         let tenant = self.tenant(tenant).await?.id;
         let now = self.clock.now();
+        let sandbox = wish.sandbox;
         let (account, credentials) = setup::account(AccountId::new(now, &*self.entropy), tenant, wish)?;
-        let account = NewAccount { account, credentials, actor: ACTOR.to_string(), now };
+        let account = NewAccount { account, credentials, sandbox, actor: ACTOR.to_string(), now };
         Ok(Response::Account(self.store.add_account(account).await?))
     }
 
@@ -128,14 +129,16 @@ impl Services {
         Ok(Response::Changed { account: account.name, deliveries })
     }
 
-    async fn create_key(&self, tenant: TenantName, name: String, scopes: Vec<Scope>) -> Result<Response, Fault> {
-        if scopes.is_empty() {
-            return Err(Fault::new(FaultKind::Usage, "a key needs at least one scope: submit, feed, read or support"));
-        }
+    async fn create_key(&self, tenant: TenantName, name: String, wish: KeyWish) -> Result<Response, Fault> {
+        let (kind, scopes, origins) = match setup::key(&wish)? {
+            setup::KeyKind::Secret { scopes } => (KeyPrefix::Secret, scopes, None),
+            setup::KeyKind::Publishable { origins } => (KeyPrefix::Publishable, Vec::new(), Some(origins)),
+        };
         let tenant = self.tenant(tenant).await?.id;
         let now = self.clock.now();
-        let ApiKey { id, text, hash } = ApiKey::generate(now, &*self.entropy);
-        let key = NewKey { id, tenant, name, hash, scopes, actor: ACTOR.to_string(), now };
+        let ApiKey { id, text, hash } = ApiKey::generate(kind, now, &*self.entropy);
+        let actor = ACTOR.to_string();
+        let key = NewKey { id, tenant, name, hash, scopes, origins, test: wish.test, actor, now };
         Ok(Response::KeyMade { key: self.store.create_key(key).await?, text: Hidden(text) })
     }
 

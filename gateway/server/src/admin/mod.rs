@@ -16,10 +16,10 @@ use causeway_core::connector::Verdict;
 use causeway_core::ids::{DeliveryId, KeyId};
 use serde::{Deserialize, Serialize};
 
-use crate::setup::{AccountChange, AccountWish, Hidden};
+use crate::setup::{AccountChange, AccountWish, Hidden, KeyWish};
 use crate::store::Store;
 use crate::store::custody::BackupReport;
-use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord, Scope, SyncReport, Tenant};
+use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord, SyncReport, Tenant};
 use crate::support::copies::Confirmed;
 use crate::support::person::{CopyView, Erased, Export, Reach};
 use crate::support::view::CaseView;
@@ -70,7 +70,7 @@ pub enum Request {
     AccountUpdate { tenant: TenantName, account: String, change: AccountChange },
     AccountPause { tenant: TenantName, account: String },
     AccountResume { tenant: TenantName, account: String },
-    KeyCreate { tenant: TenantName, name: String, scopes: Vec<Scope> },
+    KeyCreate { tenant: TenantName, name: String, wish: KeyWish },
     Keys { tenant: TenantName },
     KeyRevoke { tenant: TenantName, key: KeyId },
     JobsSync { tenant: TenantName, account: String },

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::socket::{self, Control};
 use super::*;
 use crate::store::keys::RootKey;
+use crate::store::setup::Scope;
 use crate::store::sqlite::{OpenOptions, SqliteStore};
 
 struct NoVendors;
@@ -58,6 +59,7 @@ fn bare_wish() -> AccountWish {
         settings: BTreeMap::new(),
         secrets: BTreeMap::new(),
         allow_private: false,
+        sandbox: false,
         on_invalid: OnInvalid::default(),
         repeats: Repeats::default(),
         on_unknown: OnUnknown::default(),
@@ -182,7 +184,12 @@ async fn through_the_socket(dir: &Path) {
     let secrets = services.store.credentials(accounts[0].account.id).await.unwrap();
     assert!(secrets.values().all(|secret| secret.reveal() == "hunter2") && !secrets.is_empty(), "they travelled whole");
     let scopes = vec![Scope::Submit];
-    let made = ask(Request::KeyCreate { tenant: None, name: "site".to_owned(), scopes }).await;
+    let made = ask(Request::KeyCreate {
+        tenant: None,
+        name: "site".to_owned(),
+        wish: KeyWish { scopes, ..KeyWish::default() },
+    })
+    .await;
     assert!(matches!(made, Ok(Response::KeyMade { text, .. }) if text.0.reveal().starts_with("ck_")));
     stop.cancel();
     tasks.close();

@@ -196,6 +196,9 @@ pub struct AddAccount {
     /// Let its hosts be loopback or private addresses, and plain http. For sandboxes.
     #[arg(long)]
     pub allow_private: bool,
+    /// It is for tests: test keys reach it, and no other. Cannot be changed later.
+    #[arg(long)]
+    pub sandbox: bool,
     /// What to do with an application that its rules do not accept.
     #[arg(long, default_value = "reject")]
     pub on_invalid: OnInvalidArg,
@@ -273,8 +276,17 @@ pub enum Keys {
         #[command(flatten)]
         of: OfTenant,
         /// What it may do; several are separated by commas.
-        #[arg(long = "scope", required = true, value_delimiter = ',')]
+        #[arg(long = "scope", required_unless_present = "publishable", value_delimiter = ',')]
         scopes: Vec<ScopeArg>,
+        /// For web pages: it may fetch forms, preflight and submit, from the origins named, and read nothing back.
+        #[arg(long, conflicts_with = "scopes", requires = "origins")]
+        publishable: bool,
+        /// The origin of such a page, such as https://jobs.example.org; may be given several times.
+        #[arg(long = "origin", requires = "publishable", value_name = "URL")]
+        origins: Vec<String>,
+        /// It reaches sandbox accounts only, and what it sends is marked `test`.
+        #[arg(long)]
+        test: bool,
         /// A name for people.
         #[arg(long, default_value = "default")]
         name: String,
@@ -356,6 +368,7 @@ mod tests {
             "causeway accounts update greenhouse --tenant acme --secret api_key=- --set board_token=acme",
             "causeway keys create --scope submit,read",
             "causeway keys create --scope support --name desk",
+            "causeway keys create --publishable --origin https://jobs.example.org --origin http://localhost:3000 --test",
             "causeway keys init-root",
             "causeway jobs sync greenhouse",
             "causeway sandbox greenhouse --listen 127.0.0.1:9101",

@@ -83,7 +83,7 @@ fn accounts(records: &[AccountRecord]) -> String {
             vec![
                 record.account.name.clone(),
                 record.account.connector.clone(),
-                role_text(record.account.role).to_owned(),
+                format!("{}{}", role_text(record.account.role), if record.sandbox { ", sandbox" } else { "" }),
                 record.paused.as_ref().map_or("running".to_owned(), |paused| format!("paused: {}", paused.reason)),
                 maybe(record.last_complete_sync.map(at)),
                 record.account.id.to_string(),
@@ -108,14 +108,22 @@ fn account(record: &AccountRecord) -> String {
         },
     ];
     lines.extend(account.settings.iter().map(|(name, value)| format!("  {name} = {value}")));
+    if record.sandbox {
+        lines.push("It is a sandbox: test keys reach it, and no other.".to_owned());
+    }
     if account.allow_private {
         lines.push("It may reach loopback and private addresses.".to_owned());
     }
     lines.join("\n")
 }
 
+/// What the key may do, in words.
 fn scopes(key: &KeyRecord) -> String {
-    key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ")
+    let may = match &key.origins {
+        Some(origins) => format!("publishable, from {}", origins.join(" and ")),
+        None => key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", "),
+    };
+    if key.test { format!("{may}; test") } else { may }
 }
 
 fn keys(keys: &[KeyRecord]) -> String {
@@ -171,7 +179,8 @@ fn report(report: &Report) -> String {
 fn answer(answer: &Answer) -> String {
     let title = answer.job.title.as_deref().unwrap_or("unknown job");
     let code = answer.code.as_ref().map_or(String::new(), |code| format!(", code {code}"));
-    let mut parts = vec![format!("{} for {title} ({}){code}", answer.id, answer.job.posting_id)];
+    let test = if answer.test { ", a test" } else { "" };
+    let mut parts = vec![format!("{} for {title} ({}){code}{test}", answer.id, answer.job.posting_id)];
     if let Some(why) = &answer.reason {
         let place = why.pointer.as_ref().map_or(String::new(), |pointer| format!(" at {pointer}"));
         parts.push(format!("{}{place}: {}", why.code, why.text));

@@ -9,7 +9,7 @@ use super::{End, input, out, serve, table};
 use crate::admin::{Request, Response, is_refused};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::setup::{AccountChange, AccountWish};
+use crate::setup::{AccountChange, AccountWish, KeyWish};
 use crate::support::LookupRequest;
 use crate::support::redact::for_terminal;
 
@@ -131,6 +131,7 @@ impl Desk {
             settings: input::pairs(&args.settings)?,
             secrets: input::secrets(&args.secrets, &args.secret_files)?,
             allow_private: args.allow_private,
+            sandbox: args.sandbox,
             on_invalid: args.on_invalid.into(),
             repeats: args.repeats.into(),
             on_unknown: args.on_unknown.into(),
@@ -140,9 +141,10 @@ impl Desk {
 
     async fn keys(&self, keys: Keys) -> anyhow::Result<End> {
         match keys {
-            Keys::Create { of, scopes, name } => {
+            Keys::Create { of, scopes, publishable, origins, test, name } => {
                 let scopes = scopes.into_iter().map(Into::into).collect();
-                self.show("making the key", Request::KeyCreate { tenant: of.tenant, name, scopes }).await
+                let wish = KeyWish { publishable, scopes, origins, test };
+                self.show("making the key", Request::KeyCreate { tenant: of.tenant, name, wish }).await
             }
             Keys::List(of) => self.show("reading keys", Request::Keys { tenant: of.tenant }).await,
             Keys::Revoke { of, key } => self.show("revoking", Request::KeyRevoke { tenant: of.tenant, key }).await,

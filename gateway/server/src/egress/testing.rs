@@ -95,6 +95,7 @@ pub(crate) fn record(connector: &str, settings: serde_json::Value) -> AccountRec
             on_unknown: OnUnknown::default(),
         },
         paused: None,
+        sandbox: false,
         created_at: Timestamp::UNIX_EPOCH,
         last_complete_sync: None,
     }

@@ -1,7 +1,7 @@
 //! A store of a few maps and two connectors of no vendor, for the tests of intake and ingress. It keeps only what those
 //! two can see; the store's own contract is tested by its suite.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -99,11 +99,16 @@ impl Store for FakeStore {
         Ok(self.inside().keys.get(&hash).cloned())
     }
 
-    async fn posting_view(&self, tenant: TenantId, posting_id: &str) -> Result<PostingView> {
+    async fn posting_view(&self, tenant: TenantId, posting_id: &str, test: bool) -> Result<PostingView> {
         self.inside().view_lookups += 1;
         let inside = self.inside();
         let known = inside.views.get(&(tenant, posting_id.to_owned()));
-        Ok(known.or_else(|| inside.views.get(&(tenant, String::new()))).cloned().unwrap_or_default())
+        let mut view = known.or_else(|| inside.views.get(&(tenant, String::new()))).cloned().unwrap_or_default();
+        view.accounts.retain(|record| record.sandbox == test);
+        let listed = |posting: &PostingRecord| view.accounts.iter().any(|record| record.account.id == posting.account);
+        view.posting = view.posting.take().filter(listed);
+        view.form = view.form.filter(|_| view.posting.is_some());
+        Ok(view)
     }
 
     fn generation(&self) -> u64 {
@@ -165,6 +170,7 @@ impl Store for FakeStore {
             received_at: found.received_at,
             posting_id: found.posting_id.clone(),
             repeat_of: None,
+            test: found.test,
             targets: Vec::new(),
         })
     }
@@ -210,6 +216,10 @@ impl Store for FakeStore {
     }
     async fn keys(&self, tenant: TenantId) -> Result<Vec<KeyRecord>> {
         unreachable!()
+    }
+    async fn origins(&self) -> Result<BTreeSet<String>> {
+        let living = |key: &&KeyRecord| key.revoked_at.is_none();
+        Ok(self.inside().keys.values().filter(living).flat_map(|key| key.origins.clone().unwrap_or_default()).collect())
     }
     async fn revoke_key(&self, tenant: TenantId, key: KeyId, actor: &str, now: Timestamp) -> Result<()> {
         unreachable!()
@@ -408,6 +418,7 @@ impl World {
                 on_unknown: OnUnknown::Hold,
             },
             paused: None,
+            sandbox: false,
             created_at: start,
             last_complete_sync: Some(start),
         };

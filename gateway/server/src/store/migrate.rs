@@ -20,6 +20,11 @@ pub(crate) struct Migration {
 pub(crate) const SQLITE: &[Migration] = &[
     Migration { number: 1, name: "first", sql: include_str!("migrations/sqlite/0001-first.sql") },
     Migration { number: 2, name: "custody", sql: include_str!("migrations/sqlite/0002-custody.sql") },
+    Migration {
+        number: 3,
+        name: "keys of two kinds",
+        sql: include_str!("migrations/sqlite/0003-keys-of-two-kinds.sql"),
+    },
 ];
 
 /// Why the database was not migrated. It is as it was before.

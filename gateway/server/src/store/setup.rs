@@ -39,6 +39,8 @@ pub struct NewAccount {
     pub account: Account,
     /// Its secrets by the names the Descriptor gives them.
     pub credentials: BTreeMap<String, Secret>,
+    /// See [`AccountRecord::sandbox`].
+    pub sandbox: bool,
     /// Who asked for it.
     pub actor: String,
     /// When.
@@ -52,7 +54,10 @@ pub struct AccountRecord {
     pub account: Account,
     /// Set while paused: why and since when.
     pub paused: Option<Paused>,
-    /// Made for tests: only test keys reach it.
+    /// Made for tests: only test keys reach it, and it is all they reach. Fixed when it is added.
+    #[serde(default)]
+    pub sandbox: bool,
+    /// Since when.
     pub created_at: Timestamp,
     /// The last complete sync, if there was one.
     pub last_complete_sync: Option<Timestamp>,
@@ -107,8 +112,12 @@ pub struct NewKey {
     pub name: String,
     /// SHA-256 of the whole key.
     pub hash: [u8; 32],
-    /// What it may do.
+    /// What it may do; of a publishable key nothing, for what it may do is fixed.
     pub scopes: Vec<Scope>,
+    /// See [`KeyRecord::origins`].
+    pub origins: Option<Vec<String>>,
+    /// See [`KeyRecord::test`].
+    pub test: bool,
     /// Who asked for it.
     pub actor: String,
     /// When.
@@ -126,6 +135,12 @@ pub struct KeyRecord {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// The origins of the pages a publishable key stands in, as browsers write them. `None`: a secret key.
+    #[serde(default)]
+    pub origins: Option<Vec<String>>,
+    /// It reaches the tenant's sandbox accounts and no other; what it sends is marked `test`.
+    #[serde(default)]
+    pub test: bool,
     /// Since when.
     pub created_at: Timestamp,
     /// Set once revoked.

@@ -67,6 +67,8 @@ pub struct SubmissionTrace {
     pub posting_closed_at: Option<Timestamp>,
     /// Links to the log.
     pub trace_id: String,
+    /// It was sent with a test key.
+    pub test: bool,
     /// Accepted or refused.
     pub kind: SubmissionKind,
     /// Its data was erased.

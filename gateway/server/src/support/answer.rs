@@ -50,6 +50,7 @@ pub fn explain(trace: &SubmissionTrace, now: Timestamp) -> Answer {
         fields: verdict.fields,
         who_acts: verdict.who_acts,
         repeat_of,
+        test: trace.test,
         timeline: timeline(trace, &deliveries, now),
         deliveries: deliveries.into_iter().map(|one| delivery(one, &facts::staff(trace))).collect(),
         withheld,

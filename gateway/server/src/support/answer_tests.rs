@@ -68,6 +68,7 @@ fn full_delivery(role: Role, state: State) -> DeliveryTrace {
 
 fn accepted(deliveries: Vec<DeliveryTrace>) -> SubmissionTrace {
     SubmissionTrace {
+        test: false,
         id: SubmissionId::new(at(0), &entropy()),
         received_at: at(0),
         posting_id: "4001".to_owned(),
@@ -92,6 +93,7 @@ fn accepted(deliveries: Vec<DeliveryTrace>) -> SubmissionTrace {
 
 fn field_error(code: &str) -> FieldError {
     FieldError {
+        question: None,
         pointer: "/person/name/family".to_owned(),
         code: code.to_owned(),
         message: "A family name is needed".to_owned(),

@@ -219,6 +219,8 @@ mod tests {
         let store = Arc::new(TestStore { state: Some(Stands::Delivered), ..TestStore::default() });
         let support = Support::new(store, Arc::new(NoCustody), Arc::new(ManualClock::at(now)), Arc::new(|_| {}));
         let key = KeyRecord {
+            origins: None,
+            test: false,
             id: KeyId::new(now, &entropy),
             tenant: TenantId::new(now, &entropy),
             name: String::new(),

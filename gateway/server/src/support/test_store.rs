@@ -1,6 +1,6 @@
 //! A store that holds what a test gave it, for support's own tests. The store's suite tests stores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -123,6 +123,9 @@ impl Store for TestStore {
     async fn keys(&self, _tenant: TenantId) -> Result<Vec<KeyRecord>> {
         absent()
     }
+    async fn origins(&self) -> Result<BTreeSet<String>> {
+        unreachable!()
+    }
     async fn revoke_key(&self, _tenant: TenantId, _key: KeyId, _actor: &str, _now: Timestamp) -> Result<()> {
         absent()
     }
@@ -135,7 +138,7 @@ impl Store for TestStore {
     async fn postings(&self, _account: AccountId) -> Result<Vec<PostingRecord>> {
         absent()
     }
-    async fn posting_view(&self, _tenant: TenantId, _posting_id: &str) -> Result<PostingView> {
+    async fn posting_view(&self, _tenant: TenantId, _posting_id: &str, _: bool) -> Result<PostingView> {
         absent()
     }
     async fn accept(&self, _application: NewApplication) -> Result<Accepted> {

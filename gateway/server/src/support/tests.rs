@@ -40,6 +40,7 @@ fn by_email(job: Option<&str>) -> LookupQuery {
 
 fn refusal() -> SubmissionTrace {
     SubmissionTrace {
+        test: false,
         id: SubmissionId::new(at(0), &SeededEntropy::new(3)),
         received_at: at(0),
         posting_id: "4001".to_owned(),

@@ -53,6 +53,9 @@ pub struct Answer {
     /// The application it repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat_of: Option<SubmissionId>,
+    /// It was sent with a test key, so it went to sandbox accounts only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
     /// From received to now.
     pub timeline: Vec<Moment>,
     /// One per target.

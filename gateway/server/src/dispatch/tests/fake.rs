@@ -1,7 +1,7 @@
 //! A store in memory with the rules dispatch relies on: leases and fences, the table of legal moves, one in flight per
 //! person and posting, the unique link. What these tests do not need answers that it is not there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -535,10 +535,13 @@ impl Store for FakeStore {
     async fn key_by_hash(&self, _: [u8; 32]) -> Result<Option<KeyRecord>> {
         absent()
     }
+    async fn origins(&self) -> Result<BTreeSet<String>> {
+        unreachable!()
+    }
     async fn revoke_key(&self, _: TenantId, _: KeyId, _: &str, _: Timestamp) -> Result<()> {
         absent()
     }
-    async fn posting_view(&self, _: TenantId, _: &str) -> Result<PostingView> {
+    async fn posting_view(&self, _: TenantId, _: &str, _: bool) -> Result<PostingView> {
         absent()
     }
     async fn accept(&self, _: NewApplication) -> Result<Accepted> {

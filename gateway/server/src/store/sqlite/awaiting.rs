@@ -31,6 +31,7 @@ struct Candidate {
     submission: SubmissionId,
     posting_id: String,
     cause: HeldCause,
+    test: bool,
 }
 
 pub(super) async fn awaiting(store: &SqliteStore, limit: usize) -> Result<Vec<ReadyDelivery>> {
@@ -62,6 +63,7 @@ fn candidate(row: &Row<'_>) -> Op<Candidate> {
         submission: row.id("submission")?,
         posting_id: row.col("posting_id")?,
         cause: row.word("held_cause")?,
+        test: row.col("test")?,
     })
 }
 
@@ -74,7 +76,7 @@ fn open(conn: &Connection, keyring: &Keyring, candidate: &Candidate) -> Op<Ready
         account: candidate.account,
         cause: candidate.cause,
         document: open_document(conn, &keys, candidate.tenant, candidate.submission, &key, Demographics::Included)?,
-        view: postings::view(conn, &keys, candidate.tenant, &candidate.posting_id)?,
+        view: postings::view(conn, &keys, candidate.tenant, &candidate.posting_id, candidate.test)?,
     })
 }
 

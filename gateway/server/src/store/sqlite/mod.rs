@@ -38,7 +38,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -153,6 +153,9 @@ impl Store for SqliteStore {
     async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<KeyRecord>> {
         setup::key_by_hash(self, hash).await
     }
+    async fn origins(&self) -> Result<BTreeSet<String>> {
+        setup::origins(self).await
+    }
     async fn revoke_key(&self, tenant: TenantId, key: KeyId, actor: &str, now: Timestamp) -> Result<()> {
         setup::revoke_key(self, tenant, key, actor, now).await
     }
@@ -166,8 +169,8 @@ impl Store for SqliteStore {
     async fn postings(&self, account: AccountId) -> Result<Vec<PostingRecord>> {
         postings::list(self, account).await
     }
-    async fn posting_view(&self, tenant: TenantId, posting_id: &str) -> Result<PostingView> {
-        postings::posting_view(self, tenant, posting_id).await
+    async fn posting_view(&self, tenant: TenantId, posting_id: &str, test: bool) -> Result<PostingView> {
+        postings::posting_view(self, tenant, posting_id, test).await
     }
     fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)

@@ -233,6 +233,7 @@ fn view(conn: &Connection, tenant: TenantId, id: SubmissionId) -> Op<Application
             received_at: row.time("received_at")?,
             posting_id: row.col("posting_id")?,
             repeat_of: row.maybe_id("repeat_of")?,
+            test: row.col("test")?,
             targets,
         })
     })?;

@@ -26,6 +26,9 @@ macro_rules! store_suite {
                 an_older_sync_changes_nothing
                 forms_keep_their_versions
                 the_older_account_wins_a_shared_posting_id
+                publishable_keys_list_their_origins_while_they_live
+                sandbox_accounts_are_a_world_of_their_own
+                a_held_test_waits_for_the_sandboxes_posting
                 a_job_has_one_leaseholder
             ]
             intake: [

@@ -310,6 +310,7 @@ fn hot_statements_use_their_indexes() {
     // Small tables, counts for people, or all there is on purpose.
     let scans = [
         "accounts",
+        "api_key_origins",
         "census",
         "due_accounts",
         "due_next",

@@ -39,7 +39,8 @@ impl Reader<'_> {
         let erased = row.maybe_time("erased_at")?.is_some();
         let key = if erased { None } else { Some(data_key(self.conn, self.keys, id)?) };
         let posting_id: String = row.col("posting_id")?;
-        let posting = self.posting(&posting_id, row.maybe_id("posting_account")?)?;
+        let test = row.col("test")?;
+        let posting = self.posting(&posting_id, row.maybe_id("posting_account")?, test)?;
         let kind = match row.col::<String>("kind")?.as_str() {
             "accepted" => SubmissionKind::Accepted {
                 code: row.col("code")?,
@@ -63,6 +64,7 @@ impl Reader<'_> {
             posting_closed_at: posting.as_ref().and_then(|posting| posting.closed_at),
             posting: posting.map(|posting| posting.posting),
             trace_id: row.col("trace_id")?,
+            test,
             kind,
             erased,
         })
@@ -131,9 +133,9 @@ impl Reader<'_> {
     }
 
     /// The posting as last known: of the account it was accepted for or, unknown then, of the one that lists it now.
-    fn posting(&self, posting_id: &str, account: Option<AccountId>) -> Op<Option<PostingRecord>> {
+    fn posting(&self, posting_id: &str, account: Option<AccountId>, test: bool) -> Op<Option<PostingRecord>> {
         let listed = || {
-            let by_id = params![self.tenant.bytes(), posting_id];
+            let by_id = params![self.tenant.bytes(), posting_id, test];
             first(self.conn, sql!("posting_of_tenant"), by_id, |row| row.id("account"))
         };
         let Some(account) = account.map_or_else(listed, |account| Ok(Some(account)))? else { return Ok(None) };
