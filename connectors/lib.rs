@@ -6,8 +6,12 @@ use std::sync::Arc;
 
 use causeway_core::connector::Connector;
 
+mod ashby;
 mod greenhouse;
 mod hubspot;
+
+#[cfg(test)]
+mod fates;
 
 /// Every connector, in the order people see them.
 pub fn all() -> Vec<Arc<dyn Connector>> {
@@ -15,6 +19,7 @@ pub fn all() -> Vec<Arc<dyn Connector>> {
         Arc::new(greenhouse::Greenhouse),
         // One line each.
         Arc::new(hubspot::HubSpot),
+        Arc::new(ashby::Ashby),
     ]
 }
 

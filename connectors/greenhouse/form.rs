@@ -6,9 +6,9 @@
 
 mod schema;
 
-use causeway_core::posting::{FieldKind, Form, Question, QuestionField, QuestionGroup, QuestionOption};
+use causeway_core::posting::{FieldKind, Form, Place, Question, QuestionField, QuestionGroup, QuestionOption};
 
-use super::map::{DEMOGRAPHIC_PREFIX, OLD_CONSENT, PURPOSES, plain};
+use super::map::{DEMOGRAPHIC_PREFIX, EEOC, FILE_FIELDS, OLD_CONSENT, PURPOSES, plain};
 use super::wire;
 
 pub(super) use schema::schema;
@@ -50,6 +50,7 @@ fn field(field: wire::Field) -> QuestionField {
         kind: kind(&field.r#type),
         name: plain(&field.name).to_owned(),
         options: field.values.into_iter().map(option).collect(),
+        vendor_type: String::new(),
     }
 }
 
@@ -64,6 +65,7 @@ fn survey_question(asked: wire::DemographicQuestion, description: Option<String>
             name: format!("{DEMOGRAPHIC_PREFIX}{}", asked.id.0),
             kind: kind(&asked.r#type),
             options: asked.answer_options.into_iter().map(option).collect(),
+            vendor_type: String::new(),
         }],
     }
 }
@@ -81,9 +83,43 @@ fn consent_questions(rules: &[wire::DataCompliance]) -> Vec<Question> {
         description: None,
         required: true,
         group: QuestionGroup::Consent,
-        fields: vec![QuestionField { name: name.to_owned(), kind: FieldKind::Boolean, options: Vec::new() }],
+        fields: vec![QuestionField {
+            name: name.to_owned(),
+            kind: FieldKind::Boolean,
+            options: Vec::new(),
+            ..QuestionField::default()
+        }],
     };
     asked.into_iter().filter(|(_, _, asked)| *asked).map(question).collect()
+}
+
+/// Where the answer to a field goes; the rules in `form/schema.rs` ask for it there.
+pub(super) fn place(question: &Question, field: &QuestionField) -> Place {
+    let part = |pointer: &str, whole: &str| Place::Member { pointer: pointer.to_owned(), whole: whole.to_owned() };
+    match (field.name.as_str(), question.group) {
+        ("first_name", _) => Place::member("/person/name/given"),
+        ("last_name", _) => Place::member("/person/name/family"),
+        ("email", _) => part("/person/emails/0/address", "/person/emails"),
+        ("phone", _) => part("/person/phones/0/raw", "/person/phones"),
+        ("location", _) => part("/person/location/text", "/person/location"),
+        ("latitude", _) => part("/person/location/lat", "/person/location"),
+        ("longitude", _) => part("/person/location/lng", "/person/location"),
+        (name, QuestionGroup::Consent) => Place::Consent { purpose: purpose(name).to_owned() },
+        (name, QuestionGroup::Demographic) => {
+            // The vendor's own survey takes any scheme; its equal-opportunity fields open for one only.
+            let scheme = if name.starts_with(DEMOGRAPHIC_PREFIX) { "ats" } else { EEOC };
+            Place::Demographic { scheme: scheme.to_owned(), name: name.to_owned() }
+        }
+        (name, _) if field.kind == FieldKind::File && FILE_FIELDS.contains(&name) => {
+            Place::Attachment { kind: name.to_owned() }
+        }
+        (_, QuestionGroup::Application | QuestionGroup::Location) => Place::answer(field),
+    }
+}
+
+/// The purpose a consent flag of the vendor's stands for.
+fn purpose(flag: &str) -> &'static str {
+    PURPOSES.iter().find(|(_, name)| *name == flag).map_or("application", |(purpose, _)| *purpose)
 }
 
 /// The vendor's six types. One it adds is shown as a text until this list knows better.

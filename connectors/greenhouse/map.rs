@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, json};
 
 pub(super) use complaint::name_field;
-pub(super) use extras::{OLD_CONSENT, PURPOSES};
+pub(super) use extras::{EEOC, OLD_CONSENT, PURPOSES};
 
 /// How a demographic question is named in a form and in a document's `demographics[].answers`.
 pub(super) const DEMOGRAPHIC_PREFIX: &str = "demographic_";

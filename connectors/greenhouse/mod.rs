@@ -24,7 +24,7 @@ use causeway_core::connector::{
 };
 use causeway_core::delivery::{Idempotency, StepPlan};
 use causeway_core::outcome::{Class, Found, Outcome};
-use causeway_core::posting::{Form, Posting, PostingLocation};
+use causeway_core::posting::{Form, Place, Posting, PostingLocation, Question, QuestionField};
 use causeway_core::reason::Reason;
 use http::{HeaderMap, Request, Response};
 use jiff::Timestamp;
@@ -85,6 +85,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     limits: Limits { window: Duration::from_secs(1), calls: 250, concurrency: 32 },
     read_pace,
     takes_files: true,
+    names_hosts: false,
     docs: &[
         "Job Board API, grnhse/greenhouse-api-docs 0c37c31 (2026-01-20), source/includes/job-board",
         "Recorded answers, grnhse/greenhouse_io dda7ea1 (recorded 2013-09), spec/fixtures/cassettes",
@@ -119,6 +120,10 @@ impl Connector for Greenhouse {
 
     fn form_schema(&self, form: &Form) -> Option<Value> {
         Some(form::schema(form))
+    }
+
+    fn place(&self, question: &Question, field: &QuestionField) -> Place {
+        form::place(question, field)
     }
 
     fn plan(&self, _delivery: &Delivery<'_>) -> Vec<StepPlan> {

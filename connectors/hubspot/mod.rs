@@ -70,6 +70,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     limits: Limits { window: Duration::from_secs(10), calls: 100, concurrency: 5 },
     read_pace: outcome::pace,
     takes_files: false,
+    names_hosts: false,
     docs: &[
         "developers.hubspot.com: contacts, tickets, notes, associations v4, properties, object APIs, usage guidelines (read 2026-11)",
         "HubSpot/HubSpot-public-api-spec-collection @9989379 (2026-08-21)",
@@ -84,6 +85,13 @@ pub(crate) struct HubSpot;
 impl Connector for HubSpot {
     fn describe(&self) -> &'static Descriptor {
         &DESCRIPTOR
+    }
+
+    fn erasing(&self) -> Option<&'static str> {
+        Some(
+            "HubSpot's API erases a contact for good with POST /crm/v3/objects/contacts/gdpr-delete; the application's \
+             record is an object of its own.",
+        )
     }
 
     fn plan(&self, _delivery: &Delivery<'_>) -> Vec<StepPlan> {

@@ -10,6 +10,8 @@
 
 mod harness;
 
+#[path = "../ashby/sandbox/mod.rs"]
+mod ashby;
 #[path = "../greenhouse/sandbox/mod.rs"]
 mod greenhouse;
 #[path = "../hubspot/sandbox/mod.rs"]
@@ -35,12 +37,13 @@ pub struct Options {
 
 /// Every sandbox, by the name of its vendor's folder.
 pub fn names() -> &'static [&'static str] {
-    &["greenhouse", "hubspot"]
+    &["greenhouse", "hubspot", "ashby"]
 }
 
 fn vendor(name: &str, seed: u64) -> anyhow::Result<Box<dyn Vendor>> {
     match name {
         "greenhouse" => Ok(Box::new(greenhouse::Greenhouse::new(seed))),
+        "ashby" => Ok(Box::new(ashby::Ashby::new(seed))),
         "hubspot" => Ok(Box::new(hubspot::HubSpot::new(seed))),
         _ => bail!("no sandbox is called {name:?}; there are: {}", names().join(", ")),
     }

@@ -215,6 +215,7 @@ async fn the_ready_line_is_what_an_admin_would_enter() {
             vec!["auth_url", "board_token", "board_url", "harvest_url", "harvest_user_id"],
         ),
         ("hubspot", vec!["access_token"], vec!["base_url"]),
+        ("ashby", vec!["api_key"], vec!["base_url"]),
     ] {
         let bench = Bench::start(name).await;
         let ready = bench.running.announcement();
@@ -231,5 +232,5 @@ async fn the_ready_line_is_what_an_admin_would_enter() {
     }
     let listen = "127.0.0.1:0".parse().unwrap();
     assert!(crate::start("nobody", crate::Options { listen, seed: 1 }).await.is_err());
-    assert_eq!(crate::names(), ["greenhouse", "hubspot"]);
+    assert_eq!(crate::names(), ["greenhouse", "hubspot", "ashby"]);
 }

@@ -2,6 +2,7 @@
 //! exits 0 only when every bound holds. Only loopback is talked to, every run is bounded, and what was started is ended.
 
 mod accept;
+mod canary;
 mod checker;
 mod client;
 mod crash;
@@ -9,8 +10,10 @@ mod documents;
 mod fill;
 mod latency;
 mod lookup;
+mod marks;
 mod order;
 mod postings;
+mod preflight;
 mod rig;
 mod validate;
 mod wire;
@@ -78,8 +81,20 @@ enum Run {
         #[arg(long, default_value_t = 1_000_000)]
         rows: u64,
     },
+    /// Preflight beside submit over every posting, down to what the vendor then says.
+    Preflight {
+        #[arg(long, default_value_t = 10_000)]
+        documents: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Parsing and validating, hot, on one core.
     Validate,
+    /// Marks in every field, and a search of everything the gateway wrote, before and after erasing everybody.
+    Canary {
+        #[arg(long, default_value_t = 5_000)]
+        submissions: u64,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -135,11 +150,33 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             let report = lookup::run(*rows).await?;
             show(json, &report, &report.violations)
         }
+        Run::Canary { submissions } => {
+            let report = canary::run(*submissions).await?;
+            show(json, &report, &report.violations)
+        }
+        Run::Preflight { documents, seed } => {
+            let report = preflight_over_every_posting(*documents, *seed).await?;
+            show(json, &report, &report.violations)
+        }
         Run::Validate => {
             let report = validate::run()?;
             show(json, &report, &report.violations)
         }
     }
+}
+
+async fn preflight_over_every_posting(documents: u64, seed: u64) -> Result<preflight::Report> {
+    let stage = accept::Stage::set(seed).await?;
+    let gateway = stage.start(&[]).await?;
+    let setting = preflight::Setting {
+        gateway: gateway.public,
+        key: stage.tenancy.key.clone(),
+        ats: stage.ats.address,
+        ats_told: stage.ats.start_line.clone(),
+    };
+    let report = preflight::run(&setting, documents, seed).await?;
+    gateway.stop()?;
+    Ok(report)
 }
 
 fn crash_plan(broken: Option<&'static str>, kills: u64, submissions: u64, seed: u64) -> crash::Plan {

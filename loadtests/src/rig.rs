@@ -184,7 +184,7 @@ pub(crate) fn set_up(data: &Path, ats: &Sandbox, crm: &Sandbox, extra: &[(&str, 
     causeway(data, &["tenants", "create", "acme"])?;
     add_account(data, "greenhouse", "ats", ats, extra)?;
     add_account(data, "hubspot", "crm", crm, extra)?;
-    let key = causeway(data, &["keys", "create", "--name", "load", "--scope", "submit,read,support"])?;
+    let key = causeway(data, &["keys", "create", "--name", "load", "--scope", "submit,read,support,privacy"])?;
     let key = key["text"].as_str().context("keys create answers `text`")?.to_owned();
     causeway(data, &["jobs", "sync", "greenhouse"])?;
     Ok(Tenancy { data: data.to_owned(), key })

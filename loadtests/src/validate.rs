@@ -154,6 +154,7 @@ fn form() -> Form {
                 .iter()
                 .map(|id| QuestionOption { id: (*id).to_owned(), label: format!("Option {id}") })
                 .collect(),
+            ..QuestionField::default()
         }],
         ..Question::default()
     };

@@ -4,14 +4,19 @@
 //! inside. Every test has its own folder, ports and vendors, waits for events and never for time, and ends what it began.
 
 mod account;
+mod ashby;
+mod backup;
 mod bad_input;
 #[path = "../../loadtests/src/client.rs"]
 mod client;
 mod demo;
 mod disk;
 mod durability;
+#[path = "../../loadtests/src/preflight/mod.rs"]
+mod figure;
 mod outage;
 mod people;
+mod preflight;
 mod privacy;
 mod process;
 mod quickstart;

@@ -1,6 +1,7 @@
 //! The README's quickstart, word for word: its marked blocks are one script, run by a shell that stops at any failure.
 //!
-//! Only the ports are replaced, because those of the README may be in use here.
+//! Only the ports are replaced, because those of the README may be in use here. The page's module is run by Node as a
+//! browser would run it, with the page's origin.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
@@ -75,10 +76,47 @@ async fn the_quickstart_ends_with_a_delivered_application() -> Result<()> {
 
     let receipt: Value = serde_json::from_str(&read("quickstart/receipt.json"))?;
     ensure!(receipt["receipt"].is_string() && receipt["code"].is_string(), "a receipt, not {receipt}");
+    let told: Value = serde_json::from_str(&read("quickstart/preflight.json"))?;
+    ensure!(told["submit"]["status"] == 202 && told["targets"].as_array().is_some_and(|all| all.len() == 2), "{told}");
+    let form: Value = serde_json::from_str(&read("quickstart/form.json"))?;
+    ensure!(form["digest"] == told["form"]["digest"], "one form, not {form} and {told}");
+    page(&folder.path().join("quickstart"))?;
     let data = folder.path().join("quickstart/data");
     let data = data.to_str().context("a path of ours")?;
+    for email in ["ada@example.org", "grace@example.org", "alan@example.org"] {
+        delivered(data, email).await.with_context(|| format!("{email}\n{log}"))?;
+    }
+    Ok(())
+}
+
+/// What the page does when its form is sent.
+fn page(folder: &Path) -> Result<()> {
+    const SCRIPT: &str = "const plain = fetch;
+        globalThis.fetch = (url, init) =>
+            plain(url, { ...init, headers: { ...init.headers, Origin: 'http://localhost:3000' } });
+        const { apply } = await import('./apply.mjs');
+        const { site } = await import('./site.mjs');
+        const person = { name: { given: 'Alan' }, emails: [{ address: 'alan@example.org' }] };
+        const cv = new Blob(['I mend bridges.'], { type: 'text/plain' });
+        const missing = await apply({ ...site, attempt: 'alan-1' }, person, cv);
+        person.name.family = 'Example';
+        const receipt = await apply({ ...site, attempt: 'alan-1' }, person, cv);
+        console.log(JSON.stringify({ missing, receipt }));";
+    let node = Command::new("node").args(["--input-type=module", "-e", SCRIPT]).current_dir(folder).output()?;
+    let said: Value = serde_json::from_slice(&node.stdout)
+        .with_context(|| format!("node: {}", String::from_utf8_lossy(&node.stderr)))?;
+    ensure!(said["missing"][0]["pointer"] == "/person/name/family", "the page learns what is missing: {said}");
+    ensure!(said["receipt"]["code"].is_string(), "then it gets a receipt: {said}");
+    let html = std::fs::read_to_string(folder.join("index.html"))?;
+    ensure!(html.contains("apply.mjs") && html.contains("site.mjs"), "the page uses the same modules: {html}");
+    Ok(())
+}
+
+/// Waits until both deliveries of a person's application are.
+async fn delivered(data: &str, email: &str) -> Result<()> {
     until("both deliveries", Duration::from_secs(60), async || {
-        let ran = run(&[("CAUSEWAY_DATA_DIR", data)], &["why", "--email", "-", "--json"], "ada@example.org\n")?;
+        let input = format!("{email}\n");
+        let ran = run(&[("CAUSEWAY_DATA_DIR", data)], &["why", "--email", "-", "--json"], &input)?;
         let why = ran.answer()?;
         let submission = &why["submissions"][0];
         let states: Vec<(&Value, &Value)> = submission["deliveries"]
@@ -89,14 +127,13 @@ async fn the_quickstart_ends_with_a_delivered_application() -> Result<()> {
             .collect();
         ensure!(
             states.len() == 2 && states.iter().all(|(_, state)| *state == "delivered"),
-            "{}\n{log}",
+            "{}",
             serde_json::to_string_pretty(&why)?
         );
         ensure!(submission["reason"]["code"] == "delivered" && submission["who_acts"] == "nobody", "{submission}");
         Ok(())
     })
-    .await?;
-    Ok(())
+    .await
 }
 
 #[test]

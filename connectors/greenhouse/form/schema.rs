@@ -22,11 +22,11 @@ pub(in super::super) fn schema(form: &Form) -> Value {
     let questions = || form.questions.iter().take(MAX_QUESTIONS);
     let asked = questions().filter(|question| question.group != QuestionGroup::Demographic);
     let mut rules: Vec<Value> = asked.filter(|question| question.required).filter_map(answered).collect();
-    // A place is three questions at the vendor, one after the other, and one field of ours.
-    rules.dedup();
+    // A place is three questions at the vendor, one after the other, and one field of ours: told once, as the first.
+    rules.dedup_by(|later, first| without_question(later) == without_question(first));
     let shapes: Vec<Value> = questions()
         .filter(|question| matches!(question.group, QuestionGroup::Application | QuestionGroup::Location))
-        .flat_map(|question| question.fields.iter().filter_map(|field| shape(&question.label, field)))
+        .flat_map(|question| question.fields.iter().filter_map(|field| shape(question, field)))
         .collect();
     if !shapes.is_empty() {
         let words = words::new(Reason::ValueInvalid, "An answer is not of the kind its question takes.", "", None);
@@ -46,6 +46,12 @@ pub(in super::super) fn schema(form: &Form) -> Value {
     schema
 }
 
+fn without_question(rule: &Value) -> Value {
+    let mut rule = rule.clone();
+    rule[words::KEYWORD][words::QUESTION] = Value::Null;
+    rule
+}
+
 /// The rule that a required question is answered.
 fn answered(question: &Question) -> Option<Value> {
     let mut ways: Vec<Value> = question.fields.iter().map(|field| way(question.group, field)).collect();
@@ -57,6 +63,7 @@ fn answered(question: &Question) -> Option<Value> {
     };
     let (message, fix, pointer) = missing(question);
     rule[words::KEYWORD] = words::new(Reason::AnswerMissing, &message, &fix, Some(&pointer));
+    rule[words::KEYWORD][words::QUESTION] = question.fields.first().map(|field| field.name.as_str()).into();
     Some(rule)
 }
 
@@ -149,7 +156,7 @@ fn names(name: &str, kind: FieldKind) -> Vec<String> {
 }
 
 /// The rule that an entry of `answers` fits the field it answers.
-fn shape(label: &str, field: &QuestionField) -> Option<Value> {
+fn shape(Question { label, fields, .. }: &Question, field: &QuestionField) -> Option<Value> {
     if OWN_FIELDS.contains(&field.name.as_str()) {
         return None;
     }
@@ -189,9 +196,11 @@ fn shape(label: &str, field: &QuestionField) -> Option<Value> {
             json!({ "value": { "type": ["string", "number"] }, "option": false, "options": false, "attachment": false }),
         ),
     };
+    let mut words = words::new(reason, &message, &fix, None);
+    words[words::QUESTION] = fields.first().map(|field| field.name.as_str()).into();
     Some(json!({
         "if": { "properties": { "question": { "enum": names(&field.name, field.kind) } }, "required": ["question"] },
-        "then": { "properties": properties, words::KEYWORD: words::new(reason, &message, &fix, None) },
+        "then": { "properties": properties, words::KEYWORD: words },
     }))
 }
 
@@ -233,22 +242,7 @@ fn offered(field: &QuestionField) -> String {
     let some: Vec<String> =
         field.options.iter().take(8).map(|option| format!("{} ({})", option.id, quoted(&option.label))).collect();
     let more = if field.options.len() > some.len() { ", …" } else { "" };
-    format!("Send the `id` of what was chosen in `{}`, of: {}{more}.", member(field), some.join(", "))
-}
-
-/// The member of an answer that holds what goes into this field.
-fn member(field: &QuestionField) -> &'static str {
-    match field.kind {
-        FieldKind::SingleSelect => "option",
-        FieldKind::MultiSelect => "options",
-        FieldKind::File => "attachment",
-        FieldKind::Text
-        | FieldKind::LongText
-        | FieldKind::Hidden
-        | FieldKind::Boolean
-        | FieldKind::Number
-        | FieldKind::Date => "value",
-    }
+    format!("Send the `id` of what was chosen in `{}`, of: {}{more}.", field.kind.member(), some.join(", "))
 }
 
 /// What to say when a required question is not answered: to the applicant, to the site, and where to point.
@@ -290,7 +284,7 @@ fn missing(question: &Question) -> (String, String, String) {
             )
         }
         _ => {
-            let member = first.map_or("value", member);
+            let member = first.map_or("value", |field| field.kind.member());
             (
                 format!("{label} must be answered."),
                 format!("Send an entry in `answers` with question `{name}` and its `{member}`."),

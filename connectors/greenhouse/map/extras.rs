@@ -18,7 +18,7 @@ pub(in super::super) const PURPOSES: &[(&str, &str)] = &[
 /// The vendor's one flag of old, for organisations that do not ask purpose by purpose: it covers processing.
 pub(in super::super) const OLD_CONSENT: &str = "gdpr_consent_given";
 /// The demographics scheme that has flat fields of its own.
-const EEOC: &str = "eeoc";
+pub(in super::super) const EEOC: &str = "eeoc";
 const EEOC_FIELDS: [&str; 4] = ["gender", "race", "veteran_status", "disability_status"];
 
 /// The vendor needs company, title, start and, unless current, an end that is later: an entry without them is left out

@@ -16,7 +16,7 @@ use crate::application::Application;
 use crate::delivery::{Refs, StepPlan};
 use crate::ids::{DeliveryId, SubmissionId};
 use crate::outcome::{Found, Outcome};
-use crate::posting::{Form, Posting};
+use crate::posting::{Form, Place, Posting, Question, QuestionField};
 
 /// What a connector declares. It drives set-up help, run-time checks and the conformance suite.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub struct Descriptor {
     pub read_pace: fn(&HeaderMap) -> Option<Pace>,
     /// Are attachments to be loaded for its deliveries?
     pub takes_files: bool,
+    /// May a request go to a host that an answer of the vendor named? See [`NamedByVendor`].
+    pub names_hosts: bool,
     /// The vendor's documents this was written from, with dates.
     pub docs: &'static [&'static str],
 }
@@ -115,6 +117,12 @@ impl AuthScheme {
 /// Put into a request's extensions to have it authenticated. A request without it goes out bare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UseAuth(pub &'static str);
+
+/// Put into a request's extensions when its URL came out of an answer of the vendor, as a presigned upload does. Only for
+/// connectors whose Descriptor says so, only without credentials, only over https to a public address at the usual port;
+/// an account marked `allow_private` may also mean its own machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedByVendor;
 
 /// How an unknown outcome can be looked up at the vendor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -313,8 +321,19 @@ pub trait Connector: Send + Sync {
         None
     }
 
+    /// Where in the canonical document the answer to one field of a form goes, pure: what a site has to know to fill it.
+    fn place(&self, _question: &Question, field: &QuestionField) -> Place {
+        Place::answer(field)
+    }
+
     /// The steps of this delivery, in order, never empty. Pure, and the same for the same document, settings and version.
     fn plan(&self, delivery: &Delivery<'_>) -> Vec<StepPlan>;
+
+    /// Does this step only add to what an earlier one created? When the vendor refuses it, the application is not refused:
+    /// the delivery is held for a person, and goes on behind what is done.
+    fn only_adds(&self, _step: &str) -> bool {
+        false
+    }
 
     /// Tries one step.
     async fn run(&self, step: &str, delivery: &Delivery<'_>, http: &dyn Http) -> Outcome;
@@ -323,6 +342,11 @@ pub trait Connector: Send + Sync {
     /// says it can be.
     async fn find(&self, _step: &str, _delivery: &Delivery<'_>, _since: Timestamp, _http: &dyn Http) -> Found {
         Found::CannotTell
+    }
+
+    /// How a person's record is erased at the vendor, in words for a privacy officer, as far as the vendor documents it.
+    fn erasing(&self) -> Option<&'static str> {
+        None
     }
 
     /// How a delivered record can be read back: as an unknown outcome is looked up, unless the vendor has another read.

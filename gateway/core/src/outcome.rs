@@ -4,8 +4,8 @@
 //! | class | breaker | next |
 //! | --- | --- | --- |
 //! | `Accepted` | success | done, keep the references |
-//! | `AlreadyThere` | success | done, link |
-//! | `Refused` | success: the vendor is well | stop; fix data or posting |
+//! | `AlreadyThere` | success | done, link; with a `vendor_id` the record was read back: the third proof |
+//! | `Refused` | success: the vendor is well | stop; fix data or posting. Held, when the step [only adds](crate::connector::Connector::only_adds) |
 //! | `Unauthorised` | neutral | pause the account; no attempt consumed |
 //! | `NotNow` | neutral; empties the bucket | at that time, in full |
 //! | `Unavailable` | failure | back off; safe to resend, it was provably not processed |

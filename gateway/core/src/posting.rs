@@ -123,6 +123,9 @@ pub struct QuestionField {
     pub kind: FieldKind,
     /// What can be chosen.
     pub options: Vec<QuestionOption>,
+    /// The vendor's own word for the kind, where building the value takes more than ours says. Empty where it does not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub vendor_type: String,
 }
 
 /// What goes into a field.
@@ -140,6 +143,67 @@ pub enum FieldKind {
     Boolean,
     Number,
     Date,
+}
+
+/// Where in the canonical document the answer to a field goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "in", rename_all = "snake_case")]
+pub enum Place {
+    /// A member of its own.
+    Member {
+        /// JSON pointer of the value.
+        pointer: String,
+        /// JSON pointer of what is left out when the question is not answered: the value, or what holds its parts.
+        whole: String,
+    },
+    /// An entry of `answers`.
+    Answer {
+        /// Its `question`.
+        question: String,
+        /// The member that holds the answer: `value`, `option`, `options` or `attachment`.
+        member: String,
+    },
+    /// An entry of `attachments`, and the file.
+    Attachment {
+        /// Its `kind`.
+        kind: String,
+    },
+    /// An entry of `consents`, given or refused.
+    Consent {
+        /// Its `purpose`.
+        purpose: String,
+    },
+    /// A member of `demographics[].answers`. Always voluntary.
+    Demographic {
+        /// The entry's `scheme`.
+        scheme: String,
+        /// The member's name.
+        name: String,
+    },
+}
+
+impl Place {
+    /// A member that is left out alone.
+    pub fn member(pointer: &str) -> Self {
+        Self::Member { pointer: pointer.to_owned(), whole: pointer.to_owned() }
+    }
+
+    /// An entry of `answers` for this field.
+    pub fn answer(field: &QuestionField) -> Self {
+        Self::Answer { question: field.name.clone(), member: field.kind.member().to_owned() }
+    }
+}
+
+impl FieldKind {
+    /// The member of an answer that holds what goes into a field of this kind.
+    pub const fn member(self) -> &'static str {
+        match self {
+            Self::SingleSelect => "option",
+            Self::MultiSelect => "options",
+            Self::File => "attachment",
+            Self::Text | Self::LongText | Self::Hidden | Self::Boolean | Self::Number | Self::Date => "value",
+        }
+    }
 }
 
 /// One option.
@@ -160,6 +224,9 @@ pub mod words {
 
     /// The annotation's keyword.
     pub const KEYWORD: &str = "x-words";
+
+    /// In the annotation: the question that the subschema is about, by the name of its first field.
+    pub const QUESTION: &str = "question";
 
     /// The annotation: what is wrong when the subschema fails, how to fix it, and the pointer to show when the failing
     /// instance is only the container of what is missing.

@@ -59,6 +59,8 @@ problems! {
     ScopeMissing = "scope_missing", 403, "The API key may not do this";
     /// A secret key came from a browser.
     SecretKeyInBrowser = "secret_key_in_browser", 403, "Secret keys are not accepted from browsers";
+    /// A publishable key came from a page it is not listed for.
+    OriginNotAllowed = "origin_not_allowed", 403, "The key is not for pages of this origin";
     /// Nothing here, or not the caller's.
     NotFound = "not_found", 404, "There is nothing here";
     /// The job is in none of the tenant's accounts.
@@ -102,6 +104,9 @@ pub struct FieldError {
     pub required_by: Vec<String>,
     /// What to do.
     pub fix: String,
+    /// The question of the job's form that it is about, by its `id` there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
 }
 
 /// A problem as it is answered: `application/problem+json`.

@@ -103,6 +103,9 @@ reasons! {
     VendorDrifted = "vendor_drifted", Us;
     /// The vendor refused, for a reason of its own that names no field.
     VendorRefused = "vendor_refused", Vendor;
+    /// A rule of the vendor's customer, such as a limit on applications, kept the submission from becoming an application.
+    /// The applicant may not be told.
+    ApplicationBlocked = "application_blocked", Nobody;
     /// Nobody knows yet whether the vendor took it; the vendor is being asked.
     OutcomeUnknown = "outcome_unknown", Nobody;
     /// The vendor cannot be asked whether it took it.
@@ -121,6 +124,12 @@ reasons! {
     OperatorDecided = "operator_decided", Nobody;
     /// The data was erased.
     Erased = "erased", Nobody;
+    /// The data came back from a backup, and nobody has confirmed yet that deliveries may go on.
+    Restored = "restored", Us;
+    /// The document holds no consent or other lawful basis for the system's purpose.
+    LawfulBasisMissing = "lawful_basis_missing", Site;
+    /// The person refused, or objected to, the use of the data for the system's purpose.
+    ConsentRefused = "consent_refused", Nobody;
 }
 
 impl fmt::Display for Reason {

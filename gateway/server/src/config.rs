@@ -74,6 +74,8 @@ sections! {
         connections_per_address: usize,
         quota_per_second: u32,
         quota_burst: u32,
+        address_per_second: u32,
+        address_burst: u32,
         attachment_memory: ByteSize,
         record_refusals: bool,
     }
@@ -93,7 +95,15 @@ sections! {
     /// `[sync]`
     struct Sync { jobs: Span, forms: Span, }
     /// `[retention]`
-    struct Retention { applications: Span, refusals: Span, idempotency: Span, edge_counts: Span, }
+    struct Retention {
+        applications: Span,
+        refusals: Span,
+        idempotency: Span,
+        edge_counts: Span,
+        demographics: Span,
+        attempts: Span,
+        audit: Span,
+    }
 }
 
 /// How log lines look.
@@ -169,6 +179,8 @@ impl Config {
             ),
             (limits.quota_per_second == 0, "limits.quota_per_second", "must be at least 1", none),
             (limits.quota_burst == 0, "limits.quota_burst", "must be at least 1", none),
+            (limits.address_per_second == 0, "limits.address_per_second", "must be at least 1", none),
+            (limits.address_burst == 0, "limits.address_burst", "must be at least 1", none),
             (limits.deadline.0 < second, "limits.deadline", "must be at least \"1s\"", none),
             (
                 limits.body_deadline >= limits.deadline,

@@ -141,6 +141,19 @@ pub enum Follow {
     Park(Reason),
 }
 
+impl Follow {
+    /// The same where the step only adds to what the vendor has: a "no" to it refuses no application.
+    #[must_use]
+    pub fn of_what_adds(self) -> Self {
+        match self {
+            Self::Refuse(reason) => Self::Hold(reason),
+            Self::Done | Self::Wait { .. } | Self::Verify | Self::PauseAccount(_) | Self::Hold(_) | Self::Park(_) => {
+                self
+            }
+        }
+    }
+}
+
 /// What follows from this outcome.
 pub fn decide(policy: &RetryPolicy, outcome: &Outcome, at: Situation) -> Follow {
     match outcome.class {

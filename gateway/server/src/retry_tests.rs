@@ -45,6 +45,18 @@ fn each_class_has_its_consequence() {
 }
 
 #[test]
+fn what_only_adds_turns_a_refusal_into_a_hold_and_nothing_else() {
+    let reason = Reason::ValueInvalid;
+    assert_eq!(Follow::Refuse(reason).of_what_adds(), Follow::Hold(reason));
+    let wait = Follow::Wait { until: Timestamp::UNIX_EPOCH, reason, consumed: true };
+    for same in
+        [Follow::Done, Follow::Verify, wait, Follow::PauseAccount(reason), Follow::Hold(reason), Follow::Park(reason)]
+    {
+        assert_eq!(same.of_what_adds(), same);
+    }
+}
+
+#[test]
 fn the_default_schedule_outlasts_a_weekend() {
     let total: Duration = RetryPolicy::default().schedule.iter().sum();
     assert!(total >= Duration::from_hours(82), "{total:?}");

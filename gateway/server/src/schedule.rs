@@ -379,7 +379,7 @@ impl Schedule {
         loop {
             let now = self.parts.clock.now();
             let report = self.parts.store.retain(&self.parts.policy.retention.get(), now, BATCH).await?;
-            let removed = report.applications + report.refusals + report.idempotency + report.edge_counts;
+            let removed = report.total();
             if removed == 0 {
                 return Ok(());
             }

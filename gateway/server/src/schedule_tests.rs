@@ -45,6 +45,9 @@ fn rig(decision: Decision) -> Rig {
                 refusals: days(14),
                 idempotency: days(30),
                 edge_counts: days(30),
+                demographics: days(30),
+                attempts: days(180),
+                audit: days(1095),
             }
             .into(),
             lease: Duration::from_secs(60),

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::store::StoreError;
 use crate::store::finding::{Finding, Health};
-use crate::store::setup::AccountRecord;
+use crate::store::setup::{AccountRecord, Scope};
 use crate::units::Span;
 
 /// A wish that cannot be granted as it is, in words for the person who has it.
@@ -42,6 +42,9 @@ pub enum SetupError {
     /// A name that does not read well in URLs and on the phone.
     #[error("{0:?} is not a name: use lower-case letters, digits and hyphens, 2 to 40 of them, a letter first")]
     NotAName(String),
+    /// A key that could do nothing, or would be two things at once.
+    #[error("{0}")]
+    Key(String),
     /// Something is missing, unknown or malformed: all of it, a line each.
     #[error("the account cannot be as it is asked for:{}", .0.iter().map(|line| format!("\n  {line}")).collect::<String>())]
     Account(Vec<String>),
@@ -62,12 +65,43 @@ pub struct AccountWish {
     pub secrets: BTreeMap<String, Hidden>,
     /// May its hosts resolve to loopback or private addresses?
     pub allow_private: bool,
+    /// Is it for tests? Then only test keys reach it.
+    #[serde(default)]
+    pub sandbox: bool,
     /// See [`OnInvalid`].
     pub on_invalid: OnInvalid,
     /// See [`Repeats`].
     pub repeats: Repeats,
     /// See [`OnUnknown`].
     pub on_unknown: OnUnknown,
+}
+
+/// The key a person wants: with scopes a secret one, with origins a publishable one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct KeyWish {
+    /// It will stand in web pages.
+    pub publishable: bool,
+    /// What a secret key may do.
+    pub scopes: Vec<Scope>,
+    /// The origins of those pages.
+    pub origins: Vec<String>,
+    /// It reaches sandbox accounts only.
+    pub test: bool,
+}
+
+/// The two kinds of key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyKind {
+    /// For servers.
+    Secret {
+        /// What it may do.
+        scopes: Vec<Scope>,
+    },
+    /// For web pages: form, preflight and submit.
+    Publishable {
+        /// Where those pages are, as browsers write it.
+        origins: Vec<String>,
+    },
 }
 
 /// What a person wants different about an account. A name given without a value takes the value away.
@@ -108,13 +142,43 @@ impl<'de> Deserialize<'de> for Hidden {
 }
 
 /// Settings that every account may have, whatever its connector: the vendor's limits and the retry schedule overridden.
-const COMMON: [(&str, &str); 5] = [
+const COMMON: [(&str, &str); 7] = [
     ("limit_calls", "calls allowed in the vendor's window"),
     ("limit_window_ms", "the length of that window, in milliseconds"),
     ("limit_concurrency", "calls in flight at once"),
     ("visibility_lag_ms", "how long a new record may stay invisible at the vendor, in milliseconds"),
     (RETRY_SCHEDULE, "waits after failed attempts, such as 5s,30s,2m"),
+    (
+        PURPOSE,
+        "CRM accounts: the purpose in `consents` that an application needs to come here; `recruiting` if not set",
+    ),
+    (BASIS, "CRM accounts: the lawful bases that will do, such as consent,legitimate_interest; any if not set"),
 ];
+
+/// What a CRM account uses the data for, as documents name it.
+pub(crate) const PURPOSE: &str = "purpose";
+/// On which bases it may.
+pub(crate) const BASIS: &str = "basis";
+
+/// As the canonical application has them.
+const BASES: [&str; 4] = ["consent", "contract", "legal_obligation", "legitimate_interest"];
+
+/// A purpose or the bases as they are stored.
+fn lawful(name: &str, value: &str) -> Option<Result<(String, Value), String>> {
+    let stored = || Ok((name.to_owned(), Value::String(value.to_owned())));
+    match name {
+        PURPOSE => {
+            let word = value.starts_with(|c: char| c.is_ascii_lowercase())
+                && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c));
+            Some(if word { stored() } else { Err("purpose must be a lower-case word such as talent_pool".to_owned()) })
+        }
+        BASIS => {
+            let known = value.split(',').all(|basis| BASES.contains(&basis.trim()));
+            Some(if known { stored() } else { Err(format!("basis must name one or more of {}", BASES.join(", "))) })
+        }
+        _ => None,
+    }
+}
 
 /// Written in words, stored in milliseconds.
 const RETRY_SCHEDULE: &str = "retry_schedule";
@@ -123,6 +187,9 @@ const RETRY_SCHEDULE_STORED: &str = "retry_schedule_ms";
 /// The setting as it is stored, if it is a common one.
 fn common(name: &str, value: &str) -> Option<Result<(String, Value), String>> {
     COMMON.iter().find(|(known, _)| *known == name)?;
+    if let Some(stored) = lawful(name, value) {
+        return Some(stored);
+    }
     if name == RETRY_SCHEDULE {
         let waits: Result<Vec<Value>, _> = value
             .split(',')
@@ -247,6 +314,7 @@ fn as_wished(account: &Account, secrets: &BTreeMap<String, Secret>) -> AccountWi
         settings: stored.collect(),
         secrets: secrets.iter().map(|(name, secret)| (name.clone(), Hidden(secret.clone()))).collect(),
         allow_private: account.allow_private,
+        sandbox: false,
         on_invalid: account.on_invalid,
         repeats: account.repeats,
         on_unknown: account.on_unknown,
@@ -283,6 +351,50 @@ pub fn examined(record: &AccountRecord, secrets: Result<&BTreeMap<String, Secret
         findings.push(new(Health::Warning, text));
     }
     findings
+}
+
+/// The key, if the wish is one.
+///
+/// # Errors
+/// [`SetupError::Key`], with what to do.
+pub fn key(wish: &KeyWish) -> Result<KeyKind, SetupError> {
+    let no = |text: &str| Err(SetupError::Key(text.to_owned()));
+    match (wish.publishable, wish.scopes.is_empty(), wish.origins.is_empty()) {
+        (false, true, _) => no("a secret key needs at least one --scope: submit, feed, read or support"),
+        (false, false, false) => no("--origin belongs to --publishable: a secret key is not accepted from browsers"),
+        (false, false, true) => Ok(KeyKind::Secret { scopes: wish.scopes.clone() }),
+        (true, false, _) => no("a publishable key has no --scope: it may fetch forms, preflight and submit"),
+        (true, true, true) => no("a publishable key needs at least one --origin, such as https://jobs.example.org"),
+        (true, true, false) => {
+            let mut origins = wish.origins.iter().map(|text| origin(text)).collect::<Result<Vec<_>, _>>()?;
+            origins.sort();
+            origins.dedup();
+            Ok(KeyKind::Publishable { origins })
+        }
+    }
+}
+
+/// An origin as browsers write it in their `Origin` header.
+fn origin(text: &str) -> Result<String, SetupError> {
+    let no = |why: &str| SetupError::Key(format!("{text:?} is not an origin such as https://jobs.example.org: {why}"));
+    let url = Url::parse(text).map_err(|_| no("it is no URL"))?;
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+        return Err(no("it must begin with https:// (http:// for this machine only)"));
+    }
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    if !bare || !url.username().is_empty() || url.password().is_some() {
+        return Err(no("it has nothing after the host and port"));
+    }
+    if url.host_str().is_some_and(|host| host.contains('*')) {
+        return Err(no("each one is listed in full"));
+    }
+    Ok(url.origin().ascii_serialization())
 }
 
 fn connector(name: &str) -> Result<std::sync::Arc<dyn Connector>, SetupError> {
@@ -405,6 +517,7 @@ mod tests {
             settings: pairs(settings),
             secrets: secrets.into_iter().map(|(name, value)| (name, Hidden(Secret::new(value)))).collect(),
             allow_private,
+            sandbox: false,
             on_invalid: OnInvalid::default(),
             repeats: Repeats::default(),
             on_unknown: OnUnknown::default(),
@@ -428,6 +541,7 @@ mod tests {
             },
             read_pace: |_| None,
             takes_files: false,
+            names_hosts: false,
             docs: &[],
         }
     }
@@ -447,6 +561,9 @@ mod tests {
         check(&wish(&[], &[("token", "t"), ("tokn", "t")], false), &["no secret \"tokn\"; there are: token"]);
         check(&wish(&[("limit_calls", "5"), ("retry_schedule", "1s,2s")], &[("token", "t")], false), &[]);
         check(&wish(&[("limit_calls", "0")], &[("token", "t")], false), &["limit_calls must be a whole number"]);
+        check(&wish(&[("purpose", "talent_pool"), ("basis", "consent,contract")], &[("token", "t")], false), &[]);
+        check(&wish(&[("purpose", "Talent pool")], &[("token", "t")], false), &["purpose must be a lower-case word"]);
+        check(&wish(&[("basis", "consent,habit")], &[("token", "t")], false), &["basis must name one or more of"]);
         check(&wish(&[("retry_schedule", "soon")], &[("token", "t")], false), &["retry_schedule: write a duration"]);
         check(&wish(&[("base", "x")], &[("token", "t")], false), &["no setting \"base\"; there are: base_url"]);
         for (url, private, told) in [
@@ -457,6 +574,52 @@ mod tests {
             ("nonsense", false, Some("is not a URL")),
         ] {
             check(&wish(&[("base_url", url)], &[("token", "t")], private), &told.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_origin_is_what_a_browser_sends() {
+        for (typed, sent) in [
+            ("https://jobs.example.org", Some("https://jobs.example.org")),
+            ("https://Jobs.Example.org/", Some("https://jobs.example.org")),
+            ("https://jobs.example.org:443", Some("https://jobs.example.org")),
+            ("https://jobs.example.org:8443", Some("https://jobs.example.org:8443")),
+            ("https://bücher.example.org", Some("https://xn--bcher-kva.example.org")),
+            ("http://localhost:3000", Some("http://localhost:3000")),
+            ("http://127.0.0.1:3000", Some("http://127.0.0.1:3000")),
+            ("http://jobs.example.org", None),
+            ("https://jobs.example.org/careers", None),
+            ("https://jobs.example.org?x", None),
+            ("https://me@jobs.example.org", None),
+            ("https://*.example.org", None),
+            ("null", None),
+            ("*", None),
+            ("file:///tmp/a.html", None),
+            ("jobs.example.org", None),
+        ] {
+            assert_eq!(origin(typed).ok().as_deref(), sent, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_secret_or_publishable_and_can_do_something() {
+        let wish = |publishable, scopes: &[Scope], origins: &[&str]| KeyWish {
+            publishable,
+            scopes: scopes.to_vec(),
+            origins: origins.iter().map(|text| (*text).to_owned()).collect(),
+            test: false,
+        };
+        let site = "https://jobs.example.org";
+        assert!(matches!(key(&wish(false, &[Scope::Read], &[])), Ok(KeyKind::Secret { .. })));
+        let both = key(&wish(true, &[], &[site, "https://jobs.example.org/"])).unwrap();
+        assert_eq!(both, KeyKind::Publishable { origins: vec![site.to_owned()] });
+        for bad in [
+            wish(false, &[], &[]),
+            wish(false, &[Scope::Read], &[site]),
+            wish(true, &[Scope::Submit], &[site]),
+            wish(true, &[], &[]),
+        ] {
+            assert!(key(&bad).is_err(), "{bad:?}");
         }
     }
 

@@ -4,15 +4,15 @@ use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::pii::Pii;
 
-use super::{Fault, FaultKind, Request, Response, Services, TenantName};
-use crate::ingress::auth::ApiKey;
-use crate::setup::{self, AccountChange, AccountWish, Hidden, SetupError};
+use super::{Fault, FaultKind, Request, Response, Services, TenantName, custody};
+use crate::ingress::auth::{ApiKey, KeyPrefix};
+use crate::setup::{self, AccountChange, AccountWish, Hidden, KeyWish, SetupError};
 use crate::store::StoreError;
-use crate::store::setup::{AccountChanged, AccountRecord, NewAccount, NewKey, NewTenant, PostingRecord, Scope, Tenant};
+use crate::store::setup::{AccountChanged, AccountRecord, NewAccount, NewKey, NewTenant, PostingRecord, Tenant};
 use crate::support::{Actor, SupportError, replayed_to};
 
 /// Whoever may use the data directory.
-const ACTOR: Actor = Actor::Cli;
+pub(super) const ACTOR: Actor = Actor::Cli;
 
 /// Executes one request.
 ///
@@ -35,7 +35,7 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
         Request::Examine => services.examine().await,
         Request::AccountPause { tenant, account } => services.pause(tenant, &account).await,
         Request::AccountResume { tenant, account } => services.resume(tenant, &account).await,
-        Request::KeyCreate { tenant, name, scopes } => services.create_key(tenant, name, scopes).await,
+        Request::KeyCreate { tenant, name, wish } => services.create_key(tenant, name, wish).await,
         Request::Keys { tenant } => {
             let tenant = services.tenant(tenant).await?.id;
             Ok(Response::Keys(services.store.keys(tenant).await?))
@@ -71,15 +71,7 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
             let cases = services.support.cases(ACTOR, tenant, limit).await?;
             Ok(Response::Cases(cases.iter().map(Into::into).collect()))
         }
-        Request::ErasurePlan { tenant, email } => {
-            let tenant = services.tenant(tenant).await?.id;
-            Ok(Response::Plan(services.support.erasure_plan(ACTOR, tenant, &address(&email)?).await?.into()))
-        }
-        Request::Erase { tenant, email } => {
-            let tenant = services.tenant(tenant).await?.id;
-            let erasure = services.support.erase(ACTOR, tenant, &address(&email)?).await?;
-            Ok(Response::Erased { erased_at: erasure.erased_at, reached: erasure.reached.into() })
-        }
+        Request::Custody(request) => custody::execute(services, request).await,
     }
 }
 
@@ -87,7 +79,7 @@ fn done(id: impl std::fmt::Display, what: &str) -> Response {
     Response::Done { id: id.to_string(), done: what.to_owned() }
 }
 
-fn address(typed: &Pii<String>) -> Result<NormalEmail, Fault> {
+pub(super) fn address(typed: &Pii<String>) -> Result<NormalEmail, Fault> {
     NormalEmail::parse(typed.reveal())
         .ok_or_else(|| Fault::new(FaultKind::Usage, "the e-mail address has no `local@domain` form"))
 }
@@ -102,8 +94,9 @@ impl Services {
     async fn add_account(&self, tenant: TenantName, wish: AccountWish) -> Result<Response, Fault> {
         let tenant = self.tenant(tenant).await?.id;
         let now = self.clock.now();
+        let sandbox = wish.sandbox;
         let (account, credentials) = setup::account(AccountId::new(now, &*self.entropy), tenant, wish)?;
-        let account = NewAccount { account, credentials, actor: ACTOR.to_string(), now };
+        let account = NewAccount { account, credentials, sandbox, actor: ACTOR.to_string(), now };
         Ok(Response::Account(self.store.add_account(account).await?))
     }
 
@@ -150,14 +143,16 @@ impl Services {
         Ok(Response::Changed { account: account.name, deliveries })
     }
 
-    async fn create_key(&self, tenant: TenantName, name: String, scopes: Vec<Scope>) -> Result<Response, Fault> {
-        if scopes.is_empty() {
-            return Err(Fault::new(FaultKind::Usage, "a key needs at least one scope: submit, feed, read or support"));
-        }
+    async fn create_key(&self, tenant: TenantName, name: String, wish: KeyWish) -> Result<Response, Fault> {
+        let (kind, scopes, origins) = match setup::key(&wish)? {
+            setup::KeyKind::Secret { scopes } => (KeyPrefix::Secret, scopes, None),
+            setup::KeyKind::Publishable { origins } => (KeyPrefix::Publishable, Vec::new(), Some(origins)),
+        };
         let tenant = self.tenant(tenant).await?.id;
         let now = self.clock.now();
-        let ApiKey { id, text, hash } = ApiKey::generate(now, &*self.entropy);
-        let key = NewKey { id, tenant, name, hash, scopes, actor: ACTOR.to_string(), now };
+        let ApiKey { id, text, hash } = ApiKey::generate(kind, now, &*self.entropy);
+        let actor = ACTOR.to_string();
+        let key = NewKey { id, tenant, name, hash, scopes, origins, test: wish.test, actor, now };
         Ok(Response::KeyMade { key: self.store.create_key(key).await?, text: Hidden(text) })
     }
 
@@ -194,7 +189,7 @@ impl Services {
     }
 
     /// The tenant of this name or id; the only one if none is named.
-    async fn tenant(&self, name: TenantName) -> Result<Tenant, Fault> {
+    pub(super) async fn tenant(&self, name: TenantName) -> Result<Tenant, Fault> {
         let tenants = self.store.tenants().await?;
         let names = || tenants.iter().map(|tenant| tenant.name.as_str()).collect::<Vec<_>>().join(", ");
         match (name, tenants.as_slice()) {
@@ -255,6 +250,7 @@ impl From<SupportError> for Fault {
     fn from(error: SupportError) -> Self {
         match error {
             SupportError::MakesNoSense(why) => Self::new(FaultKind::Refused, why),
+            SupportError::Nobody => Self::new(FaultKind::NotFound, error.to_string()),
             SupportError::Store(error) => error.into(),
         }
     }

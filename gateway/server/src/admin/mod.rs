@@ -3,27 +3,31 @@
 //!
 //! One function executes them, over `support` and `setup`. It prints nothing and reads no file.
 
+mod custody;
 mod execute;
 pub mod socket;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::connector::Verdict;
-use causeway_core::ids::{DeliveryId, KeyId, SubmissionId};
-use causeway_core::pii::Pii;
-use jiff::Timestamp;
+use causeway_core::ids::{DeliveryId, KeyId};
 use serde::{Deserialize, Serialize};
 
 use crate::config::SettingChange;
-use crate::setup::{AccountChange, AccountWish, Hidden};
+use crate::setup::{AccountChange, AccountWish, Hidden, KeyWish};
 use crate::store::Store;
+use crate::store::custody::BackupReport;
 use crate::store::finding::Finding;
-use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord, Scope, SyncReport, Tenant};
+use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord, SyncReport, Tenant};
+use crate::support::copies::Confirmed;
+use crate::support::person::{CopyView, Erased, Export, Reach};
 use crate::support::view::CaseView;
 use crate::support::{LookupRequest, Report, Support};
 
+pub use custody::CustodyRequest;
 pub use execute::execute;
 
 /// What executing needs.
@@ -100,7 +104,7 @@ pub enum Request {
     Examine,
     AccountPause { tenant: TenantName, account: String },
     AccountResume { tenant: TenantName, account: String },
-    KeyCreate { tenant: TenantName, name: String, scopes: Vec<Scope> },
+    KeyCreate { tenant: TenantName, name: String, wish: KeyWish },
     Keys { tenant: TenantName },
     KeyRevoke { tenant: TenantName, key: KeyId },
     JobsSync { tenant: TenantName, account: String },
@@ -110,8 +114,7 @@ pub enum Request {
     Replay { tenant: TenantName, delivery: DeliveryId },
     Cancel { tenant: TenantName, delivery: DeliveryId },
     Cases { tenant: TenantName, limit: usize },
-    ErasurePlan { tenant: TenantName, email: Pii<String> },
-    Erase { tenant: TenantName, email: Pii<String> },
+    Custody(CustodyRequest),
 }
 
 /// What is answered.
@@ -135,8 +138,12 @@ pub enum Response {
     Report(Box<Report>),
     Done { id: String, done: String },
     Cases(Vec<CaseView>),
-    Plan(Plan),
-    Erased { erased_at: Timestamp, reached: Plan },
+    Plan(Box<Reach>),
+    Erased(Box<Erased>),
+    Export(Box<Export>),
+    VendorCopies(Vec<CopyView>),
+    BackedUp { into: PathBuf, report: BackupReport },
+    RestoreConfirmed(Confirmed),
 }
 
 impl Response {
@@ -184,26 +191,6 @@ impl From<Verdict> for CheckVerdict {
             Verdict::No => Self::No,
             Verdict::NotTestable => Self::NotTestable,
         }
-    }
-}
-
-/// What erasing a person reaches.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    /// Submissions, accepted and refused.
-    pub submissions: Vec<SubmissionId>,
-    /// Deliveries not settled yet.
-    pub live_deliveries: u64,
-    /// Attachments.
-    pub blobs: u64,
-    /// Copies at vendors, which only the vendor can erase: account, and the record there if it is known.
-    pub vendor_copies: Vec<(String, Option<String>)>,
-}
-
-impl From<crate::store::trace::ErasurePlan> for Plan {
-    fn from(plan: crate::store::trace::ErasurePlan) -> Self {
-        let crate::store::trace::ErasurePlan { submissions, live_deliveries, blobs, vendor_copies } = plan;
-        Self { submissions, live_deliveries, blobs, vendor_copies }
     }
 }
 

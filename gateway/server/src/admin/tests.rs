@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::socket::{self, Control};
 use super::*;
 use crate::store::keys::RootKey;
+use crate::store::setup::Scope;
 use crate::store::sqlite::{OpenOptions, SqliteStore};
 
 struct NoVendors;
@@ -34,8 +35,9 @@ fn services(dir: &Path) -> Services {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
     let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(1));
     let options = OpenOptions::new(dir, RootKey::generate(&*entropy), Arc::clone(&clock), Arc::clone(&entropy));
-    let store: Arc<dyn Store> = SqliteStore::open(options).unwrap();
-    let support = Support::new(Arc::clone(&store), Arc::clone(&clock), Arc::new(|_| {}));
+    let opened = SqliteStore::open(options).unwrap();
+    let store: Arc<dyn Store> = Arc::clone(&opened) as Arc<dyn Store>;
+    let support = Support::new(Arc::clone(&store), opened, Arc::clone(&clock), Arc::new(|_| {}));
     Services { store, support, clock, entropy, vendors: Arc::new(NoVendors), settings: Arc::new(NothingRuns) }
 }
 
@@ -57,6 +59,7 @@ fn bare_wish() -> AccountWish {
         settings: BTreeMap::new(),
         secrets: BTreeMap::new(),
         allow_private: false,
+        sandbox: false,
         on_invalid: OnInvalid::default(),
         repeats: Repeats::default(),
         on_unknown: OnUnknown::default(),
@@ -272,7 +275,12 @@ async fn through_the_socket(dir: &Path) {
     let secrets = services.store.credentials(accounts[0].account.id).await.unwrap();
     assert!(secrets.values().all(|secret| secret.reveal() == "hunter2") && !secrets.is_empty(), "they travelled whole");
     let scopes = vec![Scope::Submit];
-    let made = ask(Request::KeyCreate { tenant: None, name: "site".to_owned(), scopes }).await;
+    let made = ask(Request::KeyCreate {
+        tenant: None,
+        name: "site".to_owned(),
+        wish: KeyWish { scopes, ..KeyWish::default() },
+    })
+    .await;
     assert!(matches!(made, Ok(Response::KeyMade { text, .. }) if text.0.reveal().starts_with("ck_")));
     stop.cancel();
     tasks.close();

@@ -7,6 +7,7 @@ use causeway_core::account::{OnInvalid, OnUnknown, Repeats, Role};
 use causeway_core::ids::{DeliveryId, KeyId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::custody::{BackupArgs, EraseArgs, ExportArgs, RestoreArgs};
 use crate::store::setup::Scope;
 
 /// The integration gateway between a career site, its recruiting CRM and its applicant tracking systems.
@@ -56,6 +57,12 @@ pub enum Command {
     Jobs(Jobs),
     /// Erase a person: destroy the keys of everything recorded about them.
     Erase(EraseArgs),
+    /// Hand over everything held about a person: a JSON file and their attachments.
+    Export(ExportArgs),
+    /// Copy the store while it is in use: rows, attachments, and the persons' keys in a file of their own.
+    Backup(BackupArgs),
+    /// Make a data directory of a backup; deliveries wait until they are confirmed.
+    Restore(RestoreArgs),
     /// Run a vendor's sandbox.
     Sandbox(SandboxArgs),
     /// Bring the store up to this version.
@@ -191,6 +198,9 @@ pub struct AddAccount {
     /// Let its hosts be loopback or private addresses, and plain http. For sandboxes.
     #[arg(long)]
     pub allow_private: bool,
+    /// It is for tests: test keys reach it, and no other. Cannot be changed later.
+    #[arg(long)]
+    pub sandbox: bool,
     /// What to do with an application that its rules do not accept.
     #[arg(long, default_value = "reject")]
     pub on_invalid: OnInvalidArg,
@@ -264,7 +274,7 @@ choices! {
     /// As [`OnUnknown`].
     OnUnknownArg for OnUnknown { Hold, Resend, }
     /// As [`Scope`].
-    ScopeArg for Scope { Submit, Feed, Read, Support, }
+    ScopeArg for Scope { Submit, Feed, Read, Support, Privacy, }
 }
 
 /// One account.
@@ -284,8 +294,17 @@ pub enum Keys {
         #[command(flatten)]
         of: OfTenant,
         /// What it may do; several are separated by commas.
-        #[arg(long = "scope", required = true, value_delimiter = ',')]
+        #[arg(long = "scope", required_unless_present = "publishable", value_delimiter = ',')]
         scopes: Vec<ScopeArg>,
+        /// For web pages: it may fetch forms, preflight and submit, from the origins named, and read nothing back.
+        #[arg(long, conflicts_with = "scopes", requires = "origins")]
+        publishable: bool,
+        /// The origin of such a page, such as https://jobs.example.org; may be given several times.
+        #[arg(long = "origin", requires = "publishable", value_name = "URL")]
+        origins: Vec<String>,
+        /// It reaches sandbox accounts only, and what it sends is marked `test`.
+        #[arg(long)]
+        test: bool,
         /// A name for people.
         #[arg(long, default_value = "default")]
         name: String,
@@ -323,19 +342,6 @@ pub enum Jobs {
         /// Any id of the job, or its requisition code.
         job: String,
     },
-}
-
-/// `erase`
-#[derive(Debug, Args)]
-pub struct EraseArgs {
-    #[command(flatten)]
-    pub of: OfTenant,
-    /// The person's address; `-` reads it from standard input.
-    #[arg(long, value_name = "EMAIL|-")]
-    pub email: String,
-    /// Erase. Without it only the plan is shown.
-    #[arg(long)]
-    pub yes: bool,
 }
 
 /// `sandbox`
@@ -382,6 +388,7 @@ mod tests {
             "causeway accounts update greenhouse --allow-private false",
             "causeway keys create --scope submit,read",
             "causeway keys create --scope support --name desk",
+            "causeway keys create --publishable --origin https://jobs.example.org --origin http://localhost:3000 --test",
             "causeway keys init-root",
             "causeway jobs sync greenhouse",
             "causeway sandbox greenhouse --listen 127.0.0.1:9101",
@@ -389,6 +396,15 @@ mod tests {
             "causeway reload",
             "causeway doctor --json",
             "causeway erase --email - --yes",
+            "causeway erase --email - --preview --tenant acme",
+            "causeway erase vendor-copies --tenant acme",
+            "causeway erase vendor-copy del_0192f3a1b2c37d4e8f90a1b2c3d4e5f6 --state confirmed",
+            "causeway export --email - --out ada.json",
+            "causeway export --email - --out ada.json --demographics --json",
+            "causeway backup --out /backups/monday",
+            "causeway restore --from /backups/monday --erasures none --data DIR",
+            "causeway restore --from /backups/monday --erasures erasures.log --keys keys.db",
+            "causeway restore confirm",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");

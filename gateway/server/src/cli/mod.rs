@@ -5,6 +5,7 @@
 
 pub mod args;
 mod ask;
+pub mod custody;
 pub mod demo;
 mod doctor;
 mod input;
@@ -12,6 +13,7 @@ mod out;
 mod progress;
 mod serve;
 mod table;
+mod table_custody;
 mod verbs;
 
 use std::process::ExitCode;
@@ -94,6 +96,9 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         | Command::Keys(_)
         | Command::Jobs(_)
         | Command::Erase(_)
+        | Command::Export(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
         | Command::Migrate
         | Command::Reload => {
             let mut settings = Config::load(config.as_deref())?;

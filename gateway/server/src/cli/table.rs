@@ -4,7 +4,8 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
 
-use crate::admin::{CheckVerdict, Plan, Reloaded, Response};
+use super::table_custody;
+use crate::admin::{CheckVerdict, Reloaded, Response};
 use crate::setup::role_text;
 use crate::store::finding::{Finding, Health};
 use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord};
@@ -41,10 +42,12 @@ pub(super) fn of(response: &Response) -> String {
         Response::Report(report) => self::report(report),
         Response::Done { id, done } => format!("{id}: {done}."),
         Response::Cases(cases) => self::cases(cases),
-        Response::Plan(plan) => self::plan("Erasing reaches", plan),
-        Response::Erased { erased_at, reached } => {
-            format!("Erased on {}.\n{}", at(*erased_at), self::plan("It reached", reached))
-        }
+        Response::Plan(reach) => table_custody::plan(reach),
+        Response::Erased(erased) => table_custody::erased(erased),
+        Response::Export(export) => format!("{} submissions are held.", export.submissions.len()),
+        Response::VendorCopies(copies) => table_custody::copies(copies),
+        Response::BackedUp { into, report } => table_custody::backed_up(into, report),
+        Response::RestoreConfirmed(confirmed) => table_custody::confirmed(confirmed),
     }
 }
 
@@ -68,7 +71,7 @@ pub(super) fn findings(findings: &[Finding]) -> String {
     findings.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn rows(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(super) fn rows(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table
         .load_style(UTF8_FULL_CONDENSED)
@@ -80,11 +83,11 @@ fn rows(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     if table.row_count() == 0 { "There are none.".to_owned() } else { table.to_string() }
 }
 
-fn at(at: Timestamp) -> String {
+pub(super) fn at(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn maybe(value: Option<impl ToString>) -> String {
+pub(super) fn maybe(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "–".to_owned(), |value| value.to_string())
 }
 
@@ -103,7 +106,7 @@ fn accounts(records: &[AccountRecord]) -> String {
             vec![
                 record.account.name.clone(),
                 record.account.connector.clone(),
-                role_text(record.account.role).to_owned(),
+                format!("{}{}", role_text(record.account.role), if record.sandbox { ", sandbox" } else { "" }),
                 record.paused.as_ref().map_or("running".to_owned(), |paused| format!("paused: {}", paused.reason)),
                 maybe(record.last_complete_sync.map(at)),
                 record.account.id.to_string(),
@@ -128,14 +131,22 @@ fn account(record: &AccountRecord) -> String {
         },
     ];
     lines.extend(account.settings.iter().map(|(name, value)| format!("  {name} = {value}")));
+    if record.sandbox {
+        lines.push("It is a sandbox: test keys reach it, and no other.".to_owned());
+    }
     if account.allow_private {
         lines.push("It may reach loopback and private addresses.".to_owned());
     }
     lines.join("\n")
 }
 
+/// What the key may do, in words.
 fn scopes(key: &KeyRecord) -> String {
-    key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ")
+    let may = match &key.origins {
+        Some(origins) => format!("publishable, from {}", origins.join(" and ")),
+        None => key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", "),
+    };
+    if key.test { format!("{may}; test") } else { may }
 }
 
 fn keys(keys: &[KeyRecord]) -> String {
@@ -179,22 +190,6 @@ fn cases(cases: &[CaseView]) -> String {
     )
 }
 
-fn plan(head: &str, plan: &Plan) -> String {
-    let mut lines = vec![format!(
-        "{head} {} submissions, {} deliveries under way and {} attachments.",
-        plan.submissions.len(),
-        plan.live_deliveries,
-        plan.blobs
-    )];
-    if !plan.vendor_copies.is_empty() {
-        lines.push("Copies that only the vendor can erase:".to_owned());
-        lines.extend(
-            plan.vendor_copies.iter().map(|(account, record)| format!("  {account}: {}", maybe(record.as_ref()))),
-        );
-    }
-    lines.join("\n")
-}
-
 fn report(report: &Report) -> String {
     let mut parts: Vec<String> = report.submissions.iter().map(answer).collect();
     parts.extend(report.text.clone());
@@ -207,7 +202,8 @@ fn report(report: &Report) -> String {
 fn answer(answer: &Answer) -> String {
     let title = answer.job.title.as_deref().unwrap_or("unknown job");
     let code = answer.code.as_ref().map_or(String::new(), |code| format!(", code {code}"));
-    let mut parts = vec![format!("{} for {title} ({}){code}", answer.id, answer.job.posting_id)];
+    let test = if answer.test { ", a test" } else { "" };
+    let mut parts = vec![format!("{} for {title} ({}){code}{test}", answer.id, answer.job.posting_id)];
     if let Some(why) = &answer.reason {
         let place = why.pointer.as_ref().map_or(String::new(), |pointer| format!(" at {pointer}"));
         parts.push(format!("{}{place}: {}", why.code, why.text));

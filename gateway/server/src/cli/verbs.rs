@@ -3,14 +3,14 @@
 use anyhow::Context;
 use causeway_core::clock::Clock;
 
-use super::args::{Accounts, AddAccount, Command, EraseArgs, Jobs, Keys, Tenants, WhyArgs};
+use super::args::{Accounts, AddAccount, Command, Jobs, Keys, Tenants, WhyArgs};
 use super::ask::ask;
 use super::{End, input, out, serve, table};
 use crate::admin::{Request, Response, is_refused};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::gateway::ReadConfig;
-use crate::setup::{AccountChange, AccountWish};
+use crate::setup::{AccountChange, AccountWish, KeyWish};
 use crate::support::LookupRequest;
 use crate::support::redact::for_terminal;
 
@@ -36,6 +36,9 @@ pub(super) async fn run(command: Command, config: Config, read: ReadConfig, json
         Command::Keys(keys) => desk.keys(keys).await,
         Command::Jobs(jobs) => desk.jobs(jobs).await,
         Command::Erase(args) => desk.erase(args).await,
+        Command::Export(args) => desk.export(args).await,
+        Command::Backup(args) => desk.backup(args).await,
+        Command::Restore(args) => desk.restore(args).await,
         Command::Migrate => desk.migrate().await,
         Command::Reload => desk.reload().await,
         Command::Demo(_) | Command::Sandbox(_) | Command::Doctor => unreachable!("run without a configuration"),
@@ -46,26 +49,31 @@ pub(super) async fn run(command: Command, config: Config, read: ReadConfig, json
 fn end_of(response: &Response) -> End {
     match response {
         Response::Report(report) if !report.found => End::NothingFound,
+        Response::Plan(reach) if reach.is_unknown() => End::NothingFound,
         Response::Checked(checked) if is_refused(checked) => End::No,
         _an_answer => End::Answered,
     }
 }
 
-struct Desk {
-    config: Config,
-    json: bool,
+/// What every command has: the configuration, and how to answer.
+pub(super) struct Desk {
+    pub(super) config: Config,
+    pub(super) json: bool,
 }
 
 impl Desk {
-    async fn show(&self, what: &str, request: Request) -> anyhow::Result<End> {
+    pub(super) async fn show(&self, what: &str, request: Request) -> anyhow::Result<End> {
         let response = ask(&self.config, what, request).await?;
-        let end = end_of(&response);
+        self.answer(&response)
+    }
+
+    pub(super) fn answer(&self, response: &Response) -> anyhow::Result<End> {
         if self.json {
             out::json(&response.value())?;
         } else {
-            out::text(&for_terminal(&table::of(&response)))?;
+            out::text(&for_terminal(&table::of(response)))?;
         }
-        Ok(end)
+        Ok(end_of(response))
     }
 
     async fn why(&self, args: WhyArgs) -> anyhow::Result<End> {
@@ -129,6 +137,7 @@ impl Desk {
             settings: input::pairs(&args.settings)?,
             secrets: input::secrets(&args.secrets, &args.secret_files)?,
             allow_private: args.allow_private,
+            sandbox: args.sandbox,
             on_invalid: args.on_invalid.into(),
             repeats: args.repeats.into(),
             on_unknown: args.on_unknown.into(),
@@ -138,9 +147,10 @@ impl Desk {
 
     async fn keys(&self, keys: Keys) -> anyhow::Result<End> {
         match keys {
-            Keys::Create { of, scopes, name } => {
+            Keys::Create { of, scopes, publishable, origins, test, name } => {
                 let scopes = scopes.into_iter().map(Into::into).collect();
-                self.show("making the key", Request::KeyCreate { tenant: of.tenant, name, scopes }).await
+                let wish = KeyWish { publishable, scopes, origins, test };
+                self.show("making the key", Request::KeyCreate { tenant: of.tenant, name, wish }).await
             }
             Keys::List(of) => self.show("reading keys", Request::Keys { tenant: of.tenant }).await,
             Keys::Revoke { of, key } => self.show("revoking", Request::KeyRevoke { tenant: of.tenant, key }).await,
@@ -167,21 +177,6 @@ impl Desk {
             Jobs::List { of, account } => self.show("reading jobs", Request::Jobs { tenant: of.tenant, account }).await,
             Jobs::Show { of, job } => self.show("reading the job", Request::JobShow { tenant: of.tenant, job }).await,
         }
-    }
-
-    /// The plan, always; the deed only with `--yes`.
-    async fn erase(&self, args: EraseArgs) -> anyhow::Result<End> {
-        let email = input::email(&args.email)?;
-        let tenant = args.of.tenant;
-        let request = Request::ErasurePlan { tenant: tenant.clone(), email: email.clone() };
-        if !args.yes {
-            let end = self.show("finding what it reaches", request).await?;
-            out::remark("Nothing was erased. Run it again with --yes to erase.");
-            return Ok(end);
-        }
-        let plan = ask(&self.config, "finding what it reaches", request).await?;
-        out::remark(&for_terminal(&table::of(&plan)));
-        self.show("erasing", Request::Erase { tenant, email }).await
     }
 
     /// Only a running gateway has settings to reload; the store is not opened for it.

@@ -20,7 +20,7 @@ use super::Options;
 use super::call;
 use super::sandboxes::Sandbox;
 use crate::admin::{self, Request, Response};
-use crate::setup::{AccountWish, Hidden};
+use crate::setup::{AccountWish, Hidden, KeyWish};
 use crate::store::setup::Scope;
 
 /// Waits after each failed try; short, so that a visitor sees the end of it.
@@ -125,7 +125,8 @@ impl Stage {
         self.add(OTHER_ATS, "greenhouse", Role::Ats, &self.other_ats, Some("board_api_key")).await?;
         self.add(CRM, "hubspot", Role::Crm, &self.crm, None).await?;
         let scopes = vec![Scope::Submit, Scope::Read, Scope::Support];
-        let made = self.ask(Request::KeyCreate { tenant: None, name: "career-site".to_owned(), scopes }).await?;
+        let wish = KeyWish { scopes, ..KeyWish::default() };
+        let made = self.ask(Request::KeyCreate { tenant: None, name: "career-site".to_owned(), wish }).await?;
         let Response::KeyMade { text, .. } = made else { bail!("a key was asked for") };
         text.0.reveal().clone_into(&mut self.key);
         super::play::say("reading the postings and their questions from both boards");
@@ -159,6 +160,7 @@ impl Stage {
             settings,
             secrets,
             allow_private: true,
+            sandbox: false,
             on_invalid: OnInvalid::default(),
             repeats: Repeats::default(),
             on_unknown: OnUnknown::default(),

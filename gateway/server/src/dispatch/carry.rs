@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use causeway_core::application::Application;
 use causeway_core::connector::{Connector, Delivery, File, Http};
-use causeway_core::delivery::StepPlan;
+use causeway_core::delivery::{Idempotency, StepPlan};
 use causeway_core::outcome::{Class, Outcome};
 use causeway_core::reason::Reason;
 use futures_util::FutureExt;
@@ -19,7 +19,7 @@ use super::settle::Ended;
 use super::{Dispatch, MARGIN};
 use crate::retry::{self, RetryPolicy, Situation};
 use crate::store::StoreError;
-use crate::store::work::{Begun, Claim, Next, WorkItem};
+use crate::store::work::{Begun, Claim, Next, RESTORED, Verifying, WorkItem};
 
 /// Semaphores count to 2³², so memory is counted in KiB.
 pub(super) fn permits(bytes: usize) -> usize {
@@ -138,7 +138,7 @@ impl Trip<'_> {
             tracing::error!(delivery = %self.claim.delivery, "planning a delivery failed");
             return self.dispatch.park(&self.claim, "plan").await;
         };
-        if let Some(verifying) = self.claim.verifying.take()
+        if let Some(verifying) = self.claim.verifying.take().map(|verifying| self.resolve(&plan, verifying))
             && let Went::Ended(due) = self.verify(&plan, verifying).await
         {
             return due;
@@ -162,6 +162,17 @@ impl Trip<'_> {
         let ended = Ended::untried(&self.claim, plan[last].name, self.now());
         let next = Next::Delivered { proof: self.proof(None).await };
         self.dispatch.settle(ended, next).await.due()
+    }
+
+    /// After a restore nobody knows which steps were taken since the backup. The first open one that must not be repeated
+    /// is asked about; those that may be repeated are, in their order.
+    fn resolve(&self, plan: &[StepPlan], verifying: Verifying) -> Verifying {
+        if verifying.step != RESTORED {
+            return verifying;
+        }
+        let open = || plan.iter().filter(|step| !self.item.done.iter().any(|done| done == step.name));
+        let step = open().find(|step| step.idempotency == Idempotency::Never).or_else(|| open().next());
+        Verifying { step: step.map_or(verifying.step, |step| step.name.to_owned()), ..verifying }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -247,6 +258,7 @@ impl Trip<'_> {
         } else {
             retry::decide(&self.retry, &outcome, situation)
         };
+        let follow = if self.connector.only_adds(step.name) { follow.of_what_adds() } else { follow };
         tracing::info!(
             delivery = %self.claim.delivery,
             account = %self.claim.account,

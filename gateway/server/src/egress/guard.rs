@@ -1,6 +1,7 @@
 //! The last word before the wire: where a request may go, and how much of an answer is read.
 //!
-//! A request goes only to the hosts of the account's own URL settings, over https (plain http only to a loopback host of an
+//! A request goes only to the hosts of the account's own URL settings (or, without credentials and where the Descriptor
+//! allows it, to the host that an answer of the vendor named), over https (plain http only to a loopback host of an
 //! account marked `allow_private`), without user info, and only to addresses that are judged when the connection is made:
 //! every address a name resolves to is checked, so a name cannot be public when judged and private when used. Redirects
 //! are never followed. An answer is read up to a cap; one that is larger is an unknown outcome, because the vendor may
@@ -10,8 +11,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytes::Bytes;
 use causeway_core::account::Account;
-use causeway_core::connector::{Descriptor, SendError};
-use http::{Request, Uri};
+use causeway_core::connector::{Descriptor, NamedByVendor, SendError};
+use http::{Request, Uri, header};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::{Host, Url};
 
@@ -105,6 +106,8 @@ pub(super) struct Guard {
     /// Host and port of each URL setting.
     hosts: Vec<(Host, u16)>,
     allow_private: bool,
+    /// May an answer of the vendor name another host?
+    names_hosts: bool,
 }
 
 impl Guard {
@@ -114,18 +117,43 @@ impl Guard {
             .filter_map(|field| Url::parse(&setting(descriptor, account, field.name)?).ok())
             .filter_map(|url| Some((url.host()?.to_owned(), url.port_or_known_default()?)))
             .collect();
-        Self { hosts, allow_private: account.allow_private }
+        Self { hosts, allow_private: account.allow_private, names_hosts: descriptor.names_hosts }
     }
 
     /// Why the request may not go there.
+    fn judge(&self, request: &Request<Bytes>) -> Result<(), SendError> {
+        let uri = request.uri();
+        if request.extensions().get::<NamedByVendor>().is_none() {
+            return self.check(uri);
+        }
+        if !self.names_hosts || request.headers().contains_key(header::AUTHORIZATION) {
+            return Err(SendError::Misconfigured("the request follows an answer to another host"));
+        }
+        let (_, port) = self.place(uri)?;
+        if port != 443 && !self.allow_private {
+            return Err(SendError::Misconfigured("an answer named an unusual port"));
+        }
+        Ok(())
+    }
+
+    /// Why a request of the account's own may not go there.
     pub(super) fn check(&self, uri: &Uri) -> Result<(), SendError> {
+        let (host, port) = self.place(uri)?;
+        if !self.hosts.iter().any(|(known, at)| *known == host && *at == port) {
+            return Err(SendError::Misconfigured("the request goes to a host that is not the account's"));
+        }
+        Ok(())
+    }
+
+    /// Where it goes, if any request may go to such a place.
+    fn place(&self, uri: &Uri) -> Result<(Host, u16), SendError> {
         let text = uri.to_string();
         let url = Url::parse(&text).map_err(|_| SendError::Misconfigured("the request's URL cannot be read"))?;
         let authority = uri.authority().ok_or(SendError::Misconfigured("the request names no host"))?;
         if authority.as_str().contains('@') {
             return Err(SendError::Misconfigured("the request's URL holds user info"));
         }
-        let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
+        let (Some(host), Some(port)) = (url.host().map(|host| host.to_owned()), url.port_or_known_default()) else {
             return Err(SendError::Misconfigured("the request names no host"));
         };
         // Other spellings of an address (decimal, octal, hexadecimal) are read differently by different readers.
@@ -140,24 +168,21 @@ impl Guard {
         if url.scheme() != "https" && !(url.scheme() == "http" && self.allow_private && loopback) {
             return Err(SendError::Misconfigured("only https is allowed"));
         }
-        if !self.hosts.iter().any(|(known, at)| *known == host && *at == port) {
-            return Err(SendError::Misconfigured("the request goes to a host that is not the account's"));
-        }
-        let literal = match host {
+        let literal = match &host {
             Host::Domain(_) => None,
-            Host::Ipv4(address) => Some(IpAddr::V4(address)),
-            Host::Ipv6(address) => Some(IpAddr::V6(address)),
+            Host::Ipv4(address) => Some(IpAddr::V4(*address)),
+            Host::Ipv6(address) => Some(IpAddr::V6(*address)),
         };
         if literal.is_some_and(|address| !allowed(address, self.allow_private)) {
             return Err(SendError::NotSent("the host's address is not allowed"));
         }
-        Ok(())
+        Ok((host, port))
     }
 }
 
 impl Around for Guard {
     async fn around<S: Wire>(&self, request: Request<Bytes>, next: Next<S>) -> Answer {
-        self.check(request.uri())?;
+        self.judge(&request)?;
         next.call(request).await
     }
 }

@@ -136,6 +136,42 @@ fn plain_http_only_to_the_loopback_of_a_private_account() {
     assert!(refused(&guard("http://api.vendor.test", true), "http://api.vendor.test/"));
 }
 
+/// May a request go there because an answer said so?
+fn named(guard: &Guard, uri: &str, authorised: bool) -> bool {
+    let mut request = Request::builder().uri(uri).extension(NamedByVendor).body(Bytes::new()).unwrap();
+    if authorised {
+        request.headers_mut().insert(header::AUTHORIZATION, "Basic c2VjcmV0Og==".parse().unwrap());
+    }
+    guard.judge(&request).is_ok()
+}
+
+#[test]
+fn a_host_that_an_answer_named_needs_leave_and_gets_no_credential() {
+    let upload = "https://storage.elsewhere.test/put?signature=1";
+    let mut guard = guard("https://api.vendor.test", false);
+    assert!(!named(&guard, upload, false), "the Descriptor does not say that answers name hosts");
+    guard.names_hosts = true;
+    assert!(named(&guard, upload, false));
+    assert!(refused(&guard, upload), "an ordinary request still goes to the account's hosts alone");
+    assert!(!named(&guard, upload, true), "no credential goes there");
+    assert!(!named(&guard, "https://api.vendor.test/", true), "not even to the account's own host, unmarked would do");
+    for uri in [
+        "http://storage.elsewhere.test/put",
+        "https://storage.elsewhere.test:8443/put",
+        "https://user:word@storage.elsewhere.test/put",
+        "https://127.0.0.1/put",
+        "https://10.0.0.1/put",
+        "https://169.254.169.254/latest",
+        "https://[::1]/put",
+        "https://2130706433/put",
+    ] {
+        assert!(!named(&guard, uri, false), "{uri}");
+    }
+    guard.allow_private = true;
+    assert!(named(&guard, "http://localhost:9101/storage/1", false), "a sandbox's own storage");
+    assert!(!named(&guard, "http://10.0.0.1/put", false) && !named(&guard, "https://169.254.169.254/", false));
+}
+
 struct Rebinding(std::sync::Mutex<Vec<Vec<&'static str>>>);
 
 #[async_trait::async_trait]

@@ -70,6 +70,7 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
     limits: Limits { window: Duration::from_secs(10), calls: 1_000, concurrency: 8 },
     read_pace: pace,
     takes_files: true,
+    names_hosts: false,
     docs: &[],
 };
 
@@ -94,6 +95,7 @@ pub(crate) fn record(connector: &str, settings: serde_json::Value) -> AccountRec
             on_unknown: OnUnknown::default(),
         },
         paused: None,
+        sandbox: false,
         created_at: Timestamp::UNIX_EPOCH,
         last_complete_sync: None,
     }

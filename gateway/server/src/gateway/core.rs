@@ -16,6 +16,7 @@ use crate::feeds::sync::{FeedParts, Feeds, SyncError};
 use crate::read_back::{ReadBack, ReadBackParts};
 use crate::schema::form_digest;
 use crate::store::Store;
+use crate::store::custody::Custody;
 use crate::store::keys::RootKey;
 use crate::store::setup::{AccountRecord, SyncReport};
 use crate::store::sqlite::{OpenOptions, SqliteStore};
@@ -24,6 +25,7 @@ use crate::support::{Ring, Support};
 /// See the module's documentation.
 pub(super) struct Core {
     pub(super) store: Arc<dyn Store>,
+    custody: Arc<dyn Custody>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) connectors: Connectors,
@@ -45,7 +47,9 @@ impl Core {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let root_key = RootKey::load(&config.fixed.data.root_key())?;
         let options = OpenOptions::new(&config.fixed.data.dir, root_key, Arc::clone(&clock), Arc::clone(&entropy));
-        let store: Arc<dyn Store> = wrap(SqliteStore::open(options).context("the store does not open")?);
+        let opened = SqliteStore::open(options).context("the store does not open")?;
+        let custody: Arc<dyn Custody> = Arc::clone(&opened) as Arc<dyn Custody>;
+        let store: Arc<dyn Store> = wrap(opened);
         let lives = Lives::new(&config.reloadable);
         let connectors: Connectors = Arc::new(causeway_connectors::by_name);
         let egress = Arc::new(Egress::new(EgressParts {
@@ -64,7 +68,7 @@ impl Core {
             form_digest,
             policy: wires::feeds(&lives),
         }));
-        Ok(Self { store, clock, entropy, connectors, egress, feeds, lives })
+        Ok(Self { store, custody, clock, entropy, connectors, egress, feeds, lives })
     }
 
     /// Commits what is under way, writes the audit's newest links down, and lets go of the directory.
@@ -90,7 +94,7 @@ impl Core {
     pub(super) fn services(&self, ring: Ring, settings: Arc<dyn Reload>) -> Services {
         Services {
             store: Arc::clone(&self.store),
-            support: Support::new(Arc::clone(&self.store), Arc::clone(&self.clock), ring),
+            support: Support::new(Arc::clone(&self.store), Arc::clone(&self.custody), Arc::clone(&self.clock), ring),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             vendors: Arc::new(Outside {

@@ -47,6 +47,9 @@ fn retention(settings: &Reloadable) -> Retention {
         refusals: retention.refusals.0,
         idempotency: retention.idempotency.0,
         edge_counts: retention.edge_counts.0,
+        demographics: retention.demographics.0,
+        attempts: retention.attempts.0,
+        audit: retention.audit.0,
     }
 }
 

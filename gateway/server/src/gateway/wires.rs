@@ -76,6 +76,7 @@ pub(super) fn ingress(config: &Config) -> crate::ingress::Config {
         max_connections_per_address: limits.connections_per_address,
         bodies_in_memory: limits.attachment_memory,
         quota: Rate { per_second: f64::from(limits.quota_per_second), burst: limits.quota_burst },
+        address_quota: Rate { per_second: f64::from(limits.address_per_second), burst: limits.address_burst },
         ..crate::ingress::Config::default()
     }
 }

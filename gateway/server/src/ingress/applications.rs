@@ -14,7 +14,7 @@ use super::auth::Caller;
 use super::body::{self, BodyBudget, Unreceived};
 use super::management::Readiness;
 use super::request::facts;
-use crate::intake::{Intake, Refusal, Sender, Submission};
+use crate::intake::{Intake, Refusal, Submission};
 use crate::store::setup::Scope;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -33,10 +33,10 @@ pub(super) async fn submit(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    caller.require(&[Scope::Submit])?;
+    caller.require_or_publishable(&[Scope::Submit])?;
     let idempotency_key = idempotency_key(request.headers())?;
     let trace_id = facts(&request).map_or_else(String::new, |facts| facts.trace_id.clone());
-    let sender = Sender { tenant: caller.tenant(), key: caller.key() };
+    let sender = caller.sender();
     let submission = |document, files| Submission { document, files, idempotency_key, trace_id };
     match body::receive(request, &state.budget).await {
         Ok(received) => {
@@ -85,7 +85,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     key.filter(usable).map(|key| Some(key.to_owned())).ok_or_else(|| Problem::new(Code::IdempotencyKeyInvalid).into())
 }
 
-fn json(status: StatusCode, body: Bytes) -> Response {
+pub(super) fn json(status: StatusCode, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

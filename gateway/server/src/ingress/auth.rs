@@ -1,8 +1,9 @@
 //! API keys: how they are made, and how a request shows one.
 //!
-//! A secret key is `ck_<key id>_<256 random bits>`; only its SHA-256 is stored. A key that was good is remembered for at
-//! most a second and only while the store's generation stands still, so a revoked one dies within a second everywhere.
-//! This file decides who asks; what they may do is asked of the [`Caller`] by the handler.
+//! A key is `ck_` (secret) or `cp_` (publishable), then `<key id>_<256 random bits>`; only its SHA-256 is stored. A key that
+//! was good is remembered for at most a second and only while the store's generation stands still, so a revoked one dies
+//! within a second everywhere. A secret key is refused from a browser, a publishable one from anywhere but the pages it is
+//! listed for. This file decides who asks; what they may do is asked of the [`Caller`] by the handler.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,19 +18,39 @@ use causeway_core::ids::{KeyId, TenantId};
 use causeway_core::pii::Secret;
 use causeway_core::problem::{Code, Problem};
 use data_encoding::BASE32_NOPAD;
+use http::HeaderMap;
 use http::header::{AUTHORIZATION, ORIGIN};
 use jiff::Timestamp;
 
+use super::browser;
 use super::request::facts;
 use crate::hash::sha256;
-use crate::intake::{Refusal, unavailable};
+use crate::intake::{Refusal, Sender, unavailable};
 use crate::store::Store;
 use crate::store::setup::{KeyRecord, Scope};
 
 /// How long a key that was good is believed without asking the store.
 const REMEMBERED: Duration = Duration::from_secs(1);
 
-/// A new secret key. The text is shown once and kept nowhere.
+/// The kind of key, as its text begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPrefix {
+    /// For servers.
+    Secret,
+    /// For web pages.
+    Publishable,
+}
+
+impl KeyPrefix {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "ck_",
+            Self::Publishable => "cp_",
+        }
+    }
+}
+
+/// A new key. The text is shown once and kept nowhere.
 #[derive(Debug)]
 pub struct ApiKey {
     /// Its public part, which stands in the text too.
@@ -42,11 +63,12 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// Makes a key.
-    pub fn generate(now: Timestamp, entropy: &dyn Entropy) -> Self {
+    pub fn generate(prefix: KeyPrefix, now: Timestamp, entropy: &dyn Entropy) -> Self {
         let id = KeyId::new(now, entropy);
         let mut random = [0; 32];
         entropy.fill(&mut random);
-        let text = format!("ck_{}_{}", id.as_uuid().simple(), BASE32_NOPAD.encode(&random).to_ascii_lowercase());
+        let secret = BASE32_NOPAD.encode(&random).to_ascii_lowercase();
+        let text = format!("{}{}_{secret}", prefix.as_str(), id.as_uuid().simple());
         let hash = sha256(text.as_bytes());
         Self { id, text: Secret::new(text), hash }
     }
@@ -72,11 +94,34 @@ impl Caller {
         self.0.id
     }
 
-    /// Lets the caller go on if its key has one of these scopes.
+    /// As intake knows it.
+    pub fn sender(&self) -> Sender {
+        Sender { tenant: self.0.tenant, key: self.0.id, test: self.0.test }
+    }
+
+    /// It came with a publishable key.
+    pub fn is_publishable(&self) -> bool {
+        self.0.origins.is_some()
+    }
+
+    /// Lets the caller go on if its key has one of these scopes, or is publishable. For what web pages do: form,
+    /// preflight, submit.
+    ///
+    /// # Errors
+    /// As [`Self::require`].
+    pub fn require_or_publishable(&self, any_of: &[Scope]) -> Result<(), Refusal> {
+        if self.is_publishable() { Ok(()) } else { self.require(any_of) }
+    }
+
+    /// Lets the caller go on if its key is a secret one with one of these scopes.
     ///
     /// # Errors
     /// `scope_missing`, naming the scopes that would do.
     pub fn require(&self, any_of: &[Scope]) -> Result<(), Refusal> {
+        if self.is_publishable() {
+            let may = "A publishable key may fetch a job's form, preflight and submit, and read nothing back.";
+            return Err(Problem::new(Code::ScopeMissing).detail(may).into());
+        }
         if any_of.iter().any(|scope| self.0.scopes.contains(scope)) {
             return Ok(());
         }
@@ -144,12 +189,7 @@ pub(super) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let admitted = match bearer(&request) {
-        Some(key) if !request.headers().contains_key(ORIGIN) => known.caller(key).await,
-        Some(_) => Err(Code::SecretKeyInBrowser.into()),
-        None => Err(Code::KeyInvalid.into()),
-    };
-    match admitted {
+    match admit(&known, request.headers()).await {
         Ok(caller) => {
             if let Some(facts) = facts(&request) {
                 facts.sender.get_or_init(|| (caller.tenant(), caller.key()));
@@ -161,9 +201,26 @@ pub(super) async fn authenticate(
     }
 }
 
+async fn admit(known: &Authenticator, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    let key = bearer(headers).ok_or(Code::KeyInvalid)?;
+    if !key.starts_with(KeyPrefix::Publishable.as_str()) {
+        if headers.contains_key(ORIGIN) {
+            return Err(Code::SecretKeyInBrowser.into());
+        }
+        return known.caller(key).await;
+    }
+    let caller = known.caller(key).await?;
+    // A record without origins would be a secret one; its text cannot begin like this, and if it did, nothing passes.
+    let listed = caller.0.origins.as_deref().unwrap_or_default();
+    match browser::origin(headers) {
+        Some(origin) if listed.iter().any(|known| known == origin) => Ok(caller),
+        Some(_) | None => Err(Code::OriginNotAllowed.into()),
+    }
+}
+
 /// The one bearer token; two are as good as none.
-fn bearer(request: &Request) -> Option<&str> {
-    let mut values = request.headers().get_all(AUTHORIZATION).iter();
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -171,7 +228,9 @@ fn bearer(request: &Request) -> Option<&str> {
 
 /// Cheap, so that noise never reaches the store.
 fn well_formed(key: &str) -> bool {
-    let Some((id, secret)) = key.strip_prefix("ck_").and_then(|rest| rest.split_once('_')) else { return false };
+    let kinds = [KeyPrefix::Secret, KeyPrefix::Publishable];
+    let rest = kinds.iter().find_map(|kind| key.strip_prefix(kind.as_str()));
+    let Some((id, secret)) = rest.and_then(|rest| rest.split_once('_')) else { return false };
     id.len() == 32
         && id.bytes().all(|byte| byte.is_ascii_hexdigit())
         && secret.len() == BASE32_NOPAD.encode_len(32)
@@ -180,15 +239,16 @@ fn well_formed(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{ApiKey, sha256, well_formed};
+    use super::{ApiKey, KeyPrefix, sha256, well_formed};
     use causeway_core::clock::SeededEntropy;
 
     #[test]
     fn a_key_is_well_formed_names_its_id_and_never_repeats() {
         let entropy = SeededEntropy::new(5);
-        let first = ApiKey::generate(jiff::Timestamp::UNIX_EPOCH, &entropy);
-        let second = ApiKey::generate(jiff::Timestamp::UNIX_EPOCH, &entropy);
+        let first = ApiKey::generate(KeyPrefix::Secret, jiff::Timestamp::UNIX_EPOCH, &entropy);
+        let second = ApiKey::generate(KeyPrefix::Publishable, jiff::Timestamp::UNIX_EPOCH, &entropy);
         assert!(well_formed(first.text.reveal()), "{}", first.text.reveal());
+        assert!(well_formed(second.text.reveal()) && second.text.reveal().starts_with("cp_"));
         assert!(first.text.reveal().contains(&first.id.as_uuid().simple().to_string()));
         assert_eq!(first.hash, sha256(first.text.reveal().as_bytes()));
         assert_ne!(first.hash, second.hash);

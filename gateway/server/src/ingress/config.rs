@@ -43,6 +43,8 @@ pub struct Config {
     pub bodies_in_memory: ByteSize,
     /// What one tenant may send.
     pub quota: Rate,
+    /// What one address may send with publishable keys. Raise it behind a proxy, where all have one address.
+    pub address_quota: Rate,
 }
 
 impl Default for Config {
@@ -61,6 +63,7 @@ impl Default for Config {
             max_connections_per_address: 1024,
             bodies_in_memory: ByteSize::mib(64),
             quota: Rate { per_second: 2_000.0, burst: 4_000 },
+            address_quota: Rate { per_second: 5.0, burst: 60 },
         }
     }
 }

@@ -78,8 +78,13 @@ impl Listener {
                 tracing::debug!("a connection ended before it was served");
             }
             let stream = Impatient::new(stream, self.write_stall);
-            let serving =
-                serve(stream, self.router.clone(), Arc::clone(&self.http), graceful.watcher(), self.header_read);
+            let serving = serve(
+                stream,
+                (self.router.clone(), address),
+                Arc::clone(&self.http),
+                graceful.watcher(),
+                self.header_read,
+            );
             let (metrics, cut) = (Arc::clone(&self.metrics), cut.clone());
             connections.spawn(async move {
                 let _open = Open::new(metrics);
@@ -156,7 +161,7 @@ fn protocol(header_read: Duration) -> Builder<TokioExecutor> {
 /// One connection, from its first byte to its last.
 async fn serve(
     stream: Impatient<TcpStream>,
-    router: Router,
+    (router, address): (Router, IpAddr),
     http: Arc<Builder<TokioExecutor>>,
     watcher: Watcher,
     header_read: Duration,
@@ -165,7 +170,9 @@ async fn serve(
     let speaks = Arc::clone(&spoke);
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
         speaks.store(true, Ordering::Relaxed);
-        router.clone().oneshot(request.map(Body::new))
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(address));
+        router.clone().oneshot(request)
     });
     let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
     let mut connection = pin!(watcher.watch(connection));
@@ -178,6 +185,10 @@ async fn serve(
         }
     }
 }
+
+/// Where a request's connection comes from: the client, or the proxy before it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
 
 /// Open connections by address.
 struct Addresses {

@@ -11,14 +11,17 @@ mod access_log;
 mod applications;
 pub mod auth;
 pub mod body;
+mod browser;
 mod config;
 mod disposition;
+mod jobs;
 mod lazy;
 mod listener;
 mod management;
 mod metrics;
 mod multipart;
 mod pages;
+mod preflight;
 mod problem;
 mod request;
 mod stack;
@@ -40,10 +43,11 @@ pub use management::{Exposition, Readiness};
 pub use metrics::Metrics;
 
 use crate::intake::{EdgeCounters, Intake};
-use crate::quota::TenantQuota;
+use crate::quota::{AddressQuota, TenantQuota};
 use crate::store::Store;
 use applications::Applications;
 use auth::Authenticator;
+use browser::Origins;
 use listener::Listener;
 
 /// How often the edge counters go to the store.
@@ -76,6 +80,8 @@ pub(crate) struct Shared {
     config: Config,
     authenticator: Arc<Authenticator>,
     quota: Arc<TenantQuota>,
+    addresses: Arc<AddressQuota>,
+    origins: Arc<Origins>,
     in_flight: Arc<Semaphore>,
     edge: Arc<EdgeCounters>,
     metrics: Arc<Metrics>,
@@ -129,8 +135,10 @@ impl Ingress {
 impl Shared {
     fn new(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         Self {
+            origins: Arc::new(Origins::new(Arc::clone(&store), Arc::clone(&clock))),
             authenticator: Arc::new(Authenticator::new(store, Arc::clone(&clock))),
             quota: Arc::new(TenantQuota::new(config.quota)),
+            addresses: Arc::new(AddressQuota::new(config.address_quota)),
             in_flight: stack::in_flight(config.max_in_flight),
             edge: Arc::new(EdgeCounters::new(clock)),
             metrics: Arc::default(),

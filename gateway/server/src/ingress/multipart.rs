@@ -93,7 +93,9 @@ impl Reader {
         self.rest = self.rest.slice(opening.len()..);
         let (said, content) = self.next()?.ok_or_else(|| invalid("There are no parts."))?;
         if said.disposition.name != DOCUMENT || said.disposition.file_name.is_some() {
-            return Err(invalid("The first part has to be `application`, without a file name."));
+            return Err(invalid(
+                "The first part has to be `application`, without a file name: a text, not a file or a Blob.",
+            ));
         }
         if content.len() > MAX_DOCUMENT.as_len() {
             return Err(too_large("The part `application` may have 1 MiB."));

@@ -26,9 +26,10 @@ use tower_http::timeout::{RequestBodyDeadlineLayer, RequestBodyTimeoutLayer};
 use super::applications::{self, Applications};
 use super::auth::{Caller, authenticate};
 use super::body::{self, MAX_BODY};
+use super::browser::{cors, within_address};
 use super::lazy::around;
 use super::request::{TraceIds, forget_foreign_id};
-use super::{Shared, access_log, metrics, pages, problem};
+use super::{Shared, access_log, jobs, metrics, pages, preflight, problem};
 use crate::intake::Refusal;
 use crate::quota::TenantQuota;
 use crate::store::setup::Scope;
@@ -43,11 +44,17 @@ pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
     let keyed = Router::new()
         .route("/v1/applications", post(applications::submit))
         .route("/v1/applications/{id}", get(applications::state_of))
+        .route("/v1/preflight", post(preflight::preflight))
+        .route("/v1/jobs", get(jobs::board))
+        .route("/v1/jobs/{id}", get(jobs::job))
+        .route("/v1/jobs/{id}/form", get(jobs::form))
         .with_state(applications);
     let keyed = keyed.route_layer(
         ServiceBuilder::new()
             // Before anything is counted against a tenant or read for it.
             .layer(around(Arc::clone(&shared.authenticator), authenticate))
+            // Publishable keys only; before the tenant's quota, or one address could spend it.
+            .layer(around(Arc::clone(&shared.addresses), within_address))
             // After identity, before the body is read: a tenant over its rate costs a lookup and nothing else.
             .layer(around(Arc::clone(&shared.quota), within_quota))
             // After identity, so that what is refused here is counted for its tenant; nothing above reads the body.
@@ -75,6 +82,8 @@ pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
         .layer(map_response(problem::security_headers))
         // Outside everything that refuses: the one place where a refusal becomes HTTP.
         .layer(around(Arc::clone(&shared.edge), problem::render))
+        // Inside what renders, so that its own refusal is a problem; outside all other refusals, so that a page can read them.
+        .layer(around(Arc::clone(&shared.origins), cors))
         // A bug is one 500, not a dead connection; outside the deadline, which runs our code too.
         .layer(CatchPanicLayer::custom(panicked))
         // Covers all waiting below: for a slot, for the body, for the store.

@@ -1,7 +1,7 @@
 //! A store of a few maps and two connectors of no vendor, for the tests of intake and ingress. It keeps only what those
 //! two can see; the store's own contract is tested by its suite.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -96,11 +96,16 @@ impl Over for FakeStore {
         Ok(self.inside().keys.get(&hash).cloned())
     }
 
-    async fn posting_view(&self, tenant: TenantId, posting_id: &str) -> Result<PostingView> {
+    async fn posting_view(&self, tenant: TenantId, posting_id: &str, test: bool) -> Result<PostingView> {
         self.inside().view_lookups += 1;
         let inside = self.inside();
         let known = inside.views.get(&(tenant, posting_id.to_owned()));
-        Ok(known.or_else(|| inside.views.get(&(tenant, String::new()))).cloned().unwrap_or_default())
+        let mut view = known.or_else(|| inside.views.get(&(tenant, String::new()))).cloned().unwrap_or_default();
+        view.accounts.retain(|record| record.sandbox == test);
+        let listed = |posting: &PostingRecord| view.accounts.iter().any(|record| record.account.id == posting.account);
+        view.posting = view.posting.take().filter(listed);
+        view.form = view.form.filter(|_| view.posting.is_some());
+        Ok(view)
     }
 
     fn generation(&self) -> u64 {
@@ -162,6 +167,7 @@ impl Over for FakeStore {
             received_at: found.received_at,
             posting_id: found.posting_id.clone(),
             repeat_of: None,
+            test: found.test,
             targets: Vec::new(),
         })
     }
@@ -173,6 +179,11 @@ impl Over for FakeStore {
     async fn decide_held(&self, delivery: DeliveryId, decision: Decision, _: Timestamp) -> Result<()> {
         self.inside().decided.push((delivery, decision));
         Ok(())
+    }
+
+    async fn origins(&self) -> Result<BTreeSet<String>> {
+        let living = |key: &&KeyRecord| key.revoked_at.is_none();
+        Ok(self.inside().keys.values().filter(living).flat_map(|key| key.origins.clone().unwrap_or_default()).collect())
     }
 }
 
@@ -195,6 +206,7 @@ const fn descriptor(name: &'static str, roles: &'static [Role]) -> Descriptor {
         limits: Limits { window: Duration::from_secs(1), calls: 1, concurrency: 1 },
         read_pace: |_| None,
         takes_files: false,
+        names_hosts: false,
         docs: &[],
     }
 }
@@ -291,6 +303,7 @@ impl World {
                 on_unknown: OnUnknown::Hold,
             },
             paused: None,
+            sandbox: false,
             created_at: start,
             last_complete_sync: Some(start),
         };

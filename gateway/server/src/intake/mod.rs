@@ -9,9 +9,13 @@
 //! a record whatever became of it.
 
 mod awaiting;
+mod board;
 pub mod code;
 mod edge;
+mod form;
+mod judge;
 mod overlap;
+mod preflight;
 mod receipt;
 mod refusal;
 mod submission;
@@ -25,12 +29,14 @@ use bytes::Bytes;
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::connector::Connector;
 use causeway_core::ids::{AccountId, DeliveryId, SubmissionId, TenantId};
-use causeway_core::problem::{Code, FieldError, Problem};
+use causeway_core::problem::{Code, Problem};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use board::Tagged;
 pub use edge::EdgeCounters;
+pub use preflight::Preflight;
 pub use refusal::{Refusal, unavailable};
 pub use submission::{FilePart, Sender, Submission};
 
@@ -41,9 +47,10 @@ use crate::schema::{Schemas, Verdict};
 use crate::store::intake::{Accepted, ApplicationView, NewApplication, NewDelivery, NewRefusal, PostingView};
 use crate::store::setup::AccountRecord;
 use crate::store::{Store, StoreError};
+use judge::Asking;
 use submission::Envelope;
 use targets::{Connectors, Start};
-use views::{Seen, Views};
+use views::Views;
 
 /// How often a short code may turn out to be taken. With 35 random bits once is rare.
 const CODES_TRIED: usize = 8;
@@ -117,15 +124,18 @@ pub struct Intake {
     entropy: Arc<dyn Entropy>,
     config: Config,
     views: Views,
+    boards: board::Boards,
     overlap: overlap::Overlap,
     refusals: TenantQuota,
     unknown: TenantQuota,
 }
 
-/// A submission that may be accepted, and where it goes.
+/// Where a submission would go, and what every system there says of it.
 struct Decided {
     view: Arc<PostingView>,
     targets: Vec<(AccountId, Start)>,
+    /// CRM accounts that may not have it.
+    withheld: Vec<(AccountId, Reason)>,
     verdict: Verdict,
 }
 
@@ -134,6 +144,13 @@ impl Decided {
     fn targets(&self) -> impl Iterator<Item = (&AccountRecord, &Start)> {
         self.targets.iter().filter_map(|(id, start)| {
             self.view.accounts.iter().find(|record| record.account.id == *id).map(|record| (record, start))
+        })
+    }
+
+    /// Each account that may not have it, with the reason.
+    fn withheld(&self) -> impl Iterator<Item = (&AccountRecord, Reason)> {
+        self.withheld.iter().filter_map(|(id, reason)| {
+            self.view.accounts.iter().find(|record| record.account.id == *id).map(|record| (record, *reason))
         })
     }
 }
@@ -146,6 +163,7 @@ impl Intake {
             connectors: targets::connectors(parts.connectors),
             refusals: TenantQuota::new(parts.config.refusals),
             unknown: TenantQuota::new(parts.config.unknown_postings),
+            boards: board::Boards::default(),
             overlap: overlap::Overlap::default(),
             store: parts.store,
             schemas: parts.schemas,
@@ -168,9 +186,9 @@ impl Intake {
             .parse(&submission.document)
             .map_err(|error| Refusal::from(Problem::new(Code::BodyUnreadable).detail(error.to_string())))?;
         let envelope = Envelope::of(&document);
-        let taken = match self.decide(sender.tenant, &submission, &document, &envelope, received_at).await {
+        let taken = match self.decide(sender, &submission, &document, &envelope, received_at).await {
             Ok(decided) => {
-                let fingerprint = submission.fingerprint(&document);
+                let fingerprint = submission.fingerprint(&document, sender.test);
                 // Done with: a parsed document is several times its bytes, and the commit is what takes the time.
                 drop(document);
                 let taken = self.accept(sender, &submission, fingerprint, &envelope, &decided, received_at).await;
@@ -180,7 +198,7 @@ impl Intake {
                 taken
             }
             Err(refusal) => {
-                let before = self.accepted_before(sender.tenant, &submission, &document).await;
+                let before = self.accepted_before(sender, &submission, &document).await;
                 before.and_then(|receipt| receipt.ok_or(refusal))
             }
         };
@@ -206,85 +224,19 @@ impl Intake {
 
     async fn decide(
         &self,
-        tenant: TenantId,
+        sender: Sender,
         submission: &Submission,
         document: &Value,
         envelope: &Envelope,
         now: Timestamp,
     ) -> Result<Decided, Refusal> {
-        let (Some(job), Some(_email)) = (envelope.job.as_deref(), &envelope.email) else {
-            return Err(invalid(self.incomplete(tenant, document, submission, envelope).await));
-        };
-        let Seen { view, fresh } =
-            self.views.get(tenant, job).await.map_err(|error| unavailable("posting_view", &error))?;
-        self.may_apply(tenant, &view, now)?;
-        if fresh {
-            self.ring_if_stale(&view, now);
+        let judged = self.judge(sender, submission, document, envelope, now, Asking::ToSubmit).await?;
+        if judged.fresh {
+            self.ring_if_stale(&judged.decided.view, now);
         }
-        let chosen = targets::of(&view, document);
-        let accounts: Vec<&AccountRecord> =
-            view.accounts.iter().filter(|record| chosen.contains(&record.account.id)).collect();
-        let mut verdict = self.schemas.check(document, &targets::to_check(&accounts, &self.connectors, &view));
-        verdict.canonical.extend(submission.file_errors(document));
-        let start = |record: &&AccountRecord| targets::start(record, &self.connectors, &view, &verdict);
-        let start_of = |id| accounts.iter().find(|record| record.account.id == id).map(|record| (id, start(record)));
-        let targets: Vec<(AccountId, Start)> = chosen.into_iter().filter_map(start_of).collect();
-        if !verdict.canonical.is_empty() || targets.iter().any(|(_, start)| *start == Start::Rejected) {
-            return Err(invalid(verdict.all_errors()));
-        }
-        Ok(Decided { view, targets, verdict })
-    }
-
-    /// Everything that can be said about a document that names no job or nobody to write to; of a job that is known,
-    /// what its systems miss too.
-    async fn incomplete(
-        &self,
-        tenant: TenantId,
-        document: &Value,
-        submission: &Submission,
-        envelope: &Envelope,
-    ) -> Vec<FieldError> {
-        let seen = match envelope.job.as_deref() {
-            Some(job) => self.views.get(tenant, job).await.ok(),
-            None => None,
-        };
-        let verdict = match seen.filter(|seen| seen.view.posting.is_some()) {
-            Some(Seen { view, .. }) => {
-                let chosen = targets::of(&view, document);
-                let accounts: Vec<&AccountRecord> =
-                    view.accounts.iter().filter(|record| chosen.contains(&record.account.id)).collect();
-                self.schemas.check(document, &targets::to_check(&accounts, &self.connectors, &view))
-            }
-            None => self.schemas.check(document, &[]),
-        };
-        let mut errors = verdict.all_errors();
-        errors.extend(submission.file_errors(document));
-        if errors.is_empty() && envelope.email.is_none() {
-            errors.push(FieldError {
-                pointer: "/person/emails/0/address".to_owned(),
-                code: Reason::ValueInvalid.as_str().to_owned(),
-                message: "This is not an e-mail address that mail can be sent to.".to_owned(),
-                required_by: vec!["canonical".to_owned()],
-                fix: "Check the part after the @.".to_owned(),
-            });
-        }
-        errors
-    }
-
-    /// Does the job take applications, as far as anybody knows?
-    fn may_apply(&self, tenant: TenantId, view: &PostingView, now: Timestamp) -> Result<(), Refusal> {
-        match &view.posting {
-            Some(posting) if posting.closed_at.is_some() => Err(Code::PostingClosed.into()),
-            Some(_) => Ok(()),
-            None if targets::surely_absent(view, before(now, self.config.sync_fresh)) => {
-                Err(Code::PostingUnknown.into())
-            }
-            None => self.unknown.take(tenant).map_err(|wait| {
-                Problem::new(Code::QuotaExceeded)
-                    .detail("Too many applications for jobs that are not known yet.")
-                    .retry_after(wait.as_secs() + 1)
-                    .into()
-            }),
+        match judged.refusal() {
+            Some(refusal) => Err(refusal),
+            None => Ok(judged.decided),
         }
     }
 
@@ -301,11 +253,12 @@ impl Intake {
         let (Some(job), Some(email)) = (envelope.job.as_deref(), &envelope.email) else {
             return Err(Code::Internal.into());
         };
-        let running = submission.idempotency_key.as_deref().map(|key| self.overlap.enter(sender.tenant, key));
+        let key = submission.idempotency_key(sender.test);
+        let running = key.as_deref().map(|key| self.overlap.enter(sender.tenant, key));
         let id = SubmissionId::new(received_at, self.entropy.as_ref());
         for _ in 0..CODES_TRIED {
             let code = code::generate(self.entropy.as_ref());
-            let receipt = receipt::write(id, &code, &submission.document, received_at, decided);
+            let receipt = receipt::write(id, &code, &submission.document, (received_at, sender.test), decided);
             let application = NewApplication {
                 id,
                 tenant: sender.tenant,
@@ -318,12 +271,12 @@ impl Intake {
                 document: submission.document.clone(),
                 attachments: submission.attachments(),
                 deliveries: self.deliveries(decided, received_at),
-                idempotency_key: submission.idempotency_key.clone(),
+                idempotency_key: key.as_deref().map(str::to_owned),
                 fingerprint: fingerprint.clone(),
                 code,
                 receipt: receipt.clone(),
                 trace_id: submission.trace_id.clone(),
-                test: envelope.test,
+                test: sender.test,
             };
             let Ok(accepted) = tokio::time::timeout(self.config.store_deadline, self.store.accept(application)).await
             else {
@@ -363,12 +316,13 @@ impl Intake {
     /// A retry of what was accepted gets its receipt, even if the job was closed or the form changed since.
     async fn accepted_before(
         &self,
-        tenant: TenantId,
+        sender: Sender,
         submission: &Submission,
         document: &Value,
     ) -> Result<Option<Bytes>, Refusal> {
-        let Some(key) = submission.idempotency_key.as_deref() else { return Ok(None) };
-        match self.store.accepted_before(tenant, key, submission.fingerprint(document)).await {
+        let Some(key) = submission.idempotency_key(sender.test) else { return Ok(None) };
+        let fingerprint = submission.fingerprint(document, sender.test);
+        match self.store.accepted_before(sender.tenant, &key, fingerprint).await {
             Ok(Some(Accepted::Before { receipt })) => Ok(Some(receipt)),
             Ok(Some(Accepted::KeyReused)) => Err(Code::IdempotencyKeyReused.into()),
             Ok(Some(Accepted::New { .. } | Accepted::CodeTaken) | None) => Ok(None),
@@ -402,6 +356,7 @@ impl Intake {
             code: refusal.problem.code.to_owned(),
             errors: refusal.problem.errors.clone(),
             trace_id: submission.trace_id.clone(),
+            test: sender.test,
         };
         match tokio::time::timeout(self.config.store_deadline, self.store.record_refusal(record)).await {
             Ok(Ok(())) => refusal.recorded = true,
@@ -435,10 +390,6 @@ impl Intake {
         let record = view.accounts.iter().find(|record| record.account.id == account);
         record.and_then(|record| self.connectors.get(record.account.connector.as_str())).is_some_and(|c| c.has_forms)
     }
-}
-
-fn invalid(errors: Vec<FieldError>) -> Refusal {
-    Problem::new(Code::ApplicationInvalid).errors(errors).into()
 }
 
 /// A failed accept is never "not found": the accounts were read a moment ago, so a missing one is a passing state.

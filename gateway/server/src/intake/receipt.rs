@@ -18,7 +18,19 @@ struct Receipt<'a> {
     id: SubmissionId,
     receipt: String,
     code: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    test: bool,
     targets: Vec<Target<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    withheld: Vec<Withheld<'a>>,
+}
+
+/// An account that got nothing, for want of a lawful basis. The store reads these back for support.
+#[derive(Serialize)]
+struct Withheld<'a> {
+    account: &'a str,
+    role: Role,
+    reason: Reason,
 }
 
 #[derive(Serialize)]
@@ -33,14 +45,24 @@ struct Target<'a> {
 }
 
 /// The receipt's bytes.
-pub(super) fn write(id: SubmissionId, code: &str, document: &[u8], received_at: Timestamp, decided: &Decided) -> Bytes {
+pub(super) fn write(
+    id: SubmissionId,
+    code: &str,
+    document: &[u8],
+    (received_at, test): (Timestamp, bool),
+    decided: &Decided,
+) -> Bytes {
     let mut targets = Vec::with_capacity(decided.targets.len());
     for (record, start) in decided.targets() {
         let (state, reason) = targets::shown(record, start);
         let (account, role) = (record.account.name.as_str(), record.account.role);
         targets.push(Target { account, role, state, reason, errors: decided.verdict.of(record.account.id) });
     }
-    let receipt = Receipt { id, receipt: token(id, document, received_at), code, targets };
+    let withheld = decided.withheld();
+    let withheld = withheld
+        .map(|(record, reason)| Withheld { account: &record.account.name, role: record.account.role, reason })
+        .collect();
+    let receipt = Receipt { id, receipt: token(id, document, received_at), code, test, targets, withheld };
     // Plain data with text keys always has a JSON form.
     serde_json::to_vec(&receipt).map(Bytes::from).unwrap_or_default()
 }

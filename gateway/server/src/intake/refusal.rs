@@ -9,13 +9,20 @@ use crate::store::StoreError;
 pub struct Refusal {
     /// What is answered.
     pub problem: Box<Problem>,
-    /// It stands in the store with its document; otherwise it is counted at the edge.
+    /// It stands in the store with its document, or is to leave no trace; otherwise it is counted at the edge.
     pub recorded: bool,
     /// The job it was about, if that much was understood.
     pub job: Option<Box<str>>,
 }
 
 impl Refusal {
+    /// The same, leaving no count: it meant to submit nothing.
+    #[must_use]
+    pub fn uncounted(mut self) -> Self {
+        self.recorded = true;
+        self
+    }
+
     /// Is it this one?
     pub fn is(&self, code: Code) -> bool {
         self.problem.code == code.as_str()

@@ -1,5 +1,7 @@
 //! What a site sent, before anything is decided about it.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use causeway_core::email::NormalEmail;
 use causeway_core::ids::{KeyId, TenantId};
@@ -18,6 +20,8 @@ pub struct Sender {
     pub tenant: TenantId,
     /// The key it came with.
     pub key: KeyId,
+    /// It is a test key: the tenant's sandbox accounts are all it reaches.
+    pub test: bool,
 }
 
 /// A body that arrived whole.
@@ -61,14 +65,24 @@ impl FilePart {
 }
 
 impl Submission {
-    /// What two requests share exactly when they say the same.
-    pub(super) fn fingerprint(&self, document: &Value) -> Vec<u8> {
+    /// The caller's key for this request, in the world it was sent to: a test must never stand for a real application.
+    pub(super) fn idempotency_key(&self, test: bool) -> Option<Cow<'_, str>> {
+        // A key that a caller sent holds no control character.
+        self.idempotency_key.as_deref().map(|key| if test { format!("test\u{0}{key}").into() } else { key.into() })
+    }
+
+    /// What two requests to the same world share exactly when they say the same.
+    pub(super) fn fingerprint(&self, document: &Value, test: bool) -> Vec<u8> {
         let mark = |file| {
             let file: &FilePart = file;
             PartMark { name: &file.id, media_type: file.media_type.as_deref(), sha256: file.sha256 }
         };
         let marks: Vec<PartMark<'_>> = self.files.iter().map(mark).collect();
-        schema::fingerprint(document, &marks)
+        let mut fingerprint = schema::fingerprint(document, &marks);
+        if test {
+            fingerprint.extend_from_slice(b"test");
+        }
+        fingerprint
     }
 
     /// The files as the store keeps them.
@@ -94,7 +108,8 @@ impl Submission {
 pub(super) struct Envelope {
     pub(super) job: Option<String>,
     pub(super) email: Option<NormalEmail>,
-    pub(super) test: bool,
+    /// It says of itself that it is a test.
+    pub(super) says_test: bool,
 }
 
 /// As the canonical schema has it.
@@ -105,6 +120,6 @@ impl Envelope {
     pub(super) fn of(document: &Value) -> Self {
         let job = document["job"].as_str().filter(|job| !job.trim().is_empty() && job.chars().count() <= MAX_JOB);
         let email = document["person"]["emails"][0]["address"].as_str().and_then(NormalEmail::parse);
-        Self { job: job.map(str::to_owned), email, test: document["meta"]["test"].as_bool() == Some(true) }
+        Self { job: job.map(str::to_owned), email, says_test: document["meta"]["test"].as_bool() == Some(true) }
     }
 }

@@ -1,14 +1,15 @@
 //! Where an application goes, and whether each of those systems takes it as it is. Pure.
 //!
 //! The targets are the posting's ATS account and every CRM account that may have the data. A CRM may have it when the
-//! document says so for the account's purpose: its setting `consent_purpose`, `recruiting` unless it is set. It says so
-//! with at least one entry of that purpose in `consents`, of which none has `given: false`: a consent that was given, or
-//! another lawful basis the person did not object to. No entry, a refusal or an objection: no delivery to that CRM.
+//! document says so for the account's purpose: its setting `purpose`, `recruiting` unless it is set. It says so with at
+//! least one entry of that purpose in `consents`, on a basis the account takes (its setting `basis`; any unless it is
+//! set), of which none has `given: false`: a consent that was given, or another lawful basis that the person did not
+//! object to. No such entry, a refusal or an objection: no delivery to that CRM, and the receipt says which and why.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use causeway_core::account::{OnInvalid, Role};
+use causeway_core::account::{Account, OnInvalid, Role};
 use causeway_core::connector::Connector;
 use causeway_core::delivery::{HeldCause, State};
 use causeway_core::ids::AccountId;
@@ -19,11 +20,15 @@ use causeway_core::reason::Reason;
 use serde_json::Value;
 
 use crate::schema::{Target, Verdict};
+use crate::setup::{BASIS, PURPOSE};
 use crate::store::intake::PostingView;
 use crate::store::setup::AccountRecord;
 
 /// What a CRM account's consents are called unless its settings say otherwise.
 const DEFAULT_PURPOSE: &str = "recruiting";
+
+/// The basis of an entry that names none.
+const CONSENT: &str = "consent";
 
 /// A connector, and what is asked of it once at start.
 pub(super) struct Known {
@@ -54,7 +59,7 @@ pub(super) fn of(view: &PostingView, document: &Value) -> Vec<AccountId> {
         .accounts
         .iter()
         .filter(|record| record.account.role == Role::Crm)
-        .filter(|record| may_have(document, record.account.setting("consent_purpose").unwrap_or(DEFAULT_PURPOSE)))
+        .filter(|record| kept_from(&record.account, document).is_none())
         .collect();
     crms.sort_by_key(|record| (record.created_at, record.account.id));
     ats.into_iter().chain(crms).map(|record| record.account.id).collect()
@@ -65,11 +70,30 @@ pub(super) fn ats_accounts(view: &PostingView) -> impl Iterator<Item = &AccountR
     view.accounts.iter().filter(|record| record.account.role == Role::Ats)
 }
 
-/// The rule in the module's documentation. The document may not have been validated yet.
-fn may_have(document: &Value, purpose: &str) -> bool {
+/// The CRM accounts that may not have it, and why.
+pub(super) fn withheld(view: &PostingView, document: &Value) -> Vec<(AccountId, Reason)> {
+    let mut crms: Vec<&AccountRecord> =
+        view.accounts.iter().filter(|record| record.account.role == Role::Crm).collect();
+    crms.sort_by_key(|record| (record.created_at, record.account.id));
+    let why = |record: &AccountRecord| Some((record.account.id, kept_from(&record.account, document)?));
+    crms.into_iter().filter_map(why).collect()
+}
+
+/// Why a CRM may not have the document, by the rule in the module's documentation. It may not have been validated yet.
+fn kept_from(account: &Account, document: &Value) -> Option<Reason> {
+    let purpose = account.setting(PURPOSE).unwrap_or(DEFAULT_PURPOSE);
     let entries = document["consents"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut named = entries.iter().filter(|entry| entry["purpose"].as_str() == Some(purpose)).peekable();
-    named.peek().is_some() && named.all(|entry| entry["given"].as_bool() == Some(true))
+    let named: Vec<&Value> = entries.iter().filter(|entry| entry["purpose"].as_str() == Some(purpose)).collect();
+    if named.iter().any(|entry| entry["given"].as_bool() == Some(false)) {
+        return Some(Reason::ConsentRefused);
+    }
+    // An entry that names no basis records a consent.
+    let taken = |entry: &Value| match (account.setting(BASIS), entry["basis"].as_str().unwrap_or(CONSENT)) {
+        (None, _) => true,
+        (Some(bases), basis) => bases.split(',').any(|taken| taken.trim() == basis),
+    };
+    let stands = named.iter().any(|entry| entry["given"].as_bool() == Some(true) && taken(entry));
+    (!stands).then_some(Reason::LawfulBasisMissing)
 }
 
 /// What the schemas are asked about.
@@ -159,24 +183,63 @@ pub(super) fn reasons(errors: &[FieldError]) -> Vec<FieldReason> {
 
 #[cfg(test)]
 mod tests {
-    use super::may_have;
+    use causeway_core::account::{Account, OnInvalid, OnUnknown, Repeats, Role};
+    use causeway_core::clock::SeededEntropy;
+    use causeway_core::ids::{AccountId, TenantId};
+    use causeway_core::reason::Reason;
+    use jiff::Timestamp;
     use serde_json::{Value, json};
 
-    fn check(consents: &Value, expected: bool) {
-        assert_eq!(may_have(&json!({ "consents": consents }), "recruiting"), expected, "{consents}");
+    use super::kept_from;
+
+    fn check(settings: &Value, consents: &Value, expected: Option<Reason>) {
+        let entropy = SeededEntropy::new(1);
+        let account = Account {
+            id: AccountId::new(Timestamp::UNIX_EPOCH, &entropy),
+            tenant: TenantId::new(Timestamp::UNIX_EPOCH, &entropy),
+            name: "crm".to_owned(),
+            connector: "crm".to_owned(),
+            role: Role::Crm,
+            settings: serde_json::from_value(settings.clone()).unwrap(),
+            allow_private: false,
+            on_invalid: OnInvalid::Reject,
+            repeats: Repeats::Deliver,
+            on_unknown: OnUnknown::Hold,
+        };
+        assert_eq!(kept_from(&account, &json!({ "consents": consents })), expected, "{settings} {consents}");
     }
 
     #[test]
     fn a_crm_gets_nothing_without_a_lawful_basis_for_its_own_purpose() {
-        check(&json!([{ "purpose": "recruiting", "given": true }]), true);
-        check(&json!([{ "purpose": "recruiting", "basis": "legitimate_interest", "given": true }]), true);
-        check(&json!([{ "purpose": "recruiting", "given": false }]), false);
-        check(&json!([{ "purpose": "recruiting", "basis": "legitimate_interest", "given": false }]), false);
-        check(&json!([{ "purpose": "recruiting", "given": true }, { "purpose": "recruiting", "given": false }]), false);
-        check(&json!([{ "purpose": "talent_pool", "given": true }]), false);
-        check(&json!([{ "purpose": "recruiting" }]), false);
-        check(&json!([]), false);
-        check(&json!("yes"), false);
-        check(&Value::Null, false);
+        let (missing, refused) = (Some(Reason::LawfulBasisMissing), Some(Reason::ConsentRefused));
+        let plain = |consents: Value, expected| check(&json!({}), &consents, expected);
+        plain(json!([{ "purpose": "recruiting", "given": true }]), None);
+        plain(json!([{ "purpose": "recruiting", "basis": "legitimate_interest", "given": true }]), None);
+        plain(json!([{ "purpose": "recruiting", "given": false }]), refused);
+        plain(json!([{ "purpose": "recruiting", "basis": "legitimate_interest", "given": false }]), refused);
+        plain(
+            json!([{ "purpose": "recruiting", "given": true }, { "purpose": "recruiting", "given": false }]),
+            refused,
+        );
+        plain(json!([{ "purpose": "talent_pool", "given": true }]), missing);
+        plain(json!([{ "purpose": "recruiting" }]), missing);
+        plain(json!([]), missing);
+        plain(json!("yes"), missing);
+        plain(Value::Null, missing);
+    }
+
+    #[test]
+    fn an_account_names_its_purpose_and_the_bases_it_takes() {
+        let missing = Some(Reason::LawfulBasisMissing);
+        let pool = json!({ "purpose": "talent_pool" });
+        check(&pool, &json!([{ "purpose": "talent_pool", "given": true }]), None);
+        check(&pool, &json!([{ "purpose": "recruiting", "given": true }]), missing);
+        let strict = json!({ "basis": "consent" });
+        check(&strict, &json!([{ "purpose": "recruiting", "basis": "consent", "given": true }]), None);
+        check(&strict, &json!([{ "purpose": "recruiting", "given": true }]), None);
+        check(&strict, &json!([{ "purpose": "recruiting", "basis": "legitimate_interest", "given": true }]), missing);
+        let two = json!({ "basis": "consent, contract" });
+        check(&two, &json!([{ "purpose": "recruiting", "basis": "contract", "given": true }]), None);
+        check(&two, &json!([{ "purpose": "recruiting", "basis": "legal_obligation", "given": true }]), missing);
     }
 }

@@ -18,7 +18,7 @@ use crate::store::intake::{Decision, ReadyDelivery};
 use crate::store::setup::Paused;
 
 fn sender(world: &World) -> Sender {
-    Sender { tenant: world.tenant, key: KeyId::new(jiff::Timestamp::UNIX_EPOCH, world.entropy.as_ref()) }
+    Sender { tenant: world.tenant, key: KeyId::new(jiff::Timestamp::UNIX_EPOCH, world.entropy.as_ref()), test: false }
 }
 
 async fn submit(world: &World, intake: &Intake, document: &Value, key: Option<&str>) -> Result<Value, Refusal> {

@@ -13,6 +13,9 @@ use crate::store::{Result, Store};
 /// A view takes some kilobytes; beyond this many the cache starts anew.
 const MAX_VIEWS: usize = 5_000;
 
+/// A tenant's accounts: those for tests, or the others.
+type World = (TenantId, bool);
+
 /// See the module.
 pub(super) struct Views {
     store: Arc<dyn Store>,
@@ -23,7 +26,7 @@ pub(super) struct Views {
 struct Kept {
     generation: u64,
     count: usize,
-    by_tenant: HashMap<TenantId, HashMap<String, Arc<PostingView>>>,
+    by_world: HashMap<World, HashMap<String, Arc<PostingView>>>,
 }
 
 /// A view and whether it was read just now.
@@ -37,28 +40,28 @@ impl Views {
         Self { store, kept: RwLock::default() }
     }
 
-    pub(super) async fn get(&self, tenant: TenantId, posting_id: &str) -> Result<Seen> {
+    pub(super) async fn get(&self, world: World, posting_id: &str) -> Result<Seen> {
         // Read before the view is: a change in between makes the kept view stale, never a stale view kept as new.
         let generation = self.store.generation();
-        if let Some(view) = self.remembered(generation, tenant, posting_id) {
+        if let Some(view) = self.remembered(generation, world, posting_id) {
             return Ok(Seen { view, fresh: false });
         }
-        let view = Arc::new(self.store.posting_view(tenant, posting_id).await?);
+        let view = Arc::new(self.store.posting_view(world.0, posting_id, world.1).await?);
         if view.posting.is_some() {
-            self.keep(generation, tenant, posting_id, Arc::clone(&view));
+            self.keep(generation, world, posting_id, Arc::clone(&view));
         }
         Ok(Seen { view, fresh: true })
     }
 
-    fn remembered(&self, generation: u64, tenant: TenantId, posting_id: &str) -> Option<Arc<PostingView>> {
+    fn remembered(&self, generation: u64, world: World, posting_id: &str) -> Option<Arc<PostingView>> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         if kept.generation != generation {
             return None;
         }
-        kept.by_tenant.get(&tenant)?.get(posting_id).cloned()
+        kept.by_world.get(&world)?.get(posting_id).cloned()
     }
 
-    fn keep(&self, generation: u64, tenant: TenantId, posting_id: &str, view: Arc<PostingView>) {
+    fn keep(&self, generation: u64, world: World, posting_id: &str, view: Arc<PostingView>) {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         if kept.generation > generation {
             return;
@@ -66,7 +69,7 @@ impl Views {
         if kept.generation < generation || kept.count >= MAX_VIEWS {
             *kept = Kept { generation, ..Kept::default() };
         }
-        if kept.by_tenant.entry(tenant).or_default().insert(posting_id.to_owned(), view).is_none() {
+        if kept.by_world.entry(world).or_default().insert(posting_id.to_owned(), view).is_none() {
             kept.count += 1;
         }
     }

@@ -257,6 +257,7 @@ macro_rules! descriptor {
             limits: Limits { window: Duration::from_secs(1), calls: 1, concurrency: 1 },
             read_pace: |_| None,
             takes_files: false,
+            names_hosts: false,
             docs: &[],
         };
         &DESCRIPTOR
@@ -506,4 +507,42 @@ fn the_worst_documents_are_looked_at_only_as_far_as_needed() {
     document = sound.clone();
     document["extensions"] = json!({ "acme": many(json!(1)) });
     assert_eq!(super::validator::cut(&document), document);
+}
+
+#[test]
+fn the_union_takes_what_every_system_takes_and_nothing_else() {
+    const OWN_WORDS: &str = r##"{"$defs": {"listed": {"minItems": 1}}, "properties": {"person": {"required": ["phones"],
+        "properties": {"phones": {"$ref": "#/$defs/listed"}}}}}"##;
+    let one = fake(descriptor!("one"), Some(NEEDS_FAMILY), question_one);
+    let two = fake(descriptor!("two"), Some(OWN_WORDS), |_| None);
+    let schemas = Schemas::new(&[one.clone(), two.clone()]).unwrap();
+    let (first, second, third) = (account(1, "ats"), account(2, "crm"), account(3, "crm-emea"));
+    let form = Form { digest: "d1".to_owned(), questions: vec![Question::default()], ..Form::default() };
+    let targets = [
+        Target { account: &first, connector: one.as_ref(), form: Some(&form) },
+        Target { account: &second, connector: two.as_ref(), form: None },
+        Target { account: &third, connector: two.as_ref(), form: None },
+    ];
+    let union = schemas.union(&targets);
+    let format = super::formats::is_email;
+    let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012).with_format("email", format);
+    // Nothing is fetched for it: it brings along all it refers to.
+    let union = options.should_validate_formats(true).offline().build(&union).unwrap();
+    let whole = json!({"job": "1", "person": {"name": {"given": "Ada", "family": "Li"}, "phones": [{"raw": "+1"}],
+        "emails": [{"address": "ada@example.org"}]}, "answers": [{"question": "q1", "value": "yes"}]});
+    assert!(union.is_valid(&whole) && schemas.check(&whole, &targets).is_valid());
+    let without = ["/job", "/answers", "/person/name/family", "/person/phones", "/person/emails", "/person/name"];
+    for pointer in without {
+        let mut document = whole.clone();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        document.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name);
+        assert!(!union.is_valid(&document) && !schemas.check(&document, &targets).is_valid(), "{pointer}");
+    }
+    for (pointer, value) in
+        [("/person/emails/0/address", json!("ada")), ("/person/phones", json!([])), ("/answers", json!(7))]
+    {
+        let mut document = whole.clone();
+        *document.pointer_mut(pointer).unwrap() = value;
+        assert!(!union.is_valid(&document) && !schemas.check(&document, &targets).is_valid(), "{pointer}");
+    }
 }

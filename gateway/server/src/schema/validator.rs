@@ -99,6 +99,29 @@ impl Schemas {
         self.canonical.is_valid(document)
     }
 
+    /// Does what a connector's vendor demands of every application hold? Canonical schema and form are left out.
+    pub fn connector_takes(&self, connector: &str, document: &Value) -> bool {
+        self.by_connector.get(connector).is_none_or(|schema| schema.is_valid(document))
+    }
+
+    /// One schema that a document meets exactly when every one of these does, contents of files apart. Each stands in it as
+    /// a resource of its own, so that its references stay its own.
+    pub fn union(&self, targets: &[Target<'_>]) -> Value {
+        let mut parts = vec![serde_json::from_str(CANONICAL).unwrap_or_default()];
+        let mut names = Vec::new();
+        for target in targets {
+            let name = target.connector.describe().name;
+            if !names.contains(&name) {
+                names.push(name);
+                let own = target.connector.schema().and_then(|text| serde_json::from_str(text).ok());
+                parts.extend(own.map(|schema| resource(schema, &format!("urn:causeway:system:{name}"))));
+            }
+            let form = target.form.and_then(|form| Some((form, target.connector.form_schema(form)?)));
+            parts.extend(form.map(|(form, schema)| resource(schema, &format!("urn:causeway:form:{}", form.digest))));
+        }
+        serde_json::json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "allOf": parts })
+    }
+
     /// Compiles a form ahead of its first use, where it is fetched: some milliseconds that no request then pays.
     ///
     /// # Errors
@@ -137,6 +160,13 @@ impl Schemas {
         }
         verdict
     }
+}
+
+fn resource(mut schema: Value, id: &str) -> Value {
+    if let Value::Object(members) = &mut schema {
+        members.entry("$id").or_insert_with(|| id.into());
+    }
+    schema
 }
 
 fn errors(schema: &Compiled, document: &Value, required_by: &str) -> Vec<FieldError> {

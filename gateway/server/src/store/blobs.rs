@@ -83,6 +83,11 @@ impl Blobs {
         }
     }
 
+    /// Where a blob is, for a backup.
+    pub(crate) fn path_of(&self, blob: BlobId) -> PathBuf {
+        self.root.join(relative(blob))
+    }
+
     /// Files old enough to be orphans, finished or half written, with the blob each belongs to. A blob's id holds the
     /// time it was made, so the file system's times do not matter.
     pub(crate) fn old_files(&self, now: Timestamp) -> io::Result<Vec<(BlobId, PathBuf)>> {
@@ -110,6 +115,11 @@ fn location(blob: BlobId) -> object_store::path::Path {
     let name = blob.as_uuid().simple().to_string();
     let folder: String = name.chars().skip(30).collect();
     object_store::path::Path::from_iter([folder, name])
+}
+
+/// As a path within the folder of blobs.
+pub(crate) fn relative(blob: BlobId) -> PathBuf {
+    PathBuf::from(location(blob).as_ref())
 }
 
 /// A finished file is named by the id; one being written has `#` and a number after it.

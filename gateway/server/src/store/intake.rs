@@ -60,7 +60,7 @@ pub struct NewApplication {
     pub receipt: Bytes,
     /// Links the audit row and the log.
     pub trace_id: String,
-    /// It came with a test marker.
+    /// It came with a test key: it goes to sandbox accounts and is nobody's repeat but a test's.
     pub test: bool,
 }
 
@@ -132,6 +132,8 @@ pub struct NewRefusal {
     pub errors: Vec<FieldError>,
     /// Links to the log.
     pub trace_id: String,
+    /// It came with a test key.
+    pub test: bool,
 }
 
 /// Requests refused at the edge, without their bodies.
@@ -164,6 +166,9 @@ pub struct ApplicationView {
     pub posting_id: String,
     /// The application it repeats.
     pub repeat_of: Option<SubmissionId>,
+    /// It was sent with a test key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
     /// One per target.
     pub targets: Vec<TargetView>,
 }

@@ -17,8 +17,15 @@ pub(crate) struct Migration {
 }
 
 /// The SQLite backend's, in order.
-pub(crate) const SQLITE: &[Migration] =
-    &[Migration { number: 1, name: "first", sql: include_str!("migrations/sqlite/0001-first.sql") }];
+pub(crate) const SQLITE: &[Migration] = &[
+    Migration { number: 1, name: "first", sql: include_str!("migrations/sqlite/0001-first.sql") },
+    Migration { number: 2, name: "custody", sql: include_str!("migrations/sqlite/0002-custody.sql") },
+    Migration {
+        number: 3,
+        name: "keys of two kinds",
+        sql: include_str!("migrations/sqlite/0003-keys-of-two-kinds.sql"),
+    },
+];
 
 /// Why the database was not migrated. It is as it was before.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +140,8 @@ mod tests {
         let conn = Connection::open_in_memory().unwrap();
         run(&conn, SQLITE, NOW).unwrap();
         let before = tables(&conn);
-        let changed = [Migration { sql: "CREATE TABLE other (a)", ..SQLITE[0] }];
+        let mut changed = SQLITE.to_vec();
+        changed[0].sql = "CREATE TABLE other (a)";
         assert!(matches!(run(&conn, &changed, NOW), Err(MigrateError::Changed(1))));
         conn.execute("INSERT INTO migrations VALUES (999, 'later', x'00', 0)", []).unwrap();
         assert!(matches!(run(&conn, SQLITE, NOW), Err(MigrateError::Newer { found: 999, .. })));

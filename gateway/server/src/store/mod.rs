@@ -6,6 +6,7 @@
 //!
 //! The contract is the suite beside it, run against every backend.
 
+pub mod custody;
 pub mod finding;
 pub mod intake;
 pub mod setup;
@@ -21,7 +22,7 @@ pub mod sqlite;
 #[cfg(test)]
 pub(crate) mod suite;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -106,6 +107,8 @@ pub trait Store: Send + std::marker::Sync {
     async fn keys(&self, tenant: TenantId) -> Result<Vec<KeyRecord>>;
     /// The living key of this SHA-256, if there is one.
     async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<KeyRecord>>;
+    /// Every origin that a living publishable key of any tenant names.
+    async fn origins(&self) -> Result<BTreeSet<String>>;
     /// Revokes a key at once.
     async fn revoke_key(&self, tenant: TenantId, key: KeyId, actor: &str, now: Timestamp) -> Result<()>;
 
@@ -119,8 +122,9 @@ pub trait Store: Send + std::marker::Sync {
     async fn put_form(&self, account: AccountId, form: &Form, now: Timestamp) -> Result<()>;
     /// Postings of the account, live and closed.
     async fn postings(&self, account: AccountId) -> Result<Vec<setup::PostingRecord>>;
-    /// What intake needs to know about a posting, by the id a site applies to.
-    async fn posting_view(&self, tenant: TenantId, posting_id: &str) -> Result<PostingView>;
+    /// What intake needs to know about a posting, by the id a site applies to. Sandbox accounts and what they list are
+    /// seen with `test` and only with it.
+    async fn posting_view(&self, tenant: TenantId, posting_id: &str, test: bool) -> Result<PostingView>;
     /// Grows whenever accounts, keys, postings or forms change; what was read before may be stale then.
     fn generation(&self) -> u64;
 

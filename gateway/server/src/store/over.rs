@@ -4,7 +4,7 @@
 //! The list of verbs stands here once, so a new verb is added here and in the backends, and in no double. It decides
 //! nothing; a backend never implements [`Over`], so none can leave a verb out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -107,11 +107,12 @@ verbs! {
     create_key(key: NewKey) -> KeyRecord;
     keys(tenant: TenantId) -> Vec<KeyRecord>;
     key_by_hash(hash: [u8; 32]) -> Option<KeyRecord>;
+    origins() -> BTreeSet<String>;
     revoke_key(tenant: TenantId, key: KeyId, actor: &str, now: Timestamp) -> ();
     apply_sync(sync: Sync) -> SyncReport;
     put_form(account: AccountId, form: &Form, now: Timestamp) -> ();
     postings(account: AccountId) -> Vec<PostingRecord>;
-    posting_view(tenant: TenantId, posting_id: &str) -> PostingView;
+    posting_view(tenant: TenantId, posting_id: &str, test: bool) -> PostingView;
     accept(application: NewApplication) -> Accepted;
     accepted_before(tenant: TenantId, idempotency_key: &str, fingerprint: Vec<u8>) -> Option<Accepted>;
     record_refusal(refusal: NewRefusal) -> ();

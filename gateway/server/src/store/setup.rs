@@ -39,6 +39,8 @@ pub struct NewAccount {
     pub account: Account,
     /// Its secrets by the names the Descriptor gives them.
     pub credentials: BTreeMap<String, Secret>,
+    /// See [`AccountRecord::sandbox`].
+    pub sandbox: bool,
     /// Who asked for it.
     pub actor: String,
     /// When.
@@ -65,7 +67,10 @@ pub struct AccountRecord {
     pub account: Account,
     /// Set while paused: why and since when.
     pub paused: Option<Paused>,
-    /// Made for tests: only test keys reach it.
+    /// Made for tests: only test keys reach it, and it is all they reach. Fixed when it is added.
+    #[serde(default)]
+    pub sandbox: bool,
+    /// Since when.
     pub created_at: Timestamp,
     /// The last complete sync, if there was one.
     pub last_complete_sync: Option<Timestamp>,
@@ -92,6 +97,8 @@ pub enum Scope {
     Read,
     /// Look up, replay.
     Support,
+    /// With `support`: erase a person, hand over what is held, demographic answers included.
+    Privacy,
 }
 
 impl Scope {
@@ -102,6 +109,7 @@ impl Scope {
             Self::Feed => "feed",
             Self::Read => "read",
             Self::Support => "support",
+            Self::Privacy => "privacy",
         }
     }
 }
@@ -117,8 +125,12 @@ pub struct NewKey {
     pub name: String,
     /// SHA-256 of the whole key.
     pub hash: [u8; 32],
-    /// What it may do.
+    /// What it may do; of a publishable key nothing, for what it may do is fixed.
     pub scopes: Vec<Scope>,
+    /// See [`KeyRecord::origins`].
+    pub origins: Option<Vec<String>>,
+    /// See [`KeyRecord::test`].
+    pub test: bool,
     /// Who asked for it.
     pub actor: String,
     /// When.
@@ -136,6 +148,12 @@ pub struct KeyRecord {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// The origins of the pages a publishable key stands in, as browsers write them. `None`: a secret key.
+    #[serde(default)]
+    pub origins: Option<Vec<String>>,
+    /// It reaches the tenant's sandbox accounts and no other; what it sends is marked `test`.
+    #[serde(default)]
+    pub test: bool,
     /// Since when.
     pub created_at: Timestamp,
     /// Set once revoked.

@@ -13,6 +13,7 @@ use causeway_core::problem::FieldError;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
+use super::custody::VendorCopy;
 use super::work::Proof;
 
 /// What to look up. Members that are given must all match; at least one of e-mail, code, account and time is given.
@@ -66,6 +67,8 @@ pub struct SubmissionTrace {
     pub posting_closed_at: Option<Timestamp>,
     /// Links to the log.
     pub trace_id: String,
+    /// It was sent with a test key.
+    pub test: bool,
     /// Accepted or refused.
     pub kind: SubmissionKind,
     /// Its data was erased.
@@ -85,6 +88,8 @@ pub enum SubmissionKind {
         form_digest: Option<String>,
         /// One per target.
         deliveries: Vec<DeliveryTrace>,
+        /// Accounts that got nothing, for want of a lawful basis, as the receipt said.
+        withheld: Vec<Withheld>,
     },
     /// A refusal.
     Refused {
@@ -97,6 +102,15 @@ pub enum SubmissionKind {
         /// When they came last.
         last_at: Timestamp,
     },
+}
+
+/// An account that an application was kept from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Withheld {
+    /// The account's name.
+    pub account: String,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// One delivery with everything recorded about it.
@@ -219,8 +233,8 @@ pub struct ErasurePlan {
     pub live_deliveries: u64,
     /// Attachments.
     pub blobs: u64,
-    /// Copies at vendors, which the gateway cannot erase: account name and the vendor's record.
-    pub vendor_copies: Vec<(String, Option<String>)>,
+    /// Copies at vendors, which the gateway cannot erase.
+    pub vendor_copies: Vec<VendorCopy>,
 }
 
 /// What erasing did.
@@ -243,6 +257,12 @@ pub struct Retention {
     pub idempotency: Duration,
     /// Edge counters.
     pub edge_counts: Duration,
+    /// Demographic answers of applications that have nothing on its way any more: their own key goes.
+    pub demographics: Duration,
+    /// Attempts of settled deliveries, with what the vendor said.
+    pub attempts: Duration,
+    /// Audit rows, oldest first; the chain is checked from what remains.
+    pub audit: Duration,
 }
 
 /// What a retention run removed.
@@ -256,4 +276,18 @@ pub struct RetentionReport {
     pub idempotency: u64,
     /// Edge counters.
     pub edge_counts: u64,
+    /// Submissions whose demographic answers went.
+    pub demographics: u64,
+    /// Attempts.
+    pub attempts: u64,
+    /// Audit rows.
+    pub audit: u64,
+}
+
+impl RetentionReport {
+    /// Everything.
+    pub fn total(&self) -> u64 {
+        let Self { applications, refusals, idempotency, edge_counts, demographics, attempts, audit } = self;
+        [applications, refusals, idempotency, edge_counts, demographics, attempts, audit].into_iter().sum()
+    }
 }

@@ -55,6 +55,10 @@ pub struct Claim {
     pub verifying: Option<Verifying>,
 }
 
+/// Stands for a step in [`Verifying`] after a restore: some step may have been taken after the backup, and the plan knows
+/// which would have been next.
+pub const RESTORED: &str = "restored";
+
 /// An unknown outcome being looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verifying {

@@ -11,9 +11,9 @@ use causeway_core::reason::{Reason, WhoActs};
 use jiff::Timestamp;
 
 use super::facts::{self, in_order, title_of};
-use super::view::{Answer, AttemptView, DeliveryView, Job, Moment, Proofs, Taken, Why};
+use super::view::{Answer, AttemptView, DeliveryView, Job, KeptFrom, Moment, Proofs, Taken, Why};
 use super::{redact, words};
-use crate::store::trace::{AttemptTrace, DeliveryTrace, SubmissionKind, SubmissionTrace};
+use crate::store::trace::{AttemptTrace, DeliveryTrace, SubmissionKind, SubmissionTrace, Withheld};
 use crate::store::work::Proof;
 
 /// The answer to a submission.
@@ -24,11 +24,11 @@ pub fn explain(trace: &SubmissionTrace, now: Timestamp) -> Answer {
     let mut for_applicant: Vec<String> = facts.iter().filter_map(|fact| fact.for_applicant(&names)).collect();
     // Two fields may complain in the same words.
     for_applicant.dedup();
-    let (code, repeat_of, deliveries) = match &trace.kind {
-        SubmissionKind::Accepted { code, repeat_of, deliveries, form_digest: _ } => {
-            (Some(code.clone()), *repeat_of, in_order(deliveries))
+    let (code, repeat_of, deliveries, withheld) = match &trace.kind {
+        SubmissionKind::Accepted { code, repeat_of, deliveries, withheld, form_digest: _ } => {
+            (Some(code.clone()), *repeat_of, in_order(deliveries), withheld.iter().map(kept_from).collect())
         }
-        SubmissionKind::Refused { .. } => (None, None, Vec::new()),
+        SubmissionKind::Refused { .. } => (None, None, Vec::new(), Vec::new()),
     };
     let verdict = verdict(trace, &deliveries);
     Answer {
@@ -50,8 +50,10 @@ pub fn explain(trace: &SubmissionTrace, now: Timestamp) -> Answer {
         fields: verdict.fields,
         who_acts: verdict.who_acts,
         repeat_of,
+        test: trace.test,
         timeline: timeline(trace, &deliveries, now),
         deliveries: deliveries.into_iter().map(|one| delivery(one, &facts::staff(trace))).collect(),
+        withheld,
         for_customer: for_customer.join(" "),
         for_applicant: for_applicant.join(" "),
         trace_id: trace.trace_id.clone(),
@@ -66,8 +68,9 @@ fn names(trace: &SubmissionTrace) -> Vec<&str> {
         .collect();
     names.extend(facts::staff(trace));
     match &trace.kind {
-        SubmissionKind::Accepted { deliveries, .. } => {
+        SubmissionKind::Accepted { deliveries, withheld, .. } => {
             names.extend(deliveries.iter().flat_map(|d| [d.account_name.as_str(), d.connector.as_str()]));
+            names.extend(withheld.iter().map(|one| one.account.as_str()));
         }
         SubmissionKind::Refused { errors, .. } => {
             names.extend(errors.iter().flat_map(|error| error.required_by.iter().map(String::as_str)));
@@ -215,6 +218,18 @@ fn delivery(trace: &DeliveryTrace, staff: &[&str]) -> DeliveryView {
             read_back_due_at: due_at,
         },
         attempts: trace.attempts.iter().map(|one| attempt(one, staff)).collect(),
+    }
+}
+
+fn kept_from(withheld: &Withheld) -> KeptFrom {
+    KeptFrom {
+        account: withheld.account.clone(),
+        reason: Why {
+            code: withheld.reason.as_str().to_owned(),
+            pointer: Some("/consents".to_owned()),
+            text: words::reason(withheld.reason).to_owned(),
+        },
+        who_acts: withheld.reason.who_acts(),
     }
 }
 

@@ -68,6 +68,7 @@ fn full_delivery(role: Role, state: State) -> DeliveryTrace {
 
 fn accepted(deliveries: Vec<DeliveryTrace>) -> SubmissionTrace {
     SubmissionTrace {
+        test: false,
         id: SubmissionId::new(at(0), &entropy()),
         received_at: at(0),
         posting_id: "4001".to_owned(),
@@ -84,6 +85,7 @@ fn accepted(deliveries: Vec<DeliveryTrace>) -> SubmissionTrace {
             repeat_of: Some(SubmissionId::new(at(-9), &entropy())),
             form_digest: None,
             deliveries,
+            withheld: vec![Withheld { account: "pasture-crm".to_owned(), reason: Reason::LawfulBasisMissing }],
         },
         erased: false,
     }
@@ -91,6 +93,7 @@ fn accepted(deliveries: Vec<DeliveryTrace>) -> SubmissionTrace {
 
 fn field_error(code: &str) -> FieldError {
     FieldError {
+        question: None,
         pointer: "/person/name/family".to_owned(),
         code: code.to_owned(),
         message: "A family name is needed".to_owned(),
@@ -297,6 +300,37 @@ fn hostile_vendor_words_reach_nobody() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn an_applicant_cannot_tell_an_application_that_a_rule_kept_out_from_any_other() {
+    let told = |change: fn(&mut DeliveryTrace)| {
+        let mut delivery = full_delivery(Role::Ats, State::Refused);
+        (delivery.fields, delivery.vendor_said_yes_at) = (Vec::new(), None);
+        change(&mut delivery);
+        explain(&accepted(vec![delivery]), at(100))
+    };
+    let arrived = told(|delivery| {
+        (delivery.state, delivery.reason) = (State::Delivered, None);
+        delivery.vendor_said_yes_at = Some(delivery.changed_at);
+    });
+    let kept_out = told(|delivery| delivery.reason = Some(Reason::ApplicationBlocked));
+    assert_eq!(kept_out.for_applicant, arrived.for_applicant);
+    assert!(kept_out.for_applicant.contains("was handed to"), "{}", kept_out.for_applicant);
+    assert!(kept_out.for_customer.contains("made no application of it"), "{}", kept_out.for_customer);
+    assert_eq!(kept_out.who_acts, WhoActs::Nobody);
+}
+
+#[test]
+fn what_only_adds_takes_nothing_back_when_it_fails() {
+    for state in [State::Held, State::Parked] {
+        let mut delivery = full_delivery(Role::Ats, state);
+        let told = explain(&accepted(vec![delivery.clone()]), at(100)).for_applicant;
+        assert!(told.contains("was handed to") && !told.contains("has not been"), "{state}: {told}");
+        delivery.vendor_said_yes_at = None;
+        let told = explain(&accepted(vec![delivery]), at(100)).for_applicant;
+        assert!(told.contains("has not been handed"), "{state}: {told}");
     }
 }
 

@@ -41,7 +41,8 @@ pub(super) enum Fact<'a> {
     JobClosed { at: Timestamp },
     DataErased,
     Wrong(Field<'a>),
-    Stands { account: &'a str, role: Role, state: State, held: Option<HeldCause> },
+    Stands { account: &'a str, role: Role, state: State, held: Option<HeldCause>, taken: bool },
+    KeptOut { account: &'a str, role: Role, at: Timestamp },
     Because { account: &'a str, reason: Reason },
     Tried { account: &'a str, tries: usize, last: &'a AttemptTrace },
     Said { account: &'a str, words: String },
@@ -53,6 +54,7 @@ pub(super) enum Fact<'a> {
     ToBeSeen { account: &'a str, at: Timestamp },
     NextTry { account: &'a str, at: Timestamp },
     MaybeTwice { account: &'a str },
+    KeptFrom { account: &'a str, reason: Reason },
 }
 
 /// Everything recorded about a submission, in the order it is told.
@@ -62,7 +64,7 @@ pub(super) fn of(trace: &SubmissionTrace) -> Vec<Fact<'_>> {
         facts.push(Fact::Job { title: &posting.title });
     }
     match &trace.kind {
-        SubmissionKind::Accepted { code, repeat_of, deliveries, form_digest: _ } => {
+        SubmissionKind::Accepted { code, repeat_of, deliveries, withheld, form_digest: _ } => {
             facts.push(Fact::Receipt { code });
             facts.extend(repeat_of.map(|first| Fact::RepeatOf { first }));
             facts.extend(trace.posting_closed_at.map(|at| Fact::JobClosed { at }));
@@ -71,6 +73,7 @@ pub(super) fn of(trace: &SubmissionTrace) -> Vec<Fact<'_>> {
             for delivery in in_order(deliveries) {
                 of_delivery(delivery, &staff, &mut facts);
             }
+            facts.extend(withheld.iter().map(|one| Fact::KeptFrom { account: &one.account, reason: one.reason }));
         }
         SubmissionKind::Refused { code, errors, count, last_at } => {
             facts.push(Fact::RefusedAtOnce { code });
@@ -108,7 +111,12 @@ pub(super) fn staff(trace: &SubmissionTrace) -> Vec<&str> {
 
 fn of_delivery<'a>(delivery: &'a DeliveryTrace, staff: &[&str], facts: &mut Vec<Fact<'a>>) {
     let account = delivery.account_name.as_str();
-    facts.push(Fact::Stands { account, role: delivery.role, state: delivery.state, held: delivery.held });
+    let blocked = delivery.reason == Some(Reason::ApplicationBlocked) && delivery.state == State::Refused;
+    // What only adds to an application may fail after the system has taken it; one that its rules kept out was taken in too.
+    let stopped = matches!(delivery.state, State::Held | State::Parked);
+    let taken = blocked || (stopped && delivery.vendor_said_yes_at.is_some());
+    facts.push(Fact::Stands { account, role: delivery.role, state: delivery.state, held: delivery.held, taken });
+    facts.extend(blocked.then_some(Fact::KeptOut { account, role: delivery.role, at: delivery.changed_at }));
     facts.extend(delivery.reason.map(|reason| Fact::Because { account, reason }));
     facts.extend(delivery.fields.iter().map(|field| {
         Fact::Wrong(Field {
@@ -159,8 +167,11 @@ impl Fact<'_> {
             Self::JobClosed { at } => format!("The job has been closed since {}.", moment(*at)),
             Self::DataErased => "Its personal data was erased.".to_owned(),
             Self::Wrong(field) => wrong(field),
-            Self::Stands { account, state, held, role: _ } => {
+            Self::Stands { account, state, held, role: _, taken: _ } => {
                 format!("The delivery to {account} {}.", words::state(*state, *held))
+            }
+            Self::KeptOut { account, at, role: _ } => {
+                format!("{account} received it on {} and made no application of it.", moment(*at))
             }
             Self::Because { account, reason } => {
                 format!("For {account}: {} {}", words::reason(*reason), words::who(reason.who_acts()))
@@ -176,6 +187,9 @@ impl Fact<'_> {
                 format!("It is to be read back at {account}, not before {}.", moment(*at))
             }
             Self::NextTry { account, at } => format!("The next try at {account} is due on {}.", moment(*at)),
+            Self::KeptFrom { account, reason } => {
+                format!("It was not sent to {account}. {} {}", words::reason(*reason), words::who(reason.who_acts()))
+            }
             Self::MaybeTwice { account } => {
                 format!("It was sent again without knowing that the first try failed: {account} may hold it twice.")
             }
@@ -192,19 +206,23 @@ impl Fact<'_> {
             Self::JobClosed { .. } => Some("The job no longer takes applications.".to_owned()),
             Self::DataErased => Some("Your data was erased.".to_owned()),
             Self::Wrong(field) => for_the_applicant_to_correct(field, names),
-            Self::SaidYes { role: Role::Ats, at, .. } => {
+            // A rule that kept it out is not the applicant's to know: in the same words as any that arrived.
+            Self::SaidYes { role: Role::Ats, at, .. } | Self::KeptOut { role: Role::Ats, at, .. } => {
                 Some(format!("It was handed to the company's recruiting system on {}.", day(*at)))
             }
-            Self::Stands { role: Role::Ats, state, .. } => match state {
+            Self::Stands { role: Role::Ats, state, taken, .. } => match state {
                 State::Queued | State::InFlight | State::Verifying | State::Waiting => {
                     Some("It is on its way to the company's recruiting system.".to_owned())
                 }
+                // What was taken has its own sentence, whatever else there was to bring.
+                State::Held | State::Parked | State::Refused if *taken => None,
                 State::Held | State::Parked | State::Refused => {
                     Some("It has not been handed to the company's recruiting system.".to_owned())
                 }
                 State::Delivered | State::Cancelled | State::Erased => None,
             },
             Self::SaidYes { role: Role::Crm, .. }
+            | Self::KeptOut { role: Role::Crm, .. }
             | Self::Stands { role: Role::Crm, .. }
             | Self::CameAgain { .. }
             | Self::RepeatOf { .. }
@@ -217,7 +235,8 @@ impl Fact<'_> {
             | Self::NotVerifiable { .. }
             | Self::ToBeSeen { .. }
             | Self::NextTry { .. }
-            | Self::MaybeTwice { .. } => None,
+            | Self::MaybeTwice { .. }
+            | Self::KeptFrom { .. } => None,
         }
     }
 }

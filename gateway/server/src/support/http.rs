@@ -1,14 +1,17 @@
 //! `/v1/support/*` on the management listener: reads the question, asks support, writes the answer.
 //!
 //! The address is only ever in a body, so every route is a POST. Ingress has let in nobody but a key with the scope
-//! `support`, and the key says whose data it is: there is no other way to name a tenant here.
+//! `support`, and the key says whose data it is: there is no other way to name a tenant here. What concerns a person as a
+//! whole (erasing, handing over) takes the scope `privacy` besides.
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use causeway_core::email::NormalEmail;
 use causeway_core::ids::DeliveryId;
+use causeway_core::pii::Pii;
 use causeway_core::problem::{Code, Problem};
 use http::{HeaderValue, header};
 use serde::de::DeserializeOwned;
@@ -19,6 +22,8 @@ use super::view::CaseView;
 use super::{Actor, Support, SupportError, replayed_to};
 use crate::ingress::auth::Caller;
 use crate::intake::{Refusal, unavailable};
+use crate::store::custody::CopyState;
+use crate::store::setup::Scope;
 
 /// A question is small.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -33,6 +38,11 @@ pub fn routes(support: Support) -> Router {
         .route("/replay", post(replay))
         .route("/cancel", post(cancel))
         .route("/cases", post(cases))
+        .route("/erasure-plan", post(erasure_plan))
+        .route("/erase", post(erase))
+        .route("/export", post(export))
+        .route("/vendor-copies", post(vendor_copies))
+        .route("/vendor-copies/settle", post(settle_vendor_copy))
         .with_state(support)
 }
 
@@ -42,6 +52,27 @@ type Answer = Result<Response, Refusal>;
 #[serde(deny_unknown_fields)]
 struct OneDelivery {
     delivery: DeliveryId,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnePerson {
+    email: Pii<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToExport {
+    email: Pii<String>,
+    #[serde(default)]
+    demographics: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToSettle {
+    delivery: DeliveryId,
+    state: CopyState,
 }
 
 #[derive(Deserialize, Default)]
@@ -83,6 +114,54 @@ async fn cases(State(support): State<Support>, Extension(caller): Extension<Call
     json(&cases.iter().map(CaseView::from).collect::<Vec<_>>())
 }
 
+/// What concerns one person as a whole takes a privacy officer's key.
+fn officer(caller: &Caller) -> Result<Actor, Refusal> {
+    caller.require(&[Scope::Privacy])?;
+    Ok(Actor::Key(caller.key()))
+}
+
+fn address(typed: &Pii<String>) -> Result<NormalEmail, Refusal> {
+    let detail = "The query cannot be asked: the e-mail address has no `local@domain` form.";
+    NormalEmail::parse(typed.reveal()).ok_or_else(|| Problem::new(Code::QueryInvalid).detail(detail).into())
+}
+
+async fn erasure_plan(
+    State(support): State<Support>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Answer {
+    let actor = officer(&caller)?;
+    let OnePerson { email } = read(request).await?;
+    json(&support.erasure_plan(actor, caller.tenant(), &address(&email)?).await?)
+}
+
+async fn erase(State(support): State<Support>, Extension(caller): Extension<Caller>, request: Request) -> Answer {
+    let actor = officer(&caller)?;
+    let OnePerson { email } = read(request).await?;
+    json(&support.erase(actor, caller.tenant(), &address(&email)?).await?)
+}
+
+async fn export(State(support): State<Support>, Extension(caller): Extension<Caller>, request: Request) -> Answer {
+    let actor = officer(&caller)?;
+    let ToExport { email, demographics } = read(request).await?;
+    json(&support.export(actor, caller.tenant(), &address(&email)?, demographics).await?)
+}
+
+async fn vendor_copies(State(support): State<Support>, Extension(caller): Extension<Caller>) -> Answer {
+    let actor = officer(&caller)?;
+    json(&support.vendor_copies(actor, caller.tenant()).await?)
+}
+
+async fn settle_vendor_copy(
+    State(support): State<Support>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Answer {
+    let actor = officer(&caller)?;
+    let ToSettle { delivery, state } = read(request).await?;
+    json(&support.settle_vendor_copy(actor, caller.tenant(), delivery, state).await?)
+}
+
 /// The question in the body. An unreadable one is told its place, never its content.
 async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
     let bytes: Bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX)
@@ -109,6 +188,9 @@ impl From<SupportError> for Refusal {
             SupportError::MakesNoSense(why) => {
                 Problem::new(Code::ActionRefused).detail(format!("It cannot be done: {why}.")).into()
             }
+            SupportError::Nobody => {
+                Problem::new(Code::NotFound).detail("Nothing is held about this address; nothing was changed.").into()
+            }
             SupportError::Store(error) => unavailable("support", &error),
         }
     }
@@ -127,15 +209,18 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::store::setup::{KeyRecord, Scope};
+    use crate::store::setup::KeyRecord;
+    use crate::support::test_custody::NoCustody;
     use crate::support::test_store::TestStore;
 
     async fn post_to(path: &str, body: &str) -> (StatusCode, String) {
         let entropy = SeededEntropy::new(1);
         let now = Timestamp::UNIX_EPOCH;
         let store = Arc::new(TestStore { state: Some(Stands::Delivered), ..TestStore::default() });
-        let support = Support::new(store, Arc::new(ManualClock::at(now)), Arc::new(|_| {}));
+        let support = Support::new(store, Arc::new(NoCustody), Arc::new(ManualClock::at(now)), Arc::new(|_| {}));
         let key = KeyRecord {
+            origins: None,
+            test: false,
             id: KeyId::new(now, &entropy),
             tenant: TenantId::new(now, &entropy),
             name: String::new(),
@@ -168,6 +253,10 @@ mod tests {
         check("/replay", &format!(r#"{{"delivery":"{delivery}"}}"#), 409, "action_refused").await;
         check("/cancel", &format!(r#"{{"delivery":"{delivery}"}}"#), 409, "action_refused").await;
         check("/replay", r#"{"delivery":"all"}"#, 400, "query_invalid").await;
+        // What concerns a person as a whole takes an officer's key, whatever is asked.
+        for path in ["/erasure-plan", "/erase", "/export", "/vendor-copies", "/vendor-copies/settle"] {
+            check(path, r#"{"email":"ada@example.org"}"#, 403, "scope_missing").await;
+        }
         assert_eq!(routes_of_other_methods().await, StatusCode::METHOD_NOT_ALLOWED);
     }
 
@@ -175,6 +264,7 @@ mod tests {
     async fn routes_of_other_methods() -> StatusCode {
         let support = Support::new(
             Arc::new(TestStore::default()),
+            Arc::new(NoCustody),
             Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)),
             Arc::new(|_| {}),
         );

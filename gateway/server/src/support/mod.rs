@@ -7,9 +7,11 @@
 //! cannot be audited is not answered.
 
 mod answer;
+pub mod copies;
 mod facts;
 pub mod http;
 mod nothing;
+pub mod person;
 mod query;
 pub mod redact;
 pub mod view;
@@ -20,11 +22,11 @@ use std::sync::Arc;
 
 use causeway_core::clock::Clock;
 use causeway_core::delivery::{HeldCause, State};
-use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, DeliveryId, KeyId, TenantId};
 use causeway_core::reason::Reason;
 
-use crate::store::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed};
+use crate::store::custody::Custody;
+use crate::store::trace::{AuditEntry, Case, Lookup, LookupQuery, Replayed};
 use crate::store::{Store, StoreError};
 
 pub use answer::explain;
@@ -58,6 +60,9 @@ pub enum SupportError {
     /// It makes no sense now; the text says why and what would.
     #[error("{0}")]
     MakesNoSense(&'static str),
+    /// Nothing is held about the person, and nothing was changed.
+    #[error("nothing is held about this address; nothing was changed")]
+    Nobody,
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -70,14 +75,15 @@ pub type Result<T, E = SupportError> = std::result::Result<T, E>;
 #[derive(Clone)]
 pub struct Support {
     store: Arc<dyn Store>,
+    custody: Arc<dyn Custody>,
     clock: Arc<dyn Clock>,
     ring: Ring,
 }
 
 impl Support {
-    /// Support over a store; `ring` is called when an action made work due.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ring: Ring) -> Self {
-        Self { store, clock, ring }
+    /// Support over a store and the custody of what it holds; `ring` is called when an action made work due.
+    pub fn new(store: Arc<dyn Store>, custody: Arc<dyn Custody>, clock: Arc<dyn Clock>, ring: Ring) -> Self {
+        Self { store, custody, clock, ring }
     }
 
     /// Everything about the submissions that match, explained.
@@ -141,24 +147,6 @@ impl Support {
         let cases = self.store.cases(tenant, limit).await?;
         self.audit(tenant, actor, "support.cases", format!("{} cases", cases.len())).await?;
         Ok(cases)
-    }
-
-    /// What erasing this person would reach.
-    ///
-    /// # Errors
-    /// [`SupportError::Store`].
-    pub async fn erasure_plan(&self, actor: Actor, tenant: TenantId, email: &NormalEmail) -> Result<ErasurePlan> {
-        let plan = self.store.erasure_plan(tenant, email).await?;
-        self.audit(tenant, actor, "support.erasure_plan", format!("{} submissions", plan.submissions.len())).await?;
-        Ok(plan)
-    }
-
-    /// Destroys the person's keys. The store writes the audit row.
-    ///
-    /// # Errors
-    /// [`SupportError::Store`].
-    pub async fn erase(&self, actor: Actor, tenant: TenantId, email: &NormalEmail) -> Result<Erasure> {
-        Ok(self.store.erase(tenant, email, &actor.to_string(), self.clock.now()).await?)
     }
 
     /// Stops an account's deliveries; they are held.
@@ -248,6 +236,8 @@ const fn not_cancellable(from: State) -> &'static str {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod test_custody;
 #[cfg(test)]
 pub(crate) mod test_store;
 #[cfg(test)]

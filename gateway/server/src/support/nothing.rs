@@ -75,6 +75,7 @@ fn kind_of(code: &str) -> Kind {
         | Code::KeyInvalid
         | Code::ScopeMissing
         | Code::SecretKeyInBrowser
+        | Code::OriginNotAllowed
         | Code::PostingUnknown
         | Code::PostingClosed
         | Code::IdempotencyKeyReused

@@ -5,6 +5,7 @@ use causeway_core::ids::SubmissionId;
 use causeway_core::pii::Pii;
 use jiff::Timestamp;
 
+use super::test_custody::NoCustody;
 use super::test_store::{TestStore, account};
 use super::*;
 use crate::store::trace::{SubmissionKind, SubmissionTrace};
@@ -23,8 +24,8 @@ fn delivery() -> DeliveryId {
 
 fn desk(store: TestStore) -> (Support, Arc<TestStore>) {
     let store = Arc::new(store);
-    let support =
-        Support::new(Arc::clone(&store) as Arc<dyn Store>, Arc::new(ManualClock::at(at(0))), Arc::new(|_| {}));
+    let clock = Arc::new(ManualClock::at(at(0)));
+    let support = Support::new(Arc::clone(&store) as Arc<dyn Store>, Arc::new(NoCustody), clock, Arc::new(|_| {}));
     (support, store)
 }
 
@@ -39,6 +40,7 @@ fn by_email(job: Option<&str>) -> LookupQuery {
 
 fn refusal() -> SubmissionTrace {
     SubmissionTrace {
+        test: false,
         id: SubmissionId::new(at(0), &SeededEntropy::new(3)),
         received_at: at(0),
         posting_id: "4001".to_owned(),
@@ -177,7 +179,12 @@ async fn a_replay_rings_for_its_account_unless_that_is_paused() {
         let replayed = Some(Replayed { account: account(), state });
         let store = TestStore { state: Some(State::Parked), replayed, ..TestStore::default() };
         let clock = Arc::new(ManualClock::at(at(0)));
-        let support = Support::new(Arc::new(store), clock, Arc::new(move |id| heard.lock().unwrap().push(id)));
+        let support = Support::new(
+            Arc::new(store),
+            Arc::new(NoCustody),
+            clock,
+            Arc::new(move |id| heard.lock().unwrap().push(id)),
+        );
         let replayed = support.replay(Actor::Cli, tenant(), delivery()).await.unwrap();
         assert_eq!((replayed_to(replayed.state), &*rings.lock().unwrap()), (told, &rung));
     }

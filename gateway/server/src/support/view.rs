@@ -53,16 +53,33 @@ pub struct Answer {
     /// The application it repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat_of: Option<SubmissionId>,
+    /// It was sent with a test key, so it went to sandbox accounts only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
     /// From received to now.
     pub timeline: Vec<Moment>,
     /// One per target.
     pub deliveries: Vec<DeliveryView>,
+    /// Accounts that got nothing, for want of a lawful basis.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<KeptFrom>,
     /// What can be sent to the customer.
     pub for_customer: String,
     /// What can be sent to the applicant.
     pub for_applicant: String,
     /// Ties it to the log.
     pub trace_id: String,
+}
+
+/// An account that the application was kept from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFrom {
+    /// The account's name.
+    pub account: String,
+    /// Why.
+    pub reason: Why,
+    /// Who has to act, if somebody wants it there.
+    pub who_acts: WhoActs,
 }
 
 /// Was it taken?

@@ -25,6 +25,9 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::VendorFailed => "The system failed while handling the request.",
         Reason::VendorDrifted => "The system's answer contradicts its documents.",
         Reason::VendorRefused => "The system refused it without naming a field.",
+        Reason::ApplicationBlocked => {
+            "The system's own rules, such as a limit on applications, kept it from becoming an application."
+        }
         Reason::OutcomeUnknown => "It is not known yet whether the system took it; the system is being asked.",
         Reason::OutcomeCannotBeKnown => "The system cannot be asked whether it took it.",
         Reason::NotSeenAtVendor => "The system said that it took it and does not show it.",
@@ -36,6 +39,11 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::Poison => "The stored data could not be worked on.",
         Reason::OperatorDecided => "An operator decided so.",
         Reason::Erased => "The data was erased.",
+        Reason::Restored => "The data came back from a backup; deliveries wait until the restore is confirmed.",
+        Reason::LawfulBasisMissing => {
+            "The application holds no consent or other lawful basis for what the system is for."
+        }
+        Reason::ConsentRefused => "The person refused the use of the data for what the system is for.",
     }
 }
 

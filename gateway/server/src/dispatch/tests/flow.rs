@@ -65,6 +65,17 @@ async fn a_finished_step_is_not_repeated_and_its_references_are_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_no_to_what_only_adds_is_held_and_refuses_no_application() {
+    let rig = rig();
+    let survey = StepPlan { name: "survey", title: "Survey", idempotency: Idempotency::Never };
+    rig.script(|script| script.steps.push(survey));
+    rig.plays([say(Class::Accepted), Play::Say(Outcome::new(Class::Refused).because(Reason::ValueInvalid))]);
+    let row = rig.deliver().await;
+    assert_eq!((row.state, row.held, row.reason), (State::Held, Some(HeldCause::Operator), Some(Reason::ValueInvalid)));
+    assert_eq!(row.done, ["submit"], "what is done stays done");
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiting_for_admission_is_no_attempt() {
     let rig = rig_of(&DESCRIPTOR, json!({ "limit_calls": 2, "limit_window_ms": 60_000 }));
     rig.script(|script| script.sends = true);

@@ -69,6 +69,7 @@ static NO_FIND: Descriptor = Descriptor {
     limits: causeway_core::connector::Limits { window: Duration::from_secs(10), calls: 1_000, concurrency: 8 },
     read_pace: |_| None,
     takes_files: false,
+    names_hosts: false,
     docs: &[],
 };
 
@@ -81,6 +82,10 @@ impl Connector for Scripted {
     fn plan(&self, delivery: &Delivery<'_>) -> Vec<StepPlan> {
         assert_ne!(delivery.application.job, "poison", "the plan breaks");
         self.0.lock().unwrap().steps.clone()
+    }
+
+    fn only_adds(&self, step: &str) -> bool {
+        step == "survey"
     }
 
     async fn run(&self, step: &str, delivery: &Delivery<'_>, http: &dyn Http) -> Outcome {

@@ -1,6 +1,7 @@
 //! Ingress over real sockets: a served pair of listeners, a client that speaks raw bytes, and captured log lines.
 
 mod bad_input;
+mod browser;
 mod keys;
 mod listener;
 mod stack;
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::subscriber::DefaultGuard;
 
-use super::auth::ApiKey;
+use super::auth::{ApiKey, KeyPrefix};
 use super::{Config, Ingress, IngressParts, Readiness};
 use crate::intake;
 use crate::intake::fake::World;
@@ -94,8 +95,15 @@ impl Served {
 
 /// A new key of the world's tenant.
 fn add_key(world: &World, scopes: &[Scope]) -> String {
-    let key = ApiKey::generate(world.clock.now(), world.entropy.as_ref());
+    key_of(world, scopes, None, false)
+}
+
+fn key_of(world: &World, scopes: &[Scope], origins: Option<&[&str]>, test: bool) -> String {
+    let prefix = if origins.is_some() { KeyPrefix::Publishable } else { KeyPrefix::Secret };
+    let key = ApiKey::generate(prefix, world.clock.now(), world.entropy.as_ref());
     let record = KeyRecord {
+        origins: origins.map(|origins| origins.iter().map(|origin| (*origin).to_owned()).collect()),
+        test,
         id: key.id,
         tenant: world.tenant,
         name: "site".to_owned(),

@@ -180,6 +180,7 @@ fn dangling(document: &Value, ids: &[Option<String>]) -> Vec<String> {
 
 fn error(pointer: String, reason: Reason, message: &str, fix: &str) -> FieldError {
     FieldError {
+        question: None,
         pointer,
         code: reason.as_str().to_owned(),
         message: message.to_owned(),

@@ -10,7 +10,7 @@ mod path;
 mod similar;
 mod texts;
 
-use causeway_core::posting::words::KEYWORD;
+use causeway_core::posting::words::{KEYWORD, QUESTION};
 use causeway_core::problem::FieldError;
 use causeway_core::reason::Reason;
 use jsonschema::ValidationError;
@@ -45,6 +45,7 @@ pub(super) fn explain(compiled: &Compiled, document: &Value, required_by: &str) 
             message: "The document does not meet the schema.".to_owned(),
             required_by: vec![required_by.to_owned()],
             fix: "Compare it with the published schema.".to_owned(),
+            question: None,
         });
     }
     told
@@ -100,6 +101,7 @@ impl Teller<'_> {
     fn tell_words(&mut self, words: &Value, instance: &str, kind: Option<&Kind>) {
         let text = |name: &str| words.get(name).and_then(Value::as_str).unwrap_or_default();
         let reason = text("reason").parse().unwrap_or(Reason::ValueInvalid);
+        let question = words.get(QUESTION).and_then(Value::as_str).map(str::to_owned);
         let own = match kind {
             Some(Kind::Required { property }) => path::child(instance, property.as_str().unwrap_or_default()),
             _ => path::shown(instance),
@@ -109,6 +111,9 @@ impl Teller<'_> {
             _ => own,
         };
         self.push(pointer, reason, text("message").to_owned(), text("fix").to_owned());
+        if let Some(told) = self.told.last_mut() {
+            told.question = question;
+        }
     }
 
     fn tell_missing(&mut self, place: &Place<'_>, instance: &str, property: &str) {
@@ -155,7 +160,8 @@ impl Teller<'_> {
 
     fn push(&mut self, pointer: String, reason: Reason, message: String, fix: String) {
         let code = reason.as_str().to_owned();
-        self.told.push(FieldError { pointer, code, message, required_by: vec![self.required_by.to_owned()], fix });
+        let required_by = vec![self.required_by.to_owned()];
+        self.told.push(FieldError { pointer, code, message, required_by, fix, question: None });
     }
 }
 

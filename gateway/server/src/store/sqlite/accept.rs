@@ -88,7 +88,8 @@ fn commit(tx: &mut Tx<'_>, prepared: &Prepared) -> Op<Accepted> {
         return Ok(before);
     }
     let Prepared { new, .. } = prepared;
-    let person = params![new.tenant.bytes(), prepared.email.exact, new.posting_id, micros(new.received_at - REPEAT)];
+    let since = micros(new.received_at - REPEAT);
+    let person = params![new.tenant.bytes(), prepared.email.exact, new.posting_id, since, new.test];
     let repeat_of: Option<SubmissionId> = first(tx.conn, sql!("accept_repeat_of"), person, |row| row.id("id"))?;
     if !insert_submission(tx, prepared, repeat_of)? {
         return Ok(Accepted::CodeTaken);
@@ -111,7 +112,7 @@ fn before(tx: &Tx<'_>, prepared: &Prepared) -> Op<Option<Accepted>> {
         return bound(tx.conn, new.tenant, key_hash, fingerprint);
     }
     let since = micros(new.received_at - SAME_REQUEST);
-    let same = params![new.tenant.bytes(), email.exact, new.posting_id, since, fingerprint];
+    let same = params![new.tenant.bytes(), email.exact, new.posting_id, since, fingerprint, new.test];
     let receipt = first(tx.conn, sql!("accept_same"), same, |row| row.col::<Vec<u8>>("receipt"))?;
     Ok(receipt.map(|receipt| Accepted::Before { receipt: receipt.into() }))
 }

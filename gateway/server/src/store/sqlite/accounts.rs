@@ -22,12 +22,12 @@ fn credentials_place(tenant: TenantId, row: &[u8]) -> Place<'_> {
 }
 
 pub(super) async fn add(store: &SqliteStore, new: NewAccount) -> Result<AccountRecord> {
-    let NewAccount { account, credentials, actor, now } = new;
+    let NewAccount { account, credentials, sandbox, actor, now } = new;
     let (id, tenant) = (account.id, account.tenant);
     let keys = store.tenant_keys(tenant)?;
     let (data_key, wrapped) = keys.new_data_key(Owner::Account(id), &*store.entropy);
     let sealed = seal_credentials(store, &data_key, &account, &credentials)?;
-    let record = AccountRecord { account, paused: None, created_at: as_stored(now), last_complete_sync: None };
+    let record = AccountRecord { account, paused: None, sandbox, created_at: as_stored(now), last_complete_sync: None };
     let answer = record.clone();
     store
         .write(move |tx| {
@@ -46,6 +46,7 @@ pub(super) async fn add(store: &SqliteStore, new: NewAccount) -> Result<AccountR
                     variant_text(&account.repeats)?,
                     variant_text(&account.on_unknown)?,
                     sealed,
+                    sandbox,
                     micros(now)
                 ])
                 .map_err(taken)?;
@@ -183,6 +184,7 @@ pub(super) fn record(row: &Row<'_>) -> Op<AccountRecord> {
             on_unknown: row.variant("on_unknown")?,
         },
         paused: reason.zip(since).map(|(reason, since)| Paused { reason, since }),
+        sandbox: row.col("sandbox")?,
         created_at: row.time("created_at")?,
         last_complete_sync: row.maybe_time("last_complete_sync")?,
     })

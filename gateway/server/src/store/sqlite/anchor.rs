@@ -19,7 +19,7 @@ use rusqlite::{Connection, params};
 
 use super::SqliteStore;
 use super::errors::Op;
-use super::rows::{Columns, StoredId, every, sql, value};
+use super::rows::{Columns, StoredId, every, first, sql, value};
 use super::tx::{Head, read_head};
 use crate::store::keys::Keyring;
 use crate::store::{Result, StoreError};
@@ -179,7 +179,11 @@ fn parse(line: &str, keys: &Keyring) -> Option<(TenantId, Anchored)> {
 pub(super) fn put_back(conn: &Connection, folder: &Path, newest: &Newest) -> Op<Option<AnchorError>> {
     for (tenant, Anchored { at, head }) in newest {
         let link: Option<Vec<u8>> = value(conn, sql!("trace/audit_link"), params![tenant.bytes(), head.position])?;
-        if link.is_none_or(|link| link != head.mac) {
+        let floor: Option<i64> =
+            first(conn, sql!("trace/audit_floor"), params![tenant.bytes()], |row| row.col("position"))?;
+        // Retention may have removed it; the floor it left is signed.
+        let retained = link.is_none() && floor.is_some_and(|floor| floor >= head.position);
+        if !retained && link.is_none_or(|link| link != head.mac) {
             let found = read_head(conn, *tenant)?.position;
             let path = folder.join(NAME);
             return Ok(Some(AnchorError::PutBack { tenant: *tenant, anchored: head.position, at: *at, found, path }));

@@ -16,7 +16,7 @@ use rusqlite::{Connection, Row, params};
 use super::delivery::Delivery;
 use super::errors::Op;
 use super::rows::{Columns, StoredId, every, execute, first, sql, stored, value};
-use super::submission::{data_key, open_document, seal_fields};
+use super::submission::{Demographics, data_key, open_document, seal_fields};
 use super::tx::Tx;
 use super::{SqliteStore, cases, delivery, postings};
 use crate::store::intake::{Decision, ReadyDelivery};
@@ -31,6 +31,7 @@ struct Candidate {
     submission: SubmissionId,
     posting_id: String,
     cause: HeldCause,
+    test: bool,
 }
 
 pub(super) async fn awaiting(store: &SqliteStore, limit: usize) -> Result<Vec<ReadyDelivery>> {
@@ -62,6 +63,7 @@ fn candidate(row: &Row<'_>) -> Op<Candidate> {
         submission: row.id("submission")?,
         posting_id: row.col("posting_id")?,
         cause: row.word("held_cause")?,
+        test: row.col("test")?,
     })
 }
 
@@ -73,8 +75,8 @@ fn open(conn: &Connection, keyring: &Keyring, candidate: &Candidate) -> Op<Ready
         tenant: candidate.tenant,
         account: candidate.account,
         cause: candidate.cause,
-        document: open_document(conn, &keys, candidate.tenant, candidate.submission, &key)?,
-        view: postings::view(conn, &keys, candidate.tenant, &candidate.posting_id)?,
+        document: open_document(conn, &keys, candidate.tenant, candidate.submission, &key, Demographics::Included)?,
+        view: postings::view(conn, &keys, candidate.tenant, &candidate.posting_id, candidate.test)?,
     })
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use causeway_core::account::Role;
 use causeway_core::connector::File;
 use causeway_core::delivery::State;
 use causeway_core::ids::{AccountId, BlobId, SubmissionId, TenantId};
@@ -17,7 +18,7 @@ use rusqlite::{Connection, params};
 use super::delivery::Delivery;
 use super::errors::Op;
 use super::rows::{Columns, StoredId, every, first, sql};
-use super::submission::{AttachmentMeta, data_key, open_attachment, open_document};
+use super::submission::{AttachmentMeta, Demographics, data_key, open_attachment, open_document};
 use super::{SqliteStore, accounts, blob_error, cases, delivery, postings};
 use crate::hash::sha256;
 use crate::store::keys::{DataKey, Keyring};
@@ -90,11 +91,17 @@ fn read(conn: &Connection, keyring: &Keyring, claim: &Claim, with_files: bool) -
 fn open(conn: &Connection, keyring: &Keyring, row: Delivery) -> Op<(WorkItem, DataKey)> {
     let keys = keyring.tenant(row.tenant).ok_or(StoreError::Corrupt("tenant"))?;
     let key = data_key(conn, &keys, row.submission)?;
-    let document = open_document(conn, &keys, row.tenant, row.submission, &key)?;
+    let account = accounts::read(conn, row.account)?;
+    let wanted = match account.account.role {
+        Role::Ats => Demographics::Included,
+        // Survey answers go to no CRM, whatever its connector would do with them.
+        Role::Crm => Demographics::LeftOut,
+    };
+    let document = open_document(conn, &keys, row.tenant, row.submission, &key, wanted)?;
     let about = about(conn, row.submission, row.tenant)?;
     let (posting, form) = posting_and_form(conn, keyring, &about, row.form_digest.as_deref())?;
     let item = WorkItem {
-        account: accounts::read(conn, row.account)?,
+        account,
         posting,
         form,
         document,

@@ -13,6 +13,7 @@ mod awaiting;
 mod cases;
 mod checkpoint;
 mod claim;
+mod custody;
 mod delivery;
 mod due;
 mod errors;
@@ -39,7 +40,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,6 +78,7 @@ use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, S
 use super::{Result, Store, StoreError};
 
 pub use self::anchor::AnchorError;
+pub use self::custody::{Erasures, RestoreError, RestoreOptions, RestoreReport, restore};
 pub use self::examine::{AccountSeen, Seen, look};
 pub use self::open::{OpenError, OpenOptions};
 pub use self::pragmas::Unsafe;
@@ -160,6 +162,9 @@ impl Store for SqliteStore {
     async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<KeyRecord>> {
         setup::key_by_hash(self, hash).await
     }
+    async fn origins(&self) -> Result<BTreeSet<String>> {
+        setup::origins(self).await
+    }
     async fn revoke_key(&self, tenant: TenantId, key: KeyId, actor: &str, now: Timestamp) -> Result<()> {
         setup::revoke_key(self, tenant, key, actor, now).await
     }
@@ -173,8 +178,8 @@ impl Store for SqliteStore {
     async fn postings(&self, account: AccountId) -> Result<Vec<PostingRecord>> {
         postings::list(self, account).await
     }
-    async fn posting_view(&self, tenant: TenantId, posting_id: &str) -> Result<PostingView> {
-        postings::posting_view(self, tenant, posting_id).await
+    async fn posting_view(&self, tenant: TenantId, posting_id: &str, test: bool) -> Result<PostingView> {
+        postings::posting_view(self, tenant, posting_id, test).await
     }
     fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)

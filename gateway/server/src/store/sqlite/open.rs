@@ -20,7 +20,7 @@ use super::pragmas::{self, Unsafe, Use};
 use super::readers::Readers;
 use super::rows::{Columns, every, execute, sql, value};
 use super::writer::{Commit, OnFatal, Parts, Writer, commit};
-use super::{SqliteStore, expire};
+use super::{SqliteStore, custody, expire};
 use crate::store::blobs::Blobs;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, MigrateError};
@@ -112,6 +112,10 @@ pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> 
     if unknown + due > 0 {
         tracing::warn!(unknown, due, "leases of a process that is gone were ended");
     }
+    // A kill between an erasure's commit and its log: the log catches up.
+    let erasures = custody::erasures_of(&conn, &keys).map_err(|stop| OpenError::Store(stop.into()))?;
+    custody::put_erasures(&options.path, &erasures)
+        .map_err(|source| OpenError::Io { path: options.path.clone(), source })?;
     sync_folder(&options.path).map_err(|source| OpenError::Io { path: options.path.clone(), source })?;
 
     let blobs = options.path.join("blobs");
@@ -172,7 +176,7 @@ fn begin_epoch(conn: &Connection, keys: &Keyring, check: &[u8; 32], now: jiff::T
     Ok(expired)
 }
 
-fn lock(folder: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
     let io = |source| OpenError::Io { path: folder.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
     let path = folder.join("lock");

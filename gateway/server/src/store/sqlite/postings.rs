@@ -50,16 +50,28 @@ pub(super) async fn list(store: &SqliteStore, account: AccountId) -> Result<Vec<
         .await
 }
 
-pub(super) async fn posting_view(store: &SqliteStore, tenant: TenantId, posting_id: &str) -> Result<PostingView> {
+pub(super) async fn posting_view(
+    store: &SqliteStore,
+    tenant: TenantId,
+    posting_id: &str,
+    test: bool,
+) -> Result<PostingView> {
     let keys = store.tenant_keys(tenant)?;
     let posting_id = posting_id.to_owned();
-    store.read(move |conn| view(conn, &keys, tenant, &posting_id)).await
+    store.read(move |conn| view(conn, &keys, tenant, &posting_id, test)).await
 }
 
-/// The tenant's accounts, the posting as the oldest of them lists it, its newest form.
-pub(super) fn view(conn: &Connection, keys: &TenantKeys, tenant: TenantId, posting_id: &str) -> Op<PostingView> {
-    let accounts = accounts::of_tenant(conn, Some(tenant))?;
-    let found = params![tenant.bytes(), posting_id];
+/// The tenant's accounts for tests or for life, the posting as the oldest of them lists it, its newest form.
+pub(super) fn view(
+    conn: &Connection,
+    keys: &TenantKeys,
+    tenant: TenantId,
+    posting_id: &str,
+    test: bool,
+) -> Op<PostingView> {
+    let mut accounts = accounts::of_tenant(conn, Some(tenant))?;
+    accounts.retain(|record| record.sandbox == test);
+    let found = params![tenant.bytes(), posting_id, test];
     let posting = first(conn, sql!("posting_of_tenant"), found, |row| record(row, keys))?;
     let form = match &posting {
         Some(PostingRecord { account, form: Some((digest, fetched_at)), .. }) => {

@@ -14,7 +14,8 @@ use crate::store::intake::{EdgeCount, NewRefusal};
 const SAME_REFUSAL: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) async fn record_refusal(store: &SqliteStore, refusal: NewRefusal) -> Result<()> {
-    let NewRefusal { id, tenant, key, received_at, posting_id, email, document, code, errors, trace_id } = refusal;
+    let NewRefusal { id, tenant, key, received_at, posting_id, email, document, code, errors, trace_id, test } =
+        refusal;
     let keys = store.tenant_keys(tenant)?;
     let email = keys.blind(&email);
     let fingerprint = keys.fingerprint(&document);
@@ -25,7 +26,7 @@ pub(super) async fn record_refusal(store: &SqliteStore, refusal: NewRefusal) -> 
     store
         .write(move |tx| {
             let since = micros(received_at - SAME_REFUSAL);
-            let same = params![tenant.bytes(), email.exact, posting_id, since, fingerprint, code];
+            let same = params![tenant.bytes(), email.exact, posting_id, since, fingerprint, code, test];
             let same: Option<SubmissionId> = first(tx.conn, sql!("refusal_same"), same, |row| row.id("id"))?;
             if let Some(first_one) = same {
                 execute(tx.conn, sql!("refusal_count"), params![first_one.bytes(), micros(received_at)])?;
@@ -46,7 +47,8 @@ pub(super) async fn record_refusal(store: &SqliteStore, refusal: NewRefusal) -> 
                 sealed.demographics.as_ref().map(|(at, _)| at),
                 sealed.demographics.as_ref().map(|(_, sealed)| sealed),
                 errors,
-                sealed.document
+                sealed.document,
+                test
             ])?;
             for (kind, wrapped) in &sealed.keys {
                 execute(tx.conn, sql!("wrapped_key_insert"), params![id.bytes(), kind, tenant.bytes(), wrapped])?;

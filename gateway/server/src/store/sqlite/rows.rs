@@ -78,6 +78,11 @@ pub(crate) trait Columns {
         serde_json::from_str(&text).map_err(|_| StoreError::Corrupt(name).into())
     }
 
+    fn maybe_json<T: DeserializeOwned>(&self, name: &'static str) -> Op<Option<T>> {
+        let text: Option<String> = self.col(name)?;
+        text.map(|text| serde_json::from_str(&text).map_err(|_| StoreError::Corrupt(name).into())).transpose()
+    }
+
     fn unsigned<T: TryFrom<i64>>(&self, name: &'static str) -> Op<T> {
         T::try_from(self.col::<i64>(name)?).map_err(|_| StoreError::Corrupt(name).into())
     }

@@ -92,6 +92,9 @@ fn keep_what_was_given(tx: &Tx<'_>, row: &mut Delivery, settlement: &Settlement)
         }
         if let Some(vendor_id) = &outcome.vendor_id {
             link(tx, row, vendor_id, now)?;
+            if outcome.class == Class::AlreadyThere {
+                row.seen_at = Some(now);
+            }
         }
     }
     let wanted = [outcome.case, outcome.drift.then_some(Reason::VendorDrifted)];
@@ -135,9 +138,10 @@ fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: 
         Next::Delivered { proof } => {
             row.become_(State::Delivered)?;
             (row.reason, row.verifying) = (None, None);
-            row.seen_at = proof.seen_at;
-            row.not_verifiable.clone_from(&proof.not_verifiable);
-            row.read_back_at = proof.due_at;
+            // A record that a step on the way read back was seen, whatever the last step knows.
+            row.seen_at = proof.seen_at.or(row.seen_at);
+            row.not_verifiable = proof.not_verifiable.clone().filter(|_| row.seen_at.is_none());
+            row.read_back_at = proof.due_at.filter(|_| row.seen_at.is_none());
             step_done(tx, row, step, now)
         }
         // An unknown outcome is not forgotten because something else has to wait.

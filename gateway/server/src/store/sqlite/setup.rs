@@ -1,5 +1,6 @@
 //! Tenants and API keys.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use causeway_core::ids::{KeyId, TenantId};
@@ -48,15 +49,24 @@ pub(super) async fn tenants(store: &SqliteStore) -> Result<Vec<Tenant>> {
 }
 
 pub(super) async fn create_key(store: &SqliteStore, new: NewKey) -> Result<KeyRecord> {
-    let NewKey { id, tenant, name, hash, scopes, actor, now } = new;
+    let NewKey { id, tenant, name, hash, scopes, origins, test, actor, now } = new;
     store.tenant_keys(tenant)?;
-    let record = KeyRecord { id, tenant, name, scopes, created_at: as_stored(now), revoked_at: None };
+    let record = KeyRecord { id, tenant, name, scopes, origins, test, created_at: as_stored(now), revoked_at: None };
     let answer = record.clone();
     store
         .write(move |tx| {
             tx.conn
                 .prepare_cached(sql!("api_key_insert"))?
-                .execute(params![id.bytes(), tenant.bytes(), record.name, hash, to_json(&record.scopes)?, micros(now)])
+                .execute(params![
+                    id.bytes(),
+                    tenant.bytes(),
+                    record.name,
+                    hash,
+                    to_json(&record.scopes)?,
+                    record.origins.as_ref().map(to_json).transpose()?,
+                    record.test,
+                    micros(now)
+                ])
                 .map_err(|error| match is_taken(&error) {
                     true => StoreError::Exists("key").into(),
                     false => super::errors::Stop::from(error),
@@ -75,6 +85,13 @@ pub(super) async fn keys(store: &SqliteStore, tenant: TenantId) -> Result<Vec<Ke
 
 pub(super) async fn key_by_hash(store: &SqliteStore, hash: [u8; 32]) -> Result<Option<KeyRecord>> {
     store.read(move |conn| first(conn, sql!("api_key_by_hash"), params![hash], key_record)).await
+}
+
+/// Every origin that a living publishable key names.
+pub(super) async fn origins(store: &SqliteStore) -> Result<BTreeSet<String>> {
+    let listed =
+        store.read(|conn| every(conn, sql!("api_key_origins"), [], |row| row.json::<Vec<String>>("origins"))).await?;
+    Ok(listed.into_iter().flatten().collect())
 }
 
 pub(super) async fn revoke_key(
@@ -105,6 +122,8 @@ fn key_record(row: &Row<'_>) -> Op<KeyRecord> {
         tenant: row.id("tenant")?,
         name: row.col("name")?,
         scopes: row.json("scopes")?,
+        origins: row.maybe_json("origins")?,
+        test: row.col("test")?,
         created_at: row.time("created_at")?,
         revoked_at: row.maybe_time("revoked_at")?,
     })

@@ -99,19 +99,29 @@ fn key(conn: &Connection, keys: &TenantKeys, owner: Owner) -> Op<DataKey> {
     keys.open_data_key(owner, &wrapped).map_err(|_| StoreError::Corrupt("key").into())
 }
 
-/// The document as it came, demographics in their place.
+/// What of a document is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Demographics {
+    /// In their place.
+    Included,
+    /// An empty list in their place.
+    LeftOut,
+}
+
+/// The document as it came.
 pub(super) fn open_document(
     conn: &Connection,
     keys: &TenantKeys,
     tenant: TenantId,
     id: SubmissionId,
     data_key: &DataKey,
+    wanted: Demographics,
 ) -> Op<Bytes> {
     let read = |row: &Row<'_>| {
         let document: Option<Vec<u8>> = row.col("document_sealed")?;
         let at: Option<i64> = row.col("demographics_at")?;
         let demographics: Option<Vec<u8>> = row.col("demographics_sealed")?;
-        Ok((document, at.zip(demographics)))
+        Ok((document, at.map(|at| (at, demographics))))
     };
     let stored = first(conn, sql!("submission_document"), params![id.bytes(), tenant.bytes()], read)?;
     let (document, demographics) = stored.ok_or(StoreError::NotFound("submission"))?;
@@ -120,8 +130,14 @@ pub(super) fn open_document(
     let document = document.ok_or(StoreError::NotFound("document: the data was erased"))?;
     let rest = data_key.open(&Places::submission(tenant, &row, "document"), &document).map_err(corrupt)?;
     let Some((at, sealed)) = demographics else { return Ok(rest.into()) };
-    let own_key = key(conn, keys, Owner::Demographics(id))?;
-    let middle = own_key.open(&Places::submission(tenant, &row, "demographics"), &sealed).map_err(corrupt)?;
+    let middle = match (wanted, sealed) {
+        (Demographics::Included, Some(sealed)) => {
+            let own_key = key(conn, keys, Owner::Demographics(id))?;
+            own_key.open(&Places::submission(tenant, &row, "demographics"), &sealed).map_err(corrupt)?
+        }
+        // Not asked for, or past their time.
+        (Demographics::LeftOut, _) | (Demographics::Included, None) => b"[]".to_vec(),
+    };
     let at = usize::try_from(at).map_err(|_| StoreError::Corrupt("document"))?;
     let (before, after) = rest.split_at_checked(at).ok_or(StoreError::Corrupt("document"))?;
     Ok([before, &middle, after].concat().into())
@@ -217,6 +233,7 @@ fn view(conn: &Connection, tenant: TenantId, id: SubmissionId) -> Op<Application
             received_at: row.time("received_at")?,
             posting_id: row.col("posting_id")?,
             repeat_of: row.maybe_id("repeat_of")?,
+            test: row.col("test")?,
             targets,
         })
     })?;

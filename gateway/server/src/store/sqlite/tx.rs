@@ -134,6 +134,11 @@ pub(crate) fn sign_head(keys: &TenantKeys, head: &Head) -> [u8; 32] {
     keys.audit_mac(&[b"head", &head.position.to_be_bytes(), &head.mac])
 }
 
+/// The signature of the last link that retention removed.
+pub(crate) fn sign_floor(keys: &TenantKeys, position: i64, mac: &[u8]) -> [u8; 32] {
+    keys.audit_mac(&[b"floor", &position.to_be_bytes(), mac])
+}
+
 /// A chain's newest link as stored; position 0 for a chain that has none.
 pub(crate) fn read_head(conn: &Connection, tenant: TenantId) -> Op<Head> {
     let stored = first(conn, sql!("audit_head"), params![tenant.bytes()], |row| {

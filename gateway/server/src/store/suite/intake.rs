@@ -151,6 +151,7 @@ pub(crate) async fn another_tenants_account_is_no_target<B: Backend>(w: World<B>
 
 pub(crate) async fn refusals_and_edge_counts_are_taken<B: Backend>(w: World<B>) {
     let refusal = |document: &'static str| NewRefusal {
+        test: false,
         id: SubmissionId::new(w.now(), &w.entropy),
         tenant: w.tenant,
         key: causeway_core::ids::KeyId::new(w.now(), &w.entropy),
@@ -160,6 +161,7 @@ pub(crate) async fn refusals_and_edge_counts_are_taken<B: Backend>(w: World<B>) 
         document: Bytes::from_static(document.as_bytes()),
         code: "application_invalid".into(),
         errors: vec![FieldError {
+            question: None,
             pointer: "/person/name".into(),
             code: "answer_missing".into(),
             message: "A name is needed.".into(),

@@ -26,6 +26,9 @@ macro_rules! store_suite {
                 an_older_sync_changes_nothing
                 forms_keep_their_versions
                 the_older_account_wins_a_shared_posting_id
+                publishable_keys_list_their_origins_while_they_live
+                sandbox_accounts_are_a_world_of_their_own
+                a_held_test_waits_for_the_sandboxes_posting
                 a_job_has_one_leaseholder
             ]
             intake: [
@@ -60,6 +63,7 @@ macro_rules! store_suite {
                 an_attempt_has_to_be_settled_before_the_next
                 an_unknown_outcome_is_settled_before_a_resend
                 a_vendor_record_belongs_to_one_delivery
+                a_record_read_back_on_the_way_is_proof_at_the_end
                 waiting_does_not_forget_an_unknown_outcome
                 the_schedule_counts_what_it_is_told
                 settled_deliveries_do_not_move

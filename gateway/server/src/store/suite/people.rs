@@ -70,8 +70,17 @@ impl People {
         let mut hash = [0; 32];
         hash[..8].copy_from_slice(&seed.to_be_bytes());
         let scopes = vec![Scope::Submit];
-        let new =
-            NewKey { id: key, tenant, name: "site".to_owned(), hash, scopes, actor: "cli".to_owned(), now: at(0) };
+        let new = NewKey {
+            id: key,
+            tenant,
+            name: "site".to_owned(),
+            hash,
+            scopes,
+            origins: None,
+            test: false,
+            actor: "cli".to_owned(),
+            now: at(0),
+        };
         store.create_key(new).await.unwrap();
         let [ats, crm] = [(); 2].map(|()| AccountId::new(at(0), &entropy));
         let people = Self { store: Arc::clone(store), entropy, tenant, key, ats, crm };
@@ -99,7 +108,7 @@ impl People {
             on_unknown: OnUnknown::Hold,
         };
         let credentials = BTreeMap::from([("api_key".to_owned(), Secret::new("secret"))]);
-        let new = NewAccount { account, credentials, actor: "cli".to_owned(), now: at(0) };
+        let new = NewAccount { account, credentials, sandbox: false, actor: "cli".to_owned(), now: at(0) };
         self.store.add_account(new).await.unwrap();
     }
 
@@ -174,6 +183,7 @@ impl People {
     /// The same, not recorded yet. No two have the same bytes.
     pub(crate) fn refusal(&self, address: &str, posting_id: &str, received_at: Timestamp) -> NewRefusal {
         NewRefusal {
+            test: false,
             id: SubmissionId::new(received_at, &self.entropy),
             tenant: self.tenant,
             key: self.key,
@@ -189,6 +199,7 @@ impl People {
 
     pub(crate) fn error() -> FieldError {
         FieldError {
+            question: None,
             pointer: "/person/name/family".to_owned(),
             code: "answer_missing".to_owned(),
             message: "The family name is missing".to_owned(),

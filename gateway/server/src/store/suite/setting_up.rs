@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use causeway_core::account::Role;
+use causeway_core::delivery::HeldCause;
 use causeway_core::ids::{AccountId, KeyId};
 use causeway_core::pii::Secret;
 use causeway_core::posting::Form;
+use causeway_core::reason::Reason;
 
 use super::world::{Backend, JOB, World, account, posting};
 use crate::store::StoreError;
+use crate::store::intake::{Accepted, Decision};
 use crate::store::setup::{AccountChanged, AccountRecord, NewAccount, NewKey, NewTenant, Scope, Sync, SyncReport};
 
 pub(crate) async fn names_are_unique_within_their_owner<B: Backend>(w: World<B>) {
@@ -19,6 +22,7 @@ pub(crate) async fn names_are_unique_within_their_owner<B: Backend>(w: World<B>)
     let same = NewAccount {
         account: account(w.tenant, id, "acme-ats", Role::Ats),
         credentials: BTreeMap::new(),
+        sandbox: false,
         actor: "test".into(),
         now: w.now(),
     };
@@ -61,6 +65,8 @@ pub(crate) async fn keys_are_found_by_hash_until_revoked<B: Backend>(w: World<B>
         name: "site".into(),
         hash: [7; 32],
         scopes: vec![Scope::Submit, Scope::Read],
+        origins: None,
+        test: false,
         actor: "test".into(),
         now: w.now(),
     };
@@ -140,7 +146,7 @@ pub(crate) async fn forms_keep_their_versions<B: Backend>(w: World<B>) {
     application.form_digest = Some("d1".into());
     w.accept(application).await;
     w.store.put_form(w.ats, &form("d2"), w.now()).await.unwrap();
-    let view = w.store.posting_view(w.tenant, JOB).await.unwrap();
+    let view = w.store.posting_view(w.tenant, JOB, false).await.unwrap();
     assert_eq!(view.form, Some((form("d2"), w.now())));
     assert_eq!(view.accounts.len(), 2);
     let (item, _) = w.store.load(&w.one_claim().await, false).await.unwrap();
@@ -152,11 +158,100 @@ pub(crate) async fn the_older_account_wins_a_shared_posting_id<B: Backend>(w: Wo
     let newer = AccountId::new(w.now(), &w.entropy);
     w.add_account(w.tenant, newer, "acme-ats-emea", Role::Ats).await;
     w.sync(newer, true, &[JOB]).await;
-    assert_eq!(w.store.posting_view(w.tenant, JOB).await.unwrap().posting.unwrap().account, newer);
+    assert_eq!(w.store.posting_view(w.tenant, JOB, false).await.unwrap().posting.unwrap().account, newer);
     w.sync(w.ats, true, &[JOB]).await;
-    assert_eq!(w.store.posting_view(w.tenant, JOB).await.unwrap().posting.unwrap().account, w.ats);
+    assert_eq!(w.store.posting_view(w.tenant, JOB, false).await.unwrap().posting.unwrap().account, w.ats);
     let (other, _) = w.other_tenant().await;
-    assert_eq!(w.store.posting_view(other, JOB).await.unwrap().posting, None);
+    assert_eq!(w.store.posting_view(other, JOB, false).await.unwrap().posting, None);
+}
+
+pub(crate) async fn publishable_keys_list_their_origins_while_they_live<B: Backend>(w: World<B>) {
+    let (other, _) = w.other_tenant().await;
+    let key = |tenant, hash, origins: &[&str]| NewKey {
+        id: KeyId::new(w.now(), &w.entropy),
+        tenant,
+        name: "page".into(),
+        hash: [hash; 32],
+        scopes: Vec::new(),
+        origins: Some(origins.iter().map(|text| (*text).to_owned()).collect()),
+        test: true,
+        actor: "test".into(),
+        now: w.now(),
+    };
+    assert!(w.store.origins().await.unwrap().is_empty());
+    let made = w.store.create_key(key(w.tenant, 1, &["https://a.example.org", "https://b.example.org"])).await.unwrap();
+    assert_eq!(w.store.key_by_hash([1; 32]).await.unwrap().as_ref(), Some(&made));
+    w.store.create_key(key(other, 2, &["https://b.example.org"])).await.unwrap();
+    let listed = async || w.store.origins().await.unwrap().into_iter().collect::<Vec<_>>();
+    assert_eq!(listed().await, ["https://a.example.org", "https://b.example.org"]);
+    w.store.revoke_key(w.tenant, made.id, "test", w.now()).await.unwrap();
+    assert_eq!(listed().await, ["https://b.example.org"]);
+}
+
+pub(crate) async fn sandbox_accounts_are_a_world_of_their_own<B: Backend>(w: World<B>) {
+    let sandbox = AccountId::new(w.now(), &w.entropy);
+    let new = NewAccount {
+        account: account(w.tenant, sandbox, "acme-ats-test", Role::Ats),
+        credentials: BTreeMap::new(),
+        sandbox: true,
+        actor: "test".into(),
+        now: w.now(),
+    };
+    assert!(w.store.add_account(new).await.unwrap().sandbox);
+    w.sync(sandbox, true, &[JOB]).await;
+    let view = async |test| w.store.posting_view(w.tenant, JOB, test).await.unwrap();
+    assert_eq!(view(true).await.posting.unwrap().account, sandbox);
+    assert_eq!(view(true).await.accounts.len(), 1);
+    assert_eq!(view(false).await.posting, None);
+    assert_eq!(view(false).await.accounts.len(), 2);
+    // Listed by both, each world sees its own.
+    w.sync(w.ats, true, &[JOB]).await;
+    assert_eq!(view(true).await.posting.unwrap().account, sandbox);
+    assert_eq!(view(false).await.posting.unwrap().account, w.ats);
+
+    // The same person, in a test and in life: neither repeats the other.
+    let mut tried = w.application("ada@example.org");
+    tried.test = true;
+    tried.deliveries.truncate(1);
+    tried.deliveries[0].account = sandbox;
+    let repeat_of = |accepted: Accepted| match accepted {
+        Accepted::New { repeat_of, .. } => repeat_of,
+        other => panic!("{other:?}"),
+    };
+    let id = tried.id;
+    assert_eq!(repeat_of(w.store.accept(tried).await.unwrap()), None);
+    assert_eq!(repeat_of(w.store.accept(w.application("ada@example.org")).await.unwrap()), None);
+    assert!(w.store.application(w.tenant, id).await.unwrap().test);
+}
+
+pub(crate) async fn a_held_test_waits_for_the_sandboxes_posting<B: Backend>(w: World<B>) {
+    let sandbox = AccountId::new(w.now(), &w.entropy);
+    let new = NewAccount {
+        account: account(w.tenant, sandbox, "acme-ats-test", Role::Ats),
+        credentials: BTreeMap::new(),
+        sandbox: true,
+        actor: "test".into(),
+        now: w.now(),
+    };
+    w.store.add_account(new).await.unwrap();
+    let mut held = w.application("ada@example.org");
+    held.test = true;
+    held.posting_account = None;
+    held.deliveries.truncate(1);
+    held.deliveries[0].account = sandbox;
+    held.deliveries[0].held = Some((HeldCause::PostingUnknown, Reason::PostingNotSyncedYet, Vec::new()));
+    w.store.accept(held).await.unwrap();
+    w.pass(1);
+    // A live account that lists the posting, or surely does not, says nothing about the sandbox.
+    w.sync(w.ats, true, &[JOB]).await;
+    assert!(w.store.awaiting(10).await.unwrap().is_empty());
+    w.sync(sandbox, true, &[JOB]).await;
+    let ready = w.store.awaiting(10).await.unwrap();
+    assert_eq!(ready.len(), 1);
+    assert_eq!(ready[0].view.posting.as_ref().unwrap().account, sandbox);
+    w.store.decide_held(ready[0].delivery, Decision::Go { form_digest: None }, w.now()).await.unwrap();
+    let (due, _) = w.store.due(w.now()).await.unwrap();
+    assert_eq!(due.iter().map(|one| one.account).collect::<Vec<_>>(), [sandbox]);
 }
 
 pub(crate) async fn a_job_has_one_leaseholder<B: Backend>(w: World<B>) {

@@ -1,12 +1,14 @@
 //! What follows an attempt.
 
 use causeway_core::delivery::{HeldCause, Refs, State};
+use causeway_core::email::NormalEmail;
 use causeway_core::outcome::{Class, FieldReason, Outcome};
 use causeway_core::pii::Pii;
 use causeway_core::reason::Reason;
 
 use super::world::{Backend, World, delivered};
 use crate::store::StoreError;
+use crate::store::trace::{LookupQuery, SubmissionKind};
 use crate::store::work::{Next, Settled, Verifying};
 
 pub(crate) async fn every_consequence_leads_to_its_state<B: Backend>(w: World<B>) {
@@ -118,6 +120,43 @@ pub(crate) async fn a_vendor_record_belongs_to_one_delivery<B: Backend>(w: World
     assert_eq!(item.refs["candidate_id"], "v2", "nothing of the refused adoption was kept");
     assert_eq!(item.done, ["submit"]);
     assert_eq!(w.settle(w.untried(&claim, delivered())).await, State::Delivered);
+}
+
+pub(crate) async fn a_record_read_back_on_the_way_is_proof_at_the_end<B: Backend>(w: World<B>) {
+    for (class, vendor_id, seen) in [
+        (Class::AlreadyThere, Some("v1"), true),
+        // Not a record of this delivery, or not read back.
+        (Class::AlreadyThere, None, false),
+        (Class::Accepted, Some("v2"), false),
+    ] {
+        let email = format!("{}-{class}@example.org", vendor_id.unwrap_or("none"));
+        let (id, _) = w.accept(w.application(&email)).await;
+        let claim = w.one_claim().await;
+        let begun = w.begin(&claim).await;
+        let mut settlement = w.tried(&claim, begun, class, Next::NextStep);
+        settlement.outcome.as_mut().unwrap().vendor_id = vendor_id.map(str::to_owned);
+        assert_eq!(w.settle(settlement).await, State::InFlight);
+        let read_back = w.now();
+        w.pass(1);
+        w.go(&claim, Class::Accepted, delivered()).await;
+        let query = LookupQuery {
+            tenant: w.tenant,
+            email: NormalEmail::parse(&email),
+            base_email: false,
+            job: None,
+            code: None,
+            account: None,
+            since: None,
+            until: None,
+            limit: 10,
+        };
+        let found = w.store.lookup(&query).await.unwrap();
+        let trace = found.submissions.iter().find(|trace| trace.id == id).unwrap();
+        let SubmissionKind::Accepted { deliveries, .. } = &trace.kind else { panic!("{trace:?}") };
+        let proof = deliveries[0].proof.clone().unwrap();
+        assert_eq!((proof.seen_at.is_some(), proof.not_verifiable.is_none()), (seen, seen), "{class:?} {vendor_id:?}");
+        assert!(proof.seen_at.is_none_or(|at| at == read_back), "when it was read, not when the last step ended");
+    }
 }
 
 pub(crate) async fn waiting_does_not_forget_an_unknown_outcome<B: Backend>(w: World<B>) {

@@ -1,4 +1,4 @@
-SELECT d.id, d.tenant, d.account, d.submission, d.held_cause, s.posting_id
+SELECT d.id, d.tenant, d.account, d.submission, d.held_cause, s.posting_id, s.test
 FROM deliveries d
 JOIN submissions s ON s.id = d.submission
 WHERE d.held_cause IN ('posting_unknown', 'form_unknown')
@@ -6,15 +6,21 @@ WHERE d.held_cause IN ('posting_unknown', 'form_unknown')
         WHEN 'form_unknown' THEN EXISTS (
             SELECT 1
             FROM postings p
+            JOIN accounts a ON a.id = p.account AND a.sandbox = s.test
             WHERE p.tenant = d.tenant AND p.posting_id = s.posting_id
                 AND (p.form_digest IS NOT NULL OR p.closed_at IS NOT NULL)
         )
-        ELSE EXISTS (SELECT 1 FROM postings p WHERE p.tenant = d.tenant AND p.posting_id = s.posting_id)
+        ELSE EXISTS (
+            SELECT 1
+            FROM postings p
+            JOIN accounts a ON a.id = p.account AND a.sandbox = s.test
+            WHERE p.tenant = d.tenant AND p.posting_id = s.posting_id
+        )
             OR (
                 -- Absent: every ATS account has completed a sync that began after the application came.
                 SELECT count(*) > 0 AND min(coalesce(a.last_complete_sync, 0)) > s.received_at
                 FROM accounts a
-                WHERE a.tenant = d.tenant AND a.role = 'ats'
+                WHERE a.tenant = d.tenant AND a.role = 'ats' AND a.sandbox = s.test
             )
     END
 ORDER BY d.seq

@@ -310,9 +310,11 @@ fn hot_statements_use_their_indexes() {
     // Small tables, counts for people, or all there is on purpose.
     let scans = [
         "accounts",
+        "api_key_origins",
         "census",
         "due_accounts",
         "due_next",
+        "erasure_log",
         "hold_of_paused_accounts",
         "tenants",
         "tenant_keys",

@@ -1,7 +1,8 @@
 //! Checks a tenant's audit chain against its keyed links and its signed head.
 //!
-//! Finds an edited, removed, inserted or moved row, and a tail that was cut. Putting the whole database back to an older
-//! state is not visible from inside it: that is the anchor's. Writes nothing.
+//! Finds an edited, removed, inserted or moved row, and a tail that was cut. What retention removed ends at a signed floor,
+//! from which the chain goes on. Putting the whole database back to an older state is not visible from inside it: that is
+//! the anchor's. Writes nothing.
 
 use causeway_core::ids::TenantId;
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use crate::store::keys::TenantKeys;
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::errors::Op;
 use crate::store::sqlite::rows::{Columns, StoredId, first, sql};
-use crate::store::sqlite::tx::{Head, link, sign_head};
+use crate::store::sqlite::tx::{Head, link, sign_floor, sign_head};
 
 pub(in crate::store::sqlite) async fn verify_audit(store: &SqliteStore, tenant: TenantId) -> Result<Option<u64>> {
     let keys = store.tenant_keys(tenant)?;
@@ -21,7 +22,16 @@ pub(in crate::store::sqlite) async fn verify_audit(store: &SqliteStore, tenant: 
 
 /// The position of the first row that is not what was written there; one past the last when rows are missing there.
 pub(in crate::store::sqlite) fn first_bad(conn: &Connection, keys: &TenantKeys, tenant: TenantId) -> Op<Option<u64>> {
+    let floor = first(conn, sql!("trace/audit_floor"), params![tenant.bytes()], |row| {
+        Ok((row.col::<i64>("position")?, row.col::<Vec<u8>>("mac")?, row.col::<Vec<u8>>("signature")?))
+    })?;
     let mut last = Head { position: 0, mac: [0; 32] };
+    if let Some((position, mac, signature)) = floor {
+        match <[u8; 32]>::try_from(mac.as_slice()) {
+            Ok(whole) if signature == sign_floor(keys, position, &mac) => last = Head { position, mac: whole },
+            Ok(_) | Err(_) => return Ok(Some(number(position))),
+        }
+    }
     let mut statement = conn.prepare_cached(sql!("trace/audit_rows"))?;
     let mut rows = statement.query(params![tenant.bytes()])?;
     while let Some(row) = rows.next()? {

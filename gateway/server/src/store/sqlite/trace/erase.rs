@@ -3,7 +3,7 @@
 //! One transaction, after which nothing personal opens even where a copy of the ciphertext survives; then the blobs are
 //! removed and the write-ahead log is emptied, so that the destroyed keys are in no file. Identity is the exact address.
 //! What was delivered stays recorded as delivered; everything else ends as erased and can neither settle nor be replayed.
-//! Copies at vendors are listed, not erased.
+//! Copies at vendors are listed until somebody recorded how each ended. Nobody is erased who is not known.
 
 use causeway_core::delivery::State;
 use causeway_core::email::NormalEmail;
@@ -12,13 +12,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{drop_attachments, remove_blobs};
-use crate::store::Result;
+use crate::store::custody::{CopyState, VendorCopy};
 use crate::store::keys::TenantKeys;
 use crate::store::sqlite::errors::Op;
 use crate::store::sqlite::rows::{Columns, StoredId, as_stored, every, execute, first, micros, sql, to_json, value};
 use crate::store::sqlite::tx::Tx;
-use crate::store::sqlite::{SqliteStore, cases};
+use crate::store::sqlite::{SqliteStore, cases, custody};
 use crate::store::trace::{Erasure, ErasurePlan};
+use crate::store::{Result, StoreError};
 
 pub(in crate::store::sqlite) async fn erasure_plan(
     store: &SqliteStore,
@@ -37,9 +38,12 @@ pub(in crate::store::sqlite) async fn erase(
     actor: &str,
     now: Timestamp,
 ) -> Result<Erasure> {
+    let blind = store.tenant_keys(tenant)?.blind(email);
     let (email, actor) = (email.clone(), actor.to_owned());
     let (erasure, blobs) = store.write(move |tx| erase_all(tx, tenant, &email, &actor, as_stored(now))).await?;
     remove_blobs(store, blobs).await;
+    // Before it is called done: a backup that is restored one day has to find it.
+    custody::log_erasure(store, tenant, &blind, as_stored(now)).await?;
     // When a reader is in the way this fails, and asking again only does this again.
     store.writer.truncate_log().await?;
     Ok(erasure)
@@ -58,15 +62,31 @@ fn plan(conn: &Connection, keys: &TenantKeys, tenant: TenantId, email: &NormalEm
         plan.live_deliveries += u64::try_from(live).unwrap_or(u64::MAX);
         let blobs: i64 = value(conn, sql!("trace/count_blobs"), params![submission.bytes()])?.unwrap_or(0);
         plan.blobs += u64::try_from(blobs).unwrap_or(0);
-        for copy in every(conn, sql!("trace/erase_copies"), params![submission.bytes()], |row| {
-            Ok((row.col("name")?, row.col("vendor_id")?))
-        })? {
-            if !plan.vendor_copies.contains(&copy) {
+        for copy in copies(conn, *submission)? {
+            let same = |known: &VendorCopy| (&known.account, &known.vendor_id) == (&copy.account, &copy.vendor_id);
+            if !plan.vendor_copies.iter().any(same) {
                 plan.vendor_copies.push(copy);
             }
         }
     }
     Ok(plan)
+}
+
+/// Every copy that a vendor has or, where an attempt was never answered, may have.
+fn copies(conn: &Connection, submission: SubmissionId) -> Op<Vec<VendorCopy>> {
+    every(conn, sql!("trace/erase_copies"), params![submission.bytes()], |row| {
+        Ok(VendorCopy {
+            delivery: row.id("id")?,
+            account: row.col("name")?,
+            connector: row.col("connector")?,
+            vendor_id: row.col("vendor_id")?,
+            since: row.maybe_time("since")?,
+            erased_at: None,
+            state: CopyState::ByHand,
+            changed_by: None,
+            changed_at: None,
+        })
+    })
 }
 
 /// Rows that do not read back have to be erased too: their state is `None`.
@@ -86,26 +106,39 @@ fn erase_all(
     let keys = tx.tenant_keys(tenant)?;
     let blind = keys.blind(email);
     let reached = plan(tx.conn, &keys, tenant, email)?;
+    let tombstone = params![tenant.bytes(), blind.exact];
+    let before = first(tx.conn, sql!("trace/tombstone"), tombstone, |row| row.time("erased_at"))?;
+    if reached.submissions.is_empty() && before.is_none() {
+        return Err(StoreError::NotFound("person").into());
+    }
     let mut blobs = Vec::new();
     for submission in &reached.submissions {
-        blobs.extend(erase_submission(tx.conn, *submission, now)?);
+        blobs.extend(erase_submission(tx.conn, *submission, actor, now)?);
     }
-    let index = params![tenant.bytes(), blind.exact, i64::from(blind.normaliser), micros(now)];
-    let is_first = execute(tx.conn, sql!("trace/tombstone_put"), index)? > 0;
-    if is_first || !reached.submissions.is_empty() {
+    execute(
+        tx.conn,
+        sql!("trace/tombstone_put"),
+        params![tenant.bytes(), blind.exact, i64::from(blind.normaliser), micros(now)],
+    )?;
+    if before.is_none() || !reached.submissions.is_empty() {
         let row = params![tenant.bytes(), blind.exact, micros(now), actor, to_json(&reached)?];
         execute(tx.conn, sql!("trace/erasure_log_put"), row)?;
     }
     // How many, not which: their ids together would still say that they are one person's.
     let subject = format!("{} submissions", reached.submissions.len());
     tx.audit(tenant, now, actor, "support.erase", &subject)?;
-    let tombstone = params![tenant.bytes(), blind.exact];
-    let erased_at = first(tx.conn, sql!("trace/tombstone"), tombstone, |row| row.time("erased_at"))?.unwrap_or(now);
-    Ok((Erasure { erased_at, reached }, blobs))
+    Ok((Erasure { erased_at: before.unwrap_or(now), reached }, blobs))
 }
 
-fn erase_submission(conn: &Connection, submission: SubmissionId, now: Timestamp) -> Op<Vec<BlobId>> {
+/// The submission's part of an erasure, in a transaction. Also what a restored backup is put through.
+pub(in crate::store::sqlite) fn erase_submission(
+    conn: &Connection,
+    submission: SubmissionId,
+    actor: &str,
+    now: Timestamp,
+) -> Op<Vec<BlobId>> {
     let id = submission.bytes();
+    execute(conn, sql!("trace/vendor_copies_put"), params![id, micros(now), CopyState::ByHand.as_str(), actor])?;
     execute(conn, sql!("trace/erase_keys"), params![id])?;
     execute(conn, sql!("trace/erase_submission"), params![id, micros(now)])?;
     for (delivery, state) in deliveries(conn, submission)? {

@@ -10,12 +10,12 @@ mod erase;
 mod find;
 mod jobs;
 mod lookup;
-mod read;
+pub(super) mod read;
 mod retain;
 
 pub(super) use audit_verify::{first_bad, verify_audit};
 pub(super) use cases::cases;
-pub(super) use erase::{erase, erasure_plan};
+pub(super) use erase::{erase, erase_submission, erasure_plan};
 pub(super) use lookup::lookup;
 pub(super) use retain::retain;
 

@@ -16,20 +16,20 @@ use crate::store::sqlite::errors::Op;
 use crate::store::sqlite::postings;
 use crate::store::sqlite::rows::{Columns, StoredId, every, first, sql};
 use crate::store::sqlite::submission::{Places, data_key, open_fields, open_words};
-use crate::store::trace::{AttemptTrace, DeliveryTrace, SubmissionKind, SubmissionTrace};
+use crate::store::trace::{AttemptTrace, DeliveryTrace, SubmissionKind, SubmissionTrace, Withheld};
 use crate::store::work::Proof;
 
 /// Reads submissions of one tenant.
-pub(super) struct Reader<'a> {
-    pub(super) conn: &'a Connection,
-    pub(super) keyring: &'a Keyring,
-    pub(super) keys: &'a TenantKeys,
-    pub(super) tenant: TenantId,
+pub(in crate::store::sqlite) struct Reader<'a> {
+    pub(in crate::store::sqlite) conn: &'a Connection,
+    pub(in crate::store::sqlite) keyring: &'a Keyring,
+    pub(in crate::store::sqlite) keys: &'a TenantKeys,
+    pub(in crate::store::sqlite) tenant: TenantId,
 }
 
 impl Reader<'_> {
     /// The submission of this row number.
-    pub(super) fn submission(&self, seq: i64) -> Op<SubmissionTrace> {
+    pub(in crate::store::sqlite) fn submission(&self, seq: i64) -> Op<SubmissionTrace> {
         let found = first(self.conn, sql!("trace/submission"), params![seq], |row| self.trace(row))?;
         found.ok_or_else(|| StoreError::Corrupt("submission").into())
     }
@@ -39,13 +39,15 @@ impl Reader<'_> {
         let erased = row.maybe_time("erased_at")?.is_some();
         let key = if erased { None } else { Some(data_key(self.conn, self.keys, id)?) };
         let posting_id: String = row.col("posting_id")?;
-        let posting = self.posting(&posting_id, row.maybe_id("posting_account")?)?;
+        let test = row.col("test")?;
+        let posting = self.posting(&posting_id, row.maybe_id("posting_account")?, test)?;
         let kind = match row.col::<String>("kind")?.as_str() {
             "accepted" => SubmissionKind::Accepted {
                 code: row.col("code")?,
                 repeat_of: row.maybe_id("repeat_of")?,
                 form_digest: row.col("form_digest")?,
                 deliveries: self.deliveries(id, key.as_ref())?,
+                withheld: withheld(row.col::<Option<Vec<u8>>>("receipt")?.as_deref()),
             },
             "refused" => SubmissionKind::Refused {
                 code: row.col("problem")?,
@@ -62,6 +64,7 @@ impl Reader<'_> {
             posting_closed_at: posting.as_ref().and_then(|posting| posting.closed_at),
             posting: posting.map(|posting| posting.posting),
             trace_id: row.col("trace_id")?,
+            test,
             kind,
             erased,
         })
@@ -130,12 +133,22 @@ impl Reader<'_> {
     }
 
     /// The posting as last known: of the account it was accepted for or, unknown then, of the one that lists it now.
-    fn posting(&self, posting_id: &str, account: Option<AccountId>) -> Op<Option<PostingRecord>> {
+    fn posting(&self, posting_id: &str, account: Option<AccountId>, test: bool) -> Op<Option<PostingRecord>> {
         let listed = || {
-            let by_id = params![self.tenant.bytes(), posting_id];
+            let by_id = params![self.tenant.bytes(), posting_id, test];
             first(self.conn, sql!("posting_of_tenant"), by_id, |row| row.id("account"))
         };
         let Some(account) = account.map_or_else(listed, |account| Ok(Some(account)))? else { return Ok(None) };
         postings::one(self.conn, self.keyring, account, posting_id)
     }
+}
+
+/// The receipt's own words: what was answered is what is recorded. A receipt without any says that nothing was withheld.
+fn withheld(receipt: Option<&[u8]>) -> Vec<Withheld> {
+    #[derive(serde::Deserialize)]
+    struct Receipt {
+        #[serde(default)]
+        withheld: Vec<Withheld>,
+    }
+    receipt.and_then(|bytes| serde_json::from_slice::<Receipt>(bytes).ok()).map_or_else(Vec::new, |read| read.withheld)
 }

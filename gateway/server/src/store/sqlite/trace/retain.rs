@@ -1,7 +1,9 @@
 //! Removes what is past its retention, a bounded number of rows a call; whoever runs it calls until nothing is left.
 //!
 //! An application goes whole: keys, attachments, deliveries, attempts, cases. One that still has something on its way
-//! stays until that is settled. Tombstones, the erasure log and the audit chain stay.
+//! stays until that is settled. Demographic answers, attempts and audit rows have times of their own: of the first the key
+//! and the ciphertext go and the application stays, of the last the oldest rows go and the chain is checked from a signed
+//! floor. Tombstones, the erasure log and the list of vendors' copies stay.
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use crate::store::Result;
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::errors::Op;
 use crate::store::sqlite::rows::{Columns, StoredId, every, execute, micros, sql, stored};
+use crate::store::sqlite::tx::{Tx, sign_floor};
 use crate::store::trace::{Retention, RetentionReport};
 
 pub(in crate::store::sqlite) async fn retain(
@@ -23,12 +26,13 @@ pub(in crate::store::sqlite) async fn retain(
     limit: usize,
 ) -> Result<RetentionReport> {
     let retention = retention.clone();
-    let (report, blobs) = store.write(move |tx| remove(tx.conn, &retention, now, stored(limit))).await?;
+    let (report, blobs) = store.write(move |tx| remove(tx, &retention, now, stored(limit))).await?;
     remove_blobs(store, blobs).await;
     Ok(report)
 }
 
-fn remove(conn: &Connection, retention: &Retention, now: Timestamp, limit: i64) -> Op<(RetentionReport, Vec<BlobId>)> {
+fn remove(tx: &mut Tx<'_>, retention: &Retention, now: Timestamp, limit: i64) -> Op<(RetentionReport, Vec<BlobId>)> {
+    let conn = tx.conn;
     let mut left = limit;
     let mut blobs = Vec::new();
     let mut submissions = |sql: &str, kept: Duration, left: &mut i64| -> Op<u64> {
@@ -51,7 +55,47 @@ fn remove(conn: &Connection, retention: &Retention, now: Timestamp, limit: i64) 
     };
     let idempotency = rows(sql!("trace/retain_idempotency"), retention.idempotency, &mut left)?;
     let edge_counts = rows(sql!("trace/retain_edge_counts"), retention.edge_counts, &mut left)?;
-    Ok((RetentionReport { applications, refusals, idempotency, edge_counts }, blobs))
+    let attempts = rows(sql!("trace/retain_attempts"), retention.attempts, &mut left)?;
+    let demographics = remove_demographics(conn, cutoff(now, retention.demographics), &mut left)?;
+    let audit = remove_audit(tx, cutoff(now, retention.audit), &mut left, now)?;
+    let report = RetentionReport { applications, refusals, idempotency, edge_counts, demographics, attempts, audit };
+    Ok((report, blobs))
+}
+
+/// Their key and their ciphertext go; that there were some stays.
+fn remove_demographics(conn: &Connection, before: i64, left: &mut i64) -> Op<u64> {
+    let mut removed = 0;
+    for tenant in every(conn, sql!("tenants"), [], |row| row.id::<TenantId>("id"))? {
+        let past = params![tenant.bytes(), before, *left];
+        for submission in every(conn, sql!("trace/retain_demographics"), past, |row| row.id::<SubmissionId>("id"))? {
+            execute(conn, sql!("trace/remove_demographics_key"), params![submission.bytes()])?;
+            execute(conn, sql!("trace/remove_demographics"), params![submission.bytes()])?;
+            *left -= 1;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// The oldest rows of each chain, never the newest. The run writes an audit row itself, so that a floor is explained.
+fn remove_audit(tx: &mut Tx<'_>, before: i64, left: &mut i64, now: Timestamp) -> Op<u64> {
+    let mut removed = 0;
+    for tenant in every(tx.conn, sql!("tenants"), [], |row| row.id::<TenantId>("id"))? {
+        let oldest = every(tx.conn, sql!("trace/audit_oldest"), params![tenant.bytes(), *left + 1], |row| {
+            Ok((row.col::<i64>("position")?, row.col::<i64>("at")?, row.col::<[u8; 32]>("mac")?))
+        })?;
+        // What follows a row that is young enough stays, whatever its own clock said.
+        let past = oldest.iter().take_while(|(_, at, _)| *at < before).count().min(oldest.len().saturating_sub(1));
+        let Some((position, _, mac)) = past.checked_sub(1).and_then(|last| oldest.get(last)) else { continue };
+        let keys = tx.tenant_keys(tenant)?;
+        let signature = sign_floor(&keys, *position, mac);
+        execute(tx.conn, sql!("trace/audit_floor_put"), params![tenant.bytes(), position, mac, signature])?;
+        let gone = stored(execute(tx.conn, sql!("trace/remove_audit"), params![tenant.bytes(), position])?);
+        tx.audit(tenant, now, "system", "retention.audit", &format!("rows up to {position}"))?;
+        *left -= gone;
+        removed += count(gone);
+    }
+    Ok(removed)
 }
 
 fn remove_submission(conn: &Connection, submission: SubmissionId) -> Op<Vec<BlobId>> {

@@ -1,0 +1,48 @@
+//! Custody on SQLite: opens what is held, lists what is elsewhere, copies the whole and brings a copy back.
+//!
+//! `held` reads, `copies` keeps the list of vendors' copies, `backup` copies a store in use, `restore` makes a data
+//! directory of a backup before anything opens it, `erasures` writes the log that a restore replays.
+
+mod backup;
+mod copies;
+mod erasures;
+mod held;
+mod manifest;
+mod restore;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use causeway_core::email::NormalEmail;
+use causeway_core::ids::{DeliveryId, TenantId};
+use jiff::Timestamp;
+
+pub(super) use erasures::{log_erasure, put as put_erasures, text as erasures_of};
+pub use restore::{Erasures, RestoreError, RestoreOptions, RestoreReport, restore};
+
+use super::SqliteStore;
+use crate::store::Result;
+use crate::store::custody::{BackupReport, CopyState, Custody, Held, HeldWish, VendorCopy};
+
+#[async_trait]
+impl Custody for SqliteStore {
+    async fn held(&self, tenant: TenantId, email: &NormalEmail, wish: HeldWish) -> Result<Held> {
+        held::held(self, tenant, email, wish).await
+    }
+    async fn vendor_copies(&self, tenant: TenantId) -> Result<Vec<VendorCopy>> {
+        copies::list(self, tenant).await
+    }
+    async fn settle_vendor_copy(
+        &self,
+        tenant: TenantId,
+        delivery: DeliveryId,
+        state: CopyState,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Vec<VendorCopy>> {
+        copies::settle(self, tenant, delivery, state, actor, now).await
+    }
+    async fn backup(&self, into: &Path, now: Timestamp) -> Result<BackupReport> {
+        backup::backup(self, into, now).await
+    }
+}

@@ -1,0 +1,1 @@
+SELECT origins FROM api_keys WHERE origins IS NOT NULL AND revoked_at IS NULL

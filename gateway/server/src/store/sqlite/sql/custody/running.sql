@@ -1,0 +1,1 @@
+SELECT id FROM accounts WHERE paused_since IS NULL ORDER BY created_at, id

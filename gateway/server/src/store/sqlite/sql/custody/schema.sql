@@ -1,0 +1,3 @@
+SELECT name, sql FROM main.sqlite_schema
+WHERE type = ?1 AND sql IS NOT NULL AND name NOT LIKE 'sqlite_%'
+ORDER BY rowid

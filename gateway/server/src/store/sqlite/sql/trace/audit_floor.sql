@@ -1,0 +1,1 @@
+SELECT position, mac, signature FROM audit_floors WHERE tenant = ?1

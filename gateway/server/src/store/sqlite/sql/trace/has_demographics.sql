@@ -1,0 +1,1 @@
+SELECT demographics_sealed IS NOT NULL FROM submissions WHERE id = ?1

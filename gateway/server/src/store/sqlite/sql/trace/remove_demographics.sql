@@ -1,0 +1,1 @@
+UPDATE submissions SET demographics_sealed = NULL WHERE id = ?1

@@ -1,0 +1,1 @@
+SELECT seq FROM submissions WHERE id = ?1

@@ -1,0 +1,37 @@
+//! Custody of nothing, for tests that ask for nothing of the kind. The store's own tests test custody.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use causeway_core::email::NormalEmail;
+use causeway_core::ids::{DeliveryId, TenantId};
+use jiff::Timestamp;
+
+use crate::store::custody::{BackupReport, CopyState, Custody, Held, HeldWish, VendorCopy};
+use crate::store::{Result, StoreError};
+
+/// See the module's documentation.
+pub(crate) struct NoCustody;
+
+#[async_trait]
+impl Custody for NoCustody {
+    async fn held(&self, _: TenantId, _: &NormalEmail, _: HeldWish) -> Result<Held> {
+        Ok(Held::default())
+    }
+    async fn vendor_copies(&self, _: TenantId) -> Result<Vec<VendorCopy>> {
+        Ok(Vec::new())
+    }
+    async fn settle_vendor_copy(
+        &self,
+        _: TenantId,
+        _: DeliveryId,
+        _: CopyState,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<Vec<VendorCopy>> {
+        Err(StoreError::NotFound("copy at a vendor"))
+    }
+    async fn backup(&self, _: &Path, _: Timestamp) -> Result<BackupReport> {
+        Err(StoreError::Unavailable("there is nothing to copy"))
+    }
+}
