@@ -299,7 +299,7 @@ pub enum Keys {
         /// For web pages: it may fetch forms, preflight and submit, from the origins named, and read nothing back.
         #[arg(long, conflicts_with = "scopes", requires = "origins")]
         publishable: bool,
-        /// The origin of such a page, such as https://jobs.example.org; may be given several times.
+        /// The origin of such a page, such as `https://jobs.example.org`; may be given several times.
         #[arg(long = "origin", requires = "publishable", value_name = "URL")]
         origins: Vec<String>,
         /// It reaches sandbox accounts only, and what it sends is marked `test`.
