@@ -204,6 +204,12 @@ impl Config {
                 "must be at least \"30d\": callers are promised that much",
                 none,
             ),
+            (
+                retention.applications.0 < Duration::from_secs(30 * 86_400),
+                "retention.applications",
+                "must be at least \"30d\": idempotency keys go with them",
+                none,
+            ),
             (sync.jobs.0 < second, "sync.jobs", "must be at least \"1s\"", none),
             (
                 listen.public == listen.management && listen.public.port() != 0,

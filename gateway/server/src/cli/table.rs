@@ -146,7 +146,8 @@ fn scopes(key: &KeyRecord) -> String {
         Some(origins) => format!("publishable, from {}", origins.join(" and ")),
         None => key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", "),
     };
-    if key.test { format!("{may}; test") } else { may }
+    let may = if key.test { format!("{may}; test") } else { may };
+    if key.suspended { format!("{may}; suspended until `restore confirm`") } else { may }
 }
 
 fn keys(keys: &[KeyRecord]) -> String {

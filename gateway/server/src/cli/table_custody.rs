@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::table::{at, maybe, rows};
-use crate::store::custody::{BackupReport, CopyState};
+use crate::store::custody::{BackupReport, CopyState, SuspendedKey};
 use crate::store::sqlite::RestoreReport;
 use crate::support::copies::Confirmed;
 use crate::support::person::{CopyView, Erased, Export, Reach};
@@ -110,19 +110,35 @@ pub(super) fn backed_up(into: &Path, report: &BackupReport) -> String {
 pub(super) fn restored(data: &Path, report: &RestoreReport) -> String {
     format!(
         "{} holds what was accepted before {}: {} submissions, {} attachments.\n\
-         {} submissions were erased again.\n\
+         {} submissions were erased again; {} more had no key any more, and were erased.\n\
          {} accounts are paused, and {} deliveries wait. Look at it, then run `causeway restore confirm`: what the lost \
-         gateway may have sent since is asked for before anything is sent.",
+         gateway may have sent since is asked for before anything is sent.\n\
+         Until then no API key opens anything. Any that was revoked after the backup would be valid again: start the \
+         gateway, and run `causeway keys revoke` for it first. They are: {}",
         data.display(),
         at(report.taken_at),
         report.submissions,
         report.attachments,
         report.erased_again,
+        report.without_key,
         report.accounts_paused,
         report.deliveries_held,
+        names(&report.keys_suspended),
     )
 }
 
+/// A word each, with whose it is.
+fn names(keys: &[SuspendedKey]) -> String {
+    let names: Vec<String> = keys.iter().map(|key| format!("{} of {} ({})", key.name, key.tenant, key.id)).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
 pub(super) fn confirmed(confirmed: &Confirmed) -> String {
-    format!("{} accounts run again; {} deliveries were queued.", confirmed.accounts, confirmed.deliveries)
+    format!(
+        "{} accounts run again; {} deliveries were queued.\n\
+         API keys that are valid again, also if they were revoked after the backup: {}",
+        confirmed.accounts,
+        confirmed.deliveries,
+        names(&confirmed.keys),
+    )
 }

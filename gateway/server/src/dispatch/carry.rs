@@ -35,6 +35,8 @@ pub(super) struct Trip<'a> {
     pub(super) files: Vec<File>,
     pub(super) connector: Arc<dyn Connector>,
     pub(super) retry: RetryPolicy,
+    /// What is unknown is unknown since a restore.
+    pub(super) restored: bool,
     /// The files' share of the memory.
     _memory: Option<OwnedSemaphorePermit>,
 }
@@ -81,7 +83,8 @@ impl Dispatch {
         let takes_files = connector.describe().takes_files && !application.attachments.is_empty();
         let (files, memory) = if takes_files { self.files(&claim, &application).await? } else { (Vec::new(), None) };
         let retry = self.parts.retry.get().of_account(&item.account.account.settings);
-        Ok(Trip { dispatch: self, claim, item, application, files, connector, retry, _memory: memory })
+        let restored = claim.verifying.as_ref().is_some_and(|verifying| verifying.step == RESTORED);
+        Ok(Trip { dispatch: self, claim, item, application, files, connector, retry, restored, _memory: memory })
     }
 
     /// The files, within the memory that all deliveries share.
@@ -167,7 +170,7 @@ impl Trip<'_> {
     /// After a restore nobody knows which steps were taken since the backup. The first open one that must not be repeated
     /// is asked about; those that may be repeated are, in their order.
     fn resolve(&self, plan: &[StepPlan], verifying: Verifying) -> Verifying {
-        if verifying.step != RESTORED {
+        if !self.restored {
             return verifying;
         }
         let open = || plan.iter().filter(|step| !self.item.done.iter().any(|done| done == step.name));

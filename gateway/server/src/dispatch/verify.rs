@@ -3,7 +3,8 @@
 //! A record is adopted only if it carries our reference or was created after the attempt began (less clock skew), and if
 //! no other delivery is linked to it; the unique link in the store decides. "Not seen" counts only once the vendor's
 //! visibility lag has passed since the attempt, and only the second time. Who cannot be asked is held for a person, or
-//! resent and flagged, as the account says.
+//! resent and flagged, as the account says. After a restore only one of several steps that must not be repeated is asked
+//! about; what follows it is sent, and the delivery flagged.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use super::carry::{Trip, Went};
 use super::settle::{Committed, Ended};
 use crate::clock::later;
 use crate::retry;
-use crate::store::work::{Next, Proof, Verifying};
+use crate::store::work::{Next, Proof, RESTORED, Verifying};
 
 impl Trip<'_> {
     /// Looks up the unknown outcome of a step. Goes on when the step turned out to be done.
@@ -99,7 +100,8 @@ impl Trip<'_> {
             outcome.vendor_id = Some(record.vendor_id.clone());
             outcome.refs = record.refs.clone();
             let ended = self.looked(verifying, outcome, took);
-            let next = Next::Adopt { vendor_id: record.vendor_id, refs: record.refs.clone() };
+            let possible_duplicate = self.restored && self.leaves_unasked(plan, &verifying.step);
+            let next = Next::Adopt { vendor_id: record.vendor_id, refs: record.refs.clone(), possible_duplicate };
             match self.dispatch.settle(ended, next).await {
                 Committed::Done(_) => {
                     self.item.refs.extend(record.refs);
@@ -111,6 +113,17 @@ impl Trip<'_> {
             }
         }
         self.not_seen(self.now(), verifying, took).await
+    }
+
+    /// Is there another open step that must not be repeated?
+    fn leaves_unasked(&self, plan: &[StepPlan], asked: &str) -> bool {
+        let open = |step: &&StepPlan| step.name != asked && !self.item.done.iter().any(|done| done == step.name);
+        plan.iter().filter(open).any(|step| step.idempotency == Idempotency::Never)
+    }
+
+    /// As it is stored: after a restore under that name, until it is known how it ended.
+    fn still(&self, verifying: Verifying) -> Verifying {
+        if self.restored { Verifying { step: RESTORED.to_owned(), ..verifying } } else { verifying }
     }
 
     /// The step is done. If it was the last one, so is the delivery, and the vendor's record was read back.
@@ -136,7 +149,8 @@ impl Trip<'_> {
         let asked = verifying.asked + 1;
         let verifying = Verifying { not_seen: verifying.not_seen + u32::from(counts), asked, ..verifying.clone() };
         let until = later(self.now(), self.retry.verify_wait(0)).max(visible_from);
-        Went::Ended(self.dispatch.settle(ended, Next::Verify { until, verifying }).await.due())
+        let next = Next::Verify { until, verifying: self.still(verifying) };
+        Went::Ended(self.dispatch.settle(ended, next).await.due())
     }
 
     async fn ask_later(&mut self, wish: Option<Duration>, verifying: &Verifying, took: Duration) -> Went {
@@ -147,7 +161,7 @@ impl Trip<'_> {
             wish.unwrap_or_default().min(self.retry.retry_after_cap).max(self.retry.verify_wait(verifying.asked));
         let ended = self.looked(verifying, Outcome::new(Class::NotNow).because(Reason::VendorBusy), took);
         let verifying = Verifying { asked: verifying.asked + 1, ..verifying.clone() };
-        let next = Next::Verify { until: later(self.now(), wait), verifying };
+        let next = Next::Verify { until: later(self.now(), wait), verifying: self.still(verifying) };
         Went::Ended(self.dispatch.settle(ended, next).await.due())
     }
 

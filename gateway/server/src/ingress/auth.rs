@@ -164,7 +164,7 @@ impl Authenticator {
         }
         let found = self.store.key_by_hash(hash).await.map_err(|error| unavailable("key_by_hash", &error))?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(record) = found.filter(|record| record.revoked_at.is_none()) else {
+        let Some(record) = found.filter(|record| record.revoked_at.is_none() && !record.suspended) else {
             known.remove(&hash);
             return Err(Code::KeyInvalid.into());
         };

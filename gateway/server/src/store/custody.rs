@@ -8,7 +8,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use bytes::Bytes;
 use causeway_core::email::NormalEmail;
-use causeway_core::ids::{DeliveryId, TenantId};
+use causeway_core::ids::{DeliveryId, KeyId, TenantId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,19 @@ pub trait Custody: Send + Sync {
     /// Copies the store into an empty folder while it is in use: a snapshot, the attachments it names, and the persons'
     /// keys in a file of their own.
     async fn backup(&self, into: &Path, now: Timestamp) -> Result<BackupReport>;
+    /// Lets the API keys open again that a restore suspended, and names them. Audited.
+    async fn release_keys(&self, actor: &str, now: Timestamp) -> Result<Vec<SuspendedKey>>;
+}
+
+/// An API key that came back from a backup and opens nothing until the restore is confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspendedKey {
+    /// Its public part.
+    pub id: KeyId,
+    /// The tenant's name.
+    pub tenant: String,
+    /// Its own.
+    pub name: String,
 }
 
 /// What of it is wanted.

@@ -25,6 +25,7 @@ pub(crate) const SQLITE: &[Migration] = &[
         name: "keys of two kinds",
         sql: include_str!("migrations/sqlite/0003-keys-of-two-kinds.sql"),
     },
+    Migration { number: 4, name: "suspended keys", sql: include_str!("migrations/sqlite/0004-suspended-keys.sql") },
 ];
 
 /// Why the database was not migrated. It is as it was before.

@@ -158,6 +158,9 @@ pub struct KeyRecord {
     pub created_at: Timestamp,
     /// Set once revoked.
     pub revoked_at: Option<Timestamp>,
+    /// It came back from a backup, and opens nothing until the restore is confirmed.
+    #[serde(default)]
+    pub suspended: bool,
 }
 
 /// One sync of an account's postings.

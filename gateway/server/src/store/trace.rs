@@ -278,7 +278,7 @@ pub struct RetentionReport {
     pub edge_counts: u64,
     /// Submissions whose demographic answers went.
     pub demographics: u64,
-    /// Attempts.
+    /// Attempts that went, or lost the vendor's words and stay.
     pub attempts: u64,
     /// Audit rows.
     pub audit: u64,

@@ -155,6 +155,8 @@ pub enum Next {
         vendor_id: String,
         /// References to keep.
         refs: Refs,
+        /// What follows may be there too, and nobody asks.
+        possible_duplicate: bool,
     },
     /// The vendor does not have it: the step may be resent now. The lease stays.
     Resend {

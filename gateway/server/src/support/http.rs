@@ -227,6 +227,7 @@ mod tests {
             scopes: vec![Scope::Support],
             created_at: now,
             revoked_at: None,
+            suspended: false,
         };
         let request = http::Request::post(path).body(Body::from(body.to_owned())).unwrap();
         let answer = routes(support).layer(Extension(Caller::new(key))).oneshot(request).await.unwrap();

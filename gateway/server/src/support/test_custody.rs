@@ -7,7 +7,7 @@ use causeway_core::email::NormalEmail;
 use causeway_core::ids::{DeliveryId, TenantId};
 use jiff::Timestamp;
 
-use crate::store::custody::{BackupReport, CopyState, Custody, Held, HeldWish, VendorCopy};
+use crate::store::custody::{BackupReport, CopyState, Custody, Held, HeldWish, SuspendedKey, VendorCopy};
 use crate::store::{Result, StoreError};
 
 /// See the module's documentation.
@@ -33,5 +33,8 @@ impl Custody for NoCustody {
     }
     async fn backup(&self, _: &Path, _: Timestamp) -> Result<BackupReport> {
         Err(StoreError::Unavailable("there is nothing to copy"))
+    }
+    async fn release_keys(&self, _: &str, _: Timestamp) -> Result<Vec<SuspendedKey>> {
+        Ok(Vec::new())
     }
 }

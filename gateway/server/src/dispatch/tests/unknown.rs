@@ -7,6 +7,7 @@ use causeway_core::reason::Reason;
 
 use super::*;
 use crate::store::Store;
+use crate::store::work::{RESTORED, Verifying};
 
 fn seen(id: &str, created_at: Option<Timestamp>, ours: bool) -> VendorRecord {
     let refs = Refs::from([("application_id".to_owned(), id.to_owned())]);
@@ -37,6 +38,27 @@ async fn a_step_found_done_leads_to_the_next() {
     let script = rig.vendor.0.lock().unwrap();
     let tried: Vec<_> = script.tried.iter().map(|tried| (tried.1.as_str(), tried.3)).collect();
     assert_eq!(tried, [("submit", 0), ("note", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_step_found_after_a_restore_is_sent_and_flagged() {
+    for (restored, then, flagged) in
+        [(true, Idempotency::Never, true), (true, Idempotency::Always, false), (false, Idempotency::Never, false)]
+    {
+        let rig = rig();
+        rig.script(|script| script.steps.push(StepPlan { name: "survey", title: "Survey", idempotency: then }));
+        let id = rig.store.queue(rig.account, 1);
+        let step = if restored { RESTORED } else { "submit" }.to_owned();
+        let verifying = Verifying { step, since: rig.clock.now(), not_seen: 0, asked: 0 };
+        rig.store.lock().rows.get_mut(&id).unwrap().verifying = Some(verifying);
+        // Known since the restore also after it was asked in vain.
+        let finds = [Found::NotNow { retry_after: None }, Found::Seen(vec![seen("a7", at(&rig, 0), false)])];
+        rig.finds(finds);
+        rig.settle().await;
+        let row = rig.store.row(id);
+        assert_eq!((row.state, row.vendor_id.as_deref()), (State::Delivered, Some("a7")));
+        assert_eq!((row.possible_duplicate, rig.tried()), (flagged, 1), "restored: {restored}, then {then:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

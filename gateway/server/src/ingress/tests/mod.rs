@@ -110,6 +110,7 @@ fn key_of(world: &World, scopes: &[Scope], origins: Option<&[&str]>, test: bool)
         scopes: scopes.to_vec(),
         created_at: world.clock.now(),
         revoked_at: None,
+        suspended: false,
     };
     world.store.inside().keys.insert(key.hash, record);
     key.text.reveal().to_owned()

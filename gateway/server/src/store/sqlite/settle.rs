@@ -158,8 +158,9 @@ fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: 
             row.verifying = Some(verifying.clone());
             verify_again(row, *until)
         }
-        Next::Adopt { vendor_id, refs } => {
+        Next::Adopt { vendor_id, refs, possible_duplicate } => {
             row.become_(State::InFlight)?;
+            row.possible_duplicate |= possible_duplicate;
             row.sent_at = row.verifying.take().map(|verifying| verifying.since).or(row.sent_at);
             row.reason = None;
             row.refs.extend(refs.clone());

@@ -51,7 +51,17 @@ pub(super) async fn tenants(store: &SqliteStore) -> Result<Vec<Tenant>> {
 pub(super) async fn create_key(store: &SqliteStore, new: NewKey) -> Result<KeyRecord> {
     let NewKey { id, tenant, name, hash, scopes, origins, test, actor, now } = new;
     store.tenant_keys(tenant)?;
-    let record = KeyRecord { id, tenant, name, scopes, origins, test, created_at: as_stored(now), revoked_at: None };
+    let record = KeyRecord {
+        id,
+        tenant,
+        name,
+        scopes,
+        origins,
+        test,
+        created_at: as_stored(now),
+        revoked_at: None,
+        suspended: false,
+    };
     let answer = record.clone();
     store
         .write(move |tx| {
@@ -126,5 +136,6 @@ fn key_record(row: &Row<'_>) -> Op<KeyRecord> {
         test: row.col("test")?,
         created_at: row.time("created_at")?,
         revoked_at: row.maybe_time("revoked_at")?,
+        suspended: row.col("suspended")?,
     })
 }

@@ -113,12 +113,13 @@ pub(crate) async fn a_vendor_record_belongs_to_one_delivery<B: Backend>(w: World
     let adopt = |vendor_id: &str| Next::Adopt {
         vendor_id: vendor_id.into(),
         refs: Refs::from([("candidate_id".into(), vendor_id.into())]),
+        possible_duplicate: vendor_id == "v2",
     };
     assert_eq!(w.store.settle(w.untried(&claim, adopt("v1"))).await.unwrap(), Settled::LinkTaken);
     assert_eq!(w.settle(w.untried(&claim, adopt("v2"))).await, State::InFlight);
     let (item, _) = w.store.load(&claim, false).await.unwrap();
     assert_eq!(item.refs["candidate_id"], "v2", "nothing of the refused adoption was kept");
-    assert_eq!(item.done, ["submit"]);
+    assert_eq!((item.possible_duplicate, item.done), (true, vec!["submit".to_owned()]));
     assert_eq!(w.settle(w.untried(&claim, delivered())).await, State::Delivered);
 }
 

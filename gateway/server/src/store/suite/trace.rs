@@ -314,9 +314,14 @@ pub(crate) async fn what_was_erased_does_not_come_back<B: Backend>(base: World<B
     let (anew, second) = people.application("ada@example.org", "4001", at(5));
     let accepted = people.store.accept(anew).await.unwrap();
     assert!(matches!(accepted, Accepted::New { repeat_of: None, .. }), "{accepted:?}");
-    let found = people.lookup(LookupQuery { email: Some(ada), ..people.query() }).await;
+    let found = people.lookup(LookupQuery { email: Some(ada.clone()), ..people.query() }).await;
     assert_eq!(found.submissions.iter().map(|trace| trace.id).collect::<Vec<_>>(), vec![second.id]);
     assert_eq!(found.erased_at, Some(at(2)));
+    // And is erased a second time: it is that date which is told from then on.
+    let erasure = people.store.erase(people.tenant, &ada, "cli", at(6)).await.unwrap();
+    assert_eq!((erasure.erased_at, erasure.reached.submissions), (at(6), vec![second.id]));
+    let found = people.lookup(LookupQuery { email: Some(ada), ..people.query() }).await;
+    assert_eq!((found.erased_at, found.submissions.len()), (Some(at(6)), 0));
 }
 
 /// Open cases, newest first, of one tenant.

@@ -21,7 +21,7 @@ use crate::store::blobs::relative;
 use crate::store::custody::BackupReport;
 use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::errors::Op;
-use crate::store::sqlite::rows::{Columns, StoredId, every, sql, value};
+use crate::store::sqlite::rows::{Columns, StoredId, every, micros, sql, value};
 use crate::store::{Result, StoreError};
 
 /// Keys that go to the file of their own: those that erasing and retention destroy.
@@ -49,7 +49,7 @@ async fn copy(store: &SqliteStore, into: &Path, now: Timestamp) -> Result<Backup
     let (submissions, blobs) = on_disk(move || rows(&database, &target)).await?;
     let (attachments, gone_meanwhile) = attachments(store, into, blobs).await?;
     let (database, target) = (store.folder.join(DATABASE), into.to_owned());
-    on_disk(move || persons_keys(&database, &target)).await?;
+    on_disk(move || persons_keys(&database, &target, now)).await?;
     // After the keys: whoever was erased by now is in it.
     let erasures = erasures::text_of(store).await?;
     let target = into.to_owned();
@@ -60,6 +60,7 @@ async fn copy(store: &SqliteStore, into: &Path, now: Timestamp) -> Result<Backup
             program: env!("CARGO_PKG_VERSION").to_owned(),
             taken_at: now,
             database_sha256: hash_of(&target.join(DATABASE))?,
+            keys_sha256: Some(hash_of(&target.join(KEYS))?),
         };
         manifest.write(&target)?;
         Ok(size_of(&target)?)
@@ -167,13 +168,17 @@ fn rows(database: &Path, into: &Path) -> Result<(u64, Vec<BlobId>), Trouble> {
     let listed = |kind| -> Op<Vec<(String, String)>> {
         every(&transaction, sql!("custody/schema"), params![kind], |row| Ok((row.col("name")?, row.col("sql")?)))
     };
-    for (name, text) in listed("table")? {
-        transaction.execute_batch(&inside("copy", &text)?)?;
-        let filter = if name == "wrapped_keys" { format!("WHERE kind NOT IN {OF_PERSONS}") } else { String::new() };
-        transaction.execute_batch(&format!("INSERT INTO copy.\"{name}\" SELECT * FROM main.\"{name}\" {filter}"))?;
+    let tables = listed("table")?;
+    for (_, text) in &tables {
+        transaction.execute_batch(&inside("copy", text)?)?;
     }
+    // Before the rows: an index made over a full table is sorted in memory, whatever its size.
     for (_, text) in listed("index")? {
         transaction.execute_batch(&inside("copy", &text)?)?;
+    }
+    for (name, _) in tables {
+        let filter = if name == "wrapped_keys" { format!("WHERE kind NOT IN {OF_PERSONS}") } else { String::new() };
+        transaction.execute_batch(&format!("INSERT INTO copy.\"{name}\" SELECT * FROM main.\"{name}\" {filter}"))?;
     }
     let submissions: i64 = value(&transaction, "SELECT count(*) FROM copy.submissions", [])?.unwrap_or(0);
     let blobs = every(&transaction, "SELECT blob FROM copy.attachments", [], |row| row.id("blob"))?;
@@ -193,8 +198,9 @@ fn inside(name: &str, statement: &str) -> Result<String, StoreError> {
     Err(StoreError::Failed("a table was made in a way that a backup does not know".to_owned()))
 }
 
-/// The keys of persons as they are now, of submissions that the snapshot has.
-fn persons_keys(database: &Path, into: &Path) -> Result<(), Trouble> {
+/// The keys of persons as they are now, of submissions that the snapshot has. The file says of when and whose it is: it may
+/// be kept apart from its backup.
+fn persons_keys(database: &Path, into: &Path, now: Timestamp) -> Result<(), Trouble> {
     let conn = source(database)?;
     let path = into.join(KEYS);
     attach(&conn, &path, "keys")?;
@@ -212,6 +218,14 @@ fn persons_keys(database: &Path, into: &Path) -> Result<(), Trouble> {
         "INSERT INTO keys.wrapped_keys SELECT * FROM main.wrapped_keys AS w
          WHERE w.kind IN {OF_PERSONS} AND EXISTS (SELECT 1 FROM copy.submissions AS s WHERE s.id = w.owner)"
     ))?;
+    transaction.execute_batch(
+        "CREATE TABLE keys.about (taken_at INTEGER NOT NULL, root_key_check BLOB NOT NULL, keys INTEGER NOT NULL) STRICT",
+    )?;
+    transaction.execute(
+        "INSERT INTO keys.about
+         SELECT ?1, value, (SELECT count(*) FROM keys.wrapped_keys) FROM main.meta WHERE name = 'root_key_check'",
+        [micros(now)],
+    )?;
     transaction.commit()?;
     conn.execute_batch("DETACH DATABASE copy; DETACH DATABASE keys")?;
     File::open(&path)?.sync_all()?;

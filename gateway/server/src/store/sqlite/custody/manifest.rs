@@ -26,6 +26,9 @@ pub(super) struct Manifest {
     pub(super) program: String,
     pub(super) taken_at: Timestamp,
     pub(super) database_sha256: String,
+    /// Of `keys.db`. None: an earlier program wrote it.
+    #[serde(default)]
+    pub(super) keys_sha256: Option<String>,
 }
 
 impl Manifest {

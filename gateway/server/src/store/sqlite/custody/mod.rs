@@ -1,12 +1,13 @@
 //! Custody on SQLite: opens what is held, lists what is elsewhere, copies the whole and brings a copy back.
 //!
 //! `held` reads, `copies` keeps the list of vendors' copies, `backup` copies a store in use, `restore` makes a data
-//! directory of a backup before anything opens it, `erasures` writes the log that a restore replays.
+//! directory of a backup before anything opens it, `keys` keeps what came back shut until a person confirmed, `erasures` writes the log that a restore replays.
 
 mod backup;
 mod copies;
 mod erasures;
 mod held;
+mod keys;
 mod manifest;
 mod restore;
 
@@ -22,7 +23,7 @@ pub use restore::{Erasures, RestoreError, RestoreOptions, RestoreReport, restore
 
 use super::SqliteStore;
 use crate::store::Result;
-use crate::store::custody::{BackupReport, CopyState, Custody, Held, HeldWish, VendorCopy};
+use crate::store::custody::{BackupReport, CopyState, Custody, Held, HeldWish, SuspendedKey, VendorCopy};
 
 #[async_trait]
 impl Custody for SqliteStore {
@@ -44,5 +45,8 @@ impl Custody for SqliteStore {
     }
     async fn backup(&self, into: &Path, now: Timestamp) -> Result<BackupReport> {
         backup::backup(self, into, now).await
+    }
+    async fn release_keys(&self, actor: &str, now: Timestamp) -> Result<Vec<SuspendedKey>> {
+        keys::release(self, actor, now).await
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Everything that can be refused is refused before a byte is written, and what was written is removed when it fails. The
 //! erasure log is replayed before the database gets its name: who was erased after the backup stays erased, and so does
-//! what has no key any more. Every account is paused until a person confirms, and whatever had not been delivered counts
+//! what has no key any more. Every account is paused and every API key suspended until a person confirms, and whatever had not been delivered counts
 //! as unknown since the backup: the gateway that was lost may have sent it, so the vendor is asked before it is sent.
 
 use std::fs::{self, DirBuilder};
@@ -20,8 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::{copy_blob, sync_folders};
 use super::erasures::{self, Erased, ErasuresError};
+use super::keys;
 use super::manifest::{BLOBS, DATABASE, FORMAT, KEYS, Manifest, hash_of};
 use crate::store::blobs::relative;
+use crate::store::custody::SuspendedKey;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, MigrateError};
 use crate::store::sqlite::errors::{Op, Stop};
@@ -75,10 +77,14 @@ pub struct RestoreReport {
     pub attachments: u64,
     /// Submissions that were erased after the backup and were erased again.
     pub erased_again: u64,
+    /// Submissions that were erased because they had no key any more: erased or past their time when the keys were copied.
+    pub without_key: u64,
     /// Accounts that are paused until the restore is confirmed.
     pub accounts_paused: u64,
     /// Deliveries that wait for it.
     pub deliveries_held: u64,
+    /// API keys that open nothing until then. Which were revoked after the backup is not known.
+    pub keys_suspended: Vec<SuspendedKey>,
 }
 
 /// Why nothing was restored. The data directory is as it was.
@@ -122,6 +128,14 @@ pub enum RestoreError {
     /// The keys are missing.
     #[error("the persons' keys are not at {0}; name the file with --keys")]
     NoKeys(PathBuf),
+    /// What has no key is erased: these would erase what nobody decided to.
+    #[error("the persons' keys in {path} cannot be used: {why}")]
+    KeysUnfit {
+        /// Where they are.
+        path: PathBuf,
+        /// Why.
+        why: &'static str,
+    },
     /// The data directory cannot be used.
     #[error(transparent)]
     Open(#[from] open::OpenError),
@@ -203,12 +217,40 @@ fn look(options: &RestoreOptions) -> Result<Sound, RestoreError> {
     if open::known_check(&conn)? != Some(options.root_key.check_value()) {
         return Err(RestoreError::WrongRootKey);
     }
+    look_at_keys(options, &manifest, &keys)?;
     let keyring = open_tenants(&conn, &options.root_key)?;
     let mut erased = read_log(&from.join(erasures::NAME), &keyring)?;
     if let Erasures::File(path) = &options.erasures {
         erased.extend(read_log(path, &keyring)?);
     }
     Ok(Sound { manifest, keys, keyring, erased })
+}
+
+/// What has no key in that file is erased, so it has to be the right one and whole: the backup's own, or a later one.
+fn look_at_keys(options: &RestoreOptions, manifest: &Manifest, keys: &Path) -> Result<(), RestoreError> {
+    let unfit = |why| RestoreError::KeysUnfit { path: keys.to_owned(), why };
+    if options.keys.is_none() {
+        return match &manifest.keys_sha256 {
+            Some(expected) if hash_of(keys)? != *expected => Err(unfit("it is not what was written with this backup")),
+            Some(_) | None => Ok(()),
+        };
+    }
+    let no_keys = |_: rusqlite::Error| unfit("it is no keys.db of a backup, or it is damaged");
+    let conn = read_only(keys)?;
+    let sound: String = conn.query_row("PRAGMA quick_check", [], |row| row.get(0)).map_err(no_keys)?;
+    let about = "SELECT taken_at, root_key_check, keys - (SELECT count(*) FROM wrapped_keys) FROM about";
+    let about = conn.query_row(about, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?, row.get(2)?)));
+    let (taken_at, root, missing): (i64, [u8; 32], i64) = about.map_err(no_keys)?;
+    if sound != "ok" || missing != 0 {
+        return Err(unfit("it is damaged"));
+    }
+    if root != options.root_key.check_value() {
+        return Err(unfit("it is of another gateway"));
+    }
+    if taken_at < micros(manifest.taken_at) {
+        return Err(unfit("it is older than the backup, and lacks the keys of what came in between"));
+    }
+    Ok(())
 }
 
 /// Missing, empty, or with nothing in it but the root key.
@@ -267,8 +309,10 @@ fn make(options: &RestoreOptions, sound: &Sound) -> Result<RestoreReport, Restor
         submissions: submissions.unsigned_abs(),
         attachments,
         erased_again: changed.erased_again,
+        without_key: changed.without_key,
         accounts_paused: changed.accounts,
         deliveries_held: changed.deliveries,
+        keys_suspended: changed.keys_suspended,
     })
 }
 
@@ -287,6 +331,8 @@ fn take_keys(conn: &Connection, keys: &Path) -> Result<(), RestoreError> {
 
 struct Changed {
     erased_again: u64,
+    without_key: u64,
+    keys_suspended: Vec<SuspendedKey>,
     accounts: u64,
     deliveries: u64,
 }
@@ -302,9 +348,12 @@ fn change(options: &RestoreOptions, sound: &Sound, conn: &Connection, now: Times
         heads: &mut heads,
         setup_changed: &mut setup_changed,
     };
-    let erased_again = replay_erasures(&mut tx, &sound.erased, now)?;
+    // Before anybody is erased: what the lost gateway may have sent is then listed as a copy at its vendor.
     let taken = micros(sound.manifest.taken_at);
     execute(tx.conn, sql!("custody/unsure"), params![RESTORED, taken])?;
+    let erased_again = replay_erasures(&mut tx, &sound.erased, now)?;
+    let without_key = erase_without_key(&tx, now)?;
+    let keys_suspended = keys::suspend(tx.conn)?;
     let accounts: Vec<AccountId> = every(tx.conn, sql!("custody/running"), [], |row| row.id("id"))?;
     for account in &accounts {
         pause::pause(&mut tx, *account, Reason::Restored, ACTOR, now)?;
@@ -314,12 +363,14 @@ fn change(options: &RestoreOptions, sound: &Sound, conn: &Connection, now: Times
     transaction.commit()?;
     Ok(Changed {
         erased_again,
+        without_key,
+        keys_suspended,
         accounts: u64::try_from(accounts.len()).unwrap_or(u64::MAX),
         deliveries: held.unwrap_or(0).unsigned_abs(),
     })
 }
 
-/// Erases again whoever was erased, up to the moment they were; and whatever lost its key in another way.
+/// Erases again whoever was erased, up to the moment they were.
 fn replay_erasures(tx: &mut Tx<'_>, erased: &[Erased], now: Timestamp) -> Op<u64> {
     let mut again = 0;
     for one in erased {
@@ -338,13 +389,19 @@ fn replay_erasures(tx: &mut Tx<'_>, erased: &[Erased], now: Timestamp) -> Op<u64
         }
         again += u64::try_from(found.len()).unwrap_or(u64::MAX);
     }
+    Ok(again)
+}
+
+/// Erases whatever lost its key in another way.
+fn erase_without_key(tx: &Tx<'_>, now: Timestamp) -> Op<u64> {
+    let mut erased = 0;
     for submission in every(tx.conn, sql!("custody/without_key"), [], |row| row.id::<SubmissionId>("id"))? {
         trace::erase_submission(tx.conn, submission, ACTOR, now)?;
-        again += 1;
+        erased += 1;
     }
     // Demographic answers whose key is gone are past their time.
     execute(tx.conn, sql!("custody/demographics_without_key"), [])?;
-    Ok(again)
+    Ok(erased)
 }
 
 /// Copies what is still named. Missing ones are counted before any is copied.

@@ -8,17 +8,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use causeway_core::clock::{ManualClock, SeededEntropy};
 use causeway_core::delivery::State;
+use causeway_core::ids::KeyId;
+use causeway_core::outcome::{Class, Outcome};
 use causeway_core::reason::Reason;
 
 use super::Sqlite;
-use crate::store::custody::{CopyState, Custody, HeldWish};
+use crate::store::custody::{CopyState, Custody, HeldWish, SuspendedKey};
 use crate::store::keys::RootKey;
+use crate::store::setup::NewKey;
 use crate::store::sqlite::{Erasures, OpenOptions, RestoreError, RestoreOptions, SqliteStore, restore};
-use crate::store::suite::people::{Applied, People, at, email};
+use crate::store::suite::people::{Applied, People, VENDOR_WORDS, at, email};
 use crate::store::suite::world::World;
 use crate::store::trace::{LookupQuery, Retention, SubmissionKind};
-use crate::store::work::RESTORED;
+use crate::store::work::{Next, RESTORED};
 use crate::store::{Store, StoreError};
+use crate::support::{Actor, Support};
 
 const SURVEY: &str = r#"[{"scheme":"eeoc","answers":{"gender":"markedsurvey"}}]"#;
 
@@ -110,16 +114,7 @@ async fn each_class_has_its_own_time() {
         let (claim, begun) = people.begin(delivery, account, at(1)).await;
         people.settle(People::refused(claim, begun, at(2))).await;
     }
-    let (hour, ages) = (Duration::from_secs(3_600), Duration::from_secs(86_400 * 999));
-    let long = Retention {
-        applications: ages,
-        refusals: ages,
-        idempotency: ages,
-        edge_counts: ages,
-        demographics: ages,
-        attempts: ages,
-        audit: ages,
-    };
+    let (hour, long) = (Duration::from_secs(3_600), for_ages());
     let run = async |retention: Retention| people.store.retain(&retention, at(120), 100).await.unwrap();
     assert_eq!(run(long.clone()).await.total(), 0);
 
@@ -156,6 +151,59 @@ async fn each_class_has_its_own_time() {
     let forged = "UPDATE audit_floors SET position = position + 1 WHERE tenant = ?1";
     base.backend.raw().execute(forged, [tenant]).unwrap();
     assert!(people.store.verify_audit(people.tenant).await.unwrap().is_some());
+}
+
+fn for_ages() -> Retention {
+    let ages = Duration::from_secs(86_400 * 999);
+    Retention {
+        applications: ages,
+        refusals: ages,
+        idempotency: ages,
+        edge_counts: ages,
+        demographics: ages,
+        attempts: ages,
+        audit: ages,
+    }
+}
+
+#[tokio::test]
+async fn retention_leaves_what_alone_says_that_a_vendor_may_have_a_copy() {
+    let base = World::<Sqlite>::new().await;
+    let people = People::new(&base.store, "north", 1).await;
+    let applied = people.apply("ada@example.org", "4001", at(0)).await;
+    let (claim, begun) = people.begin(applied.ats, people.ats, at(1)).await;
+    let mut lost = People::refused(claim, begun, at(2));
+    lost.outcome = Some(Outcome::new(Class::Unknown).because(Reason::OutcomeUnknown).said(500, VENDOR_WORDS));
+    lost.next = Next::Park { reason: Reason::OutcomeUnknown };
+    people.settle(lost).await;
+    let retention = Retention { attempts: Duration::from_secs(3_600), ..for_ages() };
+    let retain = async || people.store.retain(&retention, at(120), 100).await.unwrap().total();
+    assert_eq!((retain().await, retain().await), (1, 0), "the words went, once");
+    let words = "SELECT count(*) FROM attempts WHERE words_sealed IS NOT NULL";
+    assert_eq!(base.backend.raw().query_row(words, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    let ada = email("ada@example.org");
+    let plan = people.store.erasure_plan(people.tenant, &ada).await.unwrap();
+    assert_eq!(plan.vendor_copies.iter().map(|copy| copy.delivery).collect::<Vec<_>>(), vec![applied.ats]);
+    people.store.erase(people.tenant, &ada, "cli", at(130)).await.unwrap();
+    let copies = base.backend.inner().vendor_copies(people.tenant).await.unwrap();
+    assert_eq!(copies.iter().map(|copy| copy.delivery).collect::<Vec<_>>(), vec![applied.ats]);
+    assert_eq!(people.store.retain(&retention, at(140), 100).await.unwrap().attempts, 1, "the list says it now");
+}
+
+#[tokio::test]
+async fn the_fingerprint_of_who_was_erased_goes_with_the_idempotency_key() {
+    let base = World::<Sqlite>::new().await;
+    let people = People::new(&base.store, "north", 1).await;
+    let erased = people.apply("ada@example.org", "4001", at(0)).await;
+    let kept = people.apply("bo@example.com", "4001", at(0)).await;
+    people.store.erase(people.tenant, &email("ada@example.org"), "cli", at(1)).await.unwrap();
+    let retention = Retention { idempotency: Duration::from_secs(3_600), ..for_ages() };
+    assert_eq!(people.store.retain(&retention, at(120), 100).await.unwrap().idempotency, 2);
+    for (applied, has) in [(erased, false), (kept, true)] {
+        let sql = "SELECT fingerprint IS NOT NULL FROM submissions WHERE id = ?1";
+        let id = applied.id.as_uuid().into_bytes();
+        assert_eq!(base.backend.raw().query_row(sql, [id], |row| row.get::<_, bool>(0)).unwrap(), has);
+    }
 }
 
 fn audit_rows(base: &World<Sqlite>) -> i64 {
@@ -233,7 +281,7 @@ async fn a_backup_under_load_holds_everything_accepted_before_it_began() {
     assert!(matches!(again, Err(StoreError::Exists(_))), "{again:?}");
 
     let restored = restore(&ground.options(Erasures::File(ground.log()))).unwrap();
-    assert!(restored.erased_again >= 1 && restored.accounts_paused > 0, "{restored:?}");
+    assert!(restored.erased_again >= 1 && restored.without_key == 0 && restored.accounts_paused > 0, "{restored:?}");
     let store = ground.open();
     for (number, applied) in before.iter().enumerate() {
         let held = store
@@ -258,6 +306,36 @@ async fn a_backup_under_load_holds_everything_accepted_before_it_began() {
         })
         .unwrap();
     assert_eq!(no_persons_keys, 0, "they are in the file that is kept briefly");
+}
+
+#[tokio::test]
+async fn a_backups_indexes_are_made_before_its_rows() {
+    let ground = Ground::new().await;
+    for number in 0..100 {
+        ground.people.apply(&format!("p{number}@example.org"), "4001", at(number)).await;
+    }
+    ground.base.backend.inner().backup(&ground.path("backup"), at(200)).await.unwrap();
+    let copy = rusqlite::Connection::open(ground.path("backup").join("causeway.db")).unwrap();
+    let last = "SELECT max(rootpage) - count(*) FROM sqlite_schema";
+    let pages: i64 = copy.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    let behind: i64 = copy.query_row(last, [], |row| row.get(0)).unwrap();
+    // Each begins on the page after the one before; those of the list itself come on top.
+    assert!(pages > 100 && behind <= 20, "{pages} pages, {behind} of them before the last index");
+}
+
+#[tokio::test]
+async fn a_tenants_audit_names_a_backup_and_no_number_of_other_tenants() {
+    let ground = Ground::new().await;
+    let other = People::new(&ground.base.store, "south", 2).await;
+    other.apply("ada@example.org", "4001", at(0)).await;
+    let custody = ground.base.backend.inner();
+    let clock = Arc::new(ManualClock::at(at(1)));
+    let support = Support::new(Arc::clone(&ground.base.store), custody, clock, Arc::new(|_| {}));
+    support.backup(Actor::Cli, &ground.path("backup")).await.unwrap();
+    let raw = ground.base.backend.raw();
+    let mut rows = raw.prepare("SELECT DISTINCT subject FROM audit WHERE action = 'support.backup'").unwrap();
+    let subjects: Vec<String> = rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(subjects, ["everything"]);
 }
 
 #[tokio::test]
@@ -290,6 +368,50 @@ async fn nothing_is_due_after_a_restore_until_it_is_confirmed_and_then_it_is_ask
 }
 
 #[tokio::test]
+async fn a_key_from_a_backup_opens_nothing_until_the_restore_is_confirmed() {
+    let ground = Ground::new().await;
+    let people = &ground.people;
+    let leaked = KeyId::new(at(0), &SeededEntropy::new(5));
+    let new = |id, name: &str, hash| NewKey {
+        id,
+        tenant: people.tenant,
+        name: name.to_owned(),
+        hash,
+        scopes: Vec::new(),
+        origins: Some(vec!["https://jobs.example.org".to_owned()]),
+        test: false,
+        actor: "cli".to_owned(),
+        now: at(0),
+    };
+    people.store.create_key(new(leaked, "leaked", [9; 32])).await.unwrap();
+    ground.base.backend.inner().backup(&ground.path("backup"), at(1)).await.unwrap();
+    people.store.revoke_key(people.tenant, leaked, "cli", at(2)).await.unwrap();
+
+    let named = |keys: &[SuspendedKey]| keys.iter().map(|key| key.name.clone()).collect::<Vec<_>>();
+    let report = restore(&ground.options(Erasures::NoneSince)).unwrap();
+    assert_eq!(named(&report.keys_suspended), ["leaked", "site"]);
+    let custody = ground.open();
+    let store: Arc<dyn Store> = Arc::clone(&custody) as Arc<dyn Store>;
+    let mut site = [0; 32];
+    site[..8].copy_from_slice(&1u64.to_be_bytes());
+    let opens = async |hash| store.key_by_hash(hash).await.unwrap().is_some();
+    assert!(!opens(site).await && !opens([9; 32]).await);
+    assert!(store.origins().await.unwrap().is_empty(), "pages neither");
+    assert!(store.keys(people.tenant).await.unwrap().iter().all(|key| key.suspended));
+    store.create_key(new(KeyId::new(at(700), &SeededEntropy::new(6)), "fresh", [8; 32])).await.unwrap();
+    assert!(opens([8; 32]).await, "one made since the restore does");
+
+    store.revoke_key(people.tenant, leaked, "cli", at(701)).await.unwrap();
+    let clock = Arc::new(ManualClock::at(at(702)));
+    let support = Support::new(Arc::clone(&store), custody, clock, Arc::new(|_| {}));
+    let confirmed = support.confirm_restore(Actor::Cli).await.unwrap();
+    assert_eq!((named(&confirmed.keys), confirmed.accounts), (vec!["site".to_owned()], report.accounts_paused));
+    assert!(opens(site).await && !opens([9; 32]).await);
+    assert!(support.confirm_restore(Actor::Cli).await.is_err(), "nothing waits any more");
+    assert_eq!(store.verify_audit(people.tenant).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn who_applies_again_after_being_erased_is_not_erased_by_a_restore() {
     let ground = Ground::new().await;
     let people = &ground.people;
@@ -304,6 +426,68 @@ async fn who_applies_again_after_being_erased_is_not_erased_by_a_restore() {
     assert_eq!(found.submissions.iter().map(|trace| trace.id).collect::<Vec<_>>(), vec![anew.id]);
     let states = store.census().await.unwrap();
     assert_eq!(states.get(&State::Held), Some(&2));
+}
+
+#[tokio::test]
+async fn who_was_erased_after_the_backup_is_listed_where_the_lost_gateway_may_have_sent_them() {
+    let ground = Ground::new().await;
+    let people = &ground.people;
+    let applied = people.apply("ada@example.org", "4001", at(0)).await;
+    ground.base.backend.inner().backup(&ground.path("backup"), at(1)).await.unwrap();
+    people.store.erase(people.tenant, &email("ada@example.org"), "cli", at(2)).await.unwrap();
+    assert_eq!(
+        ground.base.backend.inner().vendor_copies(people.tenant).await.unwrap(),
+        vec![],
+        "nothing was sent here"
+    );
+    assert_eq!(restore(&ground.options(Erasures::File(ground.log()))).unwrap().erased_again, 1);
+    let copies = ground.open().vendor_copies(people.tenant).await.unwrap();
+    let listed: BTreeSet<_> = copies.iter().map(|copy| copy.delivery).collect();
+    assert_eq!(listed, BTreeSet::from([applied.ats, applied.crm]));
+}
+
+#[tokio::test]
+async fn keys_that_would_erase_what_nobody_decided_to_are_refused() {
+    let ground = Ground::new().await;
+    let (people, custody) = (&ground.people, ground.base.backend.inner());
+    let backup = async |name: &str, minutes| {
+        custody.backup(&ground.path(name), at(minutes)).await.unwrap();
+        ground.path(name).join("keys.db")
+    };
+    people.apply("ada@example.org", "4001", at(0)).await;
+    let older = backup("older", 1).await;
+    people.apply("bo@example.com", "4001", at(2)).await;
+    let own = backup("backup", 3).await;
+    people.apply("cy@example.com", "4001", at(4)).await;
+    let sql = "DELETE FROM wrapped_keys";
+    let later = backup("later", 5).await;
+    let copy = |name: &str, from: &Path, change: &str| {
+        let to = ground.path(name);
+        std::fs::copy(from, &to).unwrap();
+        rusqlite::Connection::open(&to).unwrap().execute(change, []).unwrap();
+        to
+    };
+    let check = |keys: Option<PathBuf>, told: &str| {
+        let error = restore(&RestoreOptions { keys, ..ground.options(Erasures::NoneSince) }).unwrap_err();
+        assert!(error.to_string().contains(told), "{told}: {error}");
+        assert!(!ground.path("restored").exists());
+    };
+    check(Some(older), "older than the backup");
+    check(Some(copy("lacking", &later, sql)), "damaged");
+    check(Some(copy("other", &later, "UPDATE about SET root_key_check = zeroblob(32)")), "of another gateway");
+    check(Some(copy("bare", &later, "DROP TABLE about")), "no keys.db of a backup");
+    let whole = std::fs::read(&own).unwrap();
+    std::fs::remove_file(&own).unwrap();
+    std::fs::rename(copy("emptied", &later, sql), &own).unwrap();
+    check(None, "not what was written");
+    std::fs::write(&own, whole).unwrap();
+    // A later one lacks what was destroyed since, which is told apart from erasures that were replayed.
+    let gone = rusqlite::Connection::open(&later).unwrap();
+    gone.execute_batch("DELETE FROM wrapped_keys WHERE owner = (SELECT min(owner) FROM wrapped_keys)").unwrap();
+    gone.execute_batch("UPDATE about SET keys = (SELECT count(*) FROM wrapped_keys)").unwrap();
+    drop(gone);
+    let report = restore(&RestoreOptions { keys: Some(later), ..ground.options(Erasures::NoneSince) }).unwrap();
+    assert_eq!((report.erased_again, report.without_key, report.submissions), (0, 1, 2));
 }
 
 /// Every file below a folder, with its bytes.

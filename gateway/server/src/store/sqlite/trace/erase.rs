@@ -115,19 +115,18 @@ fn erase_all(
     for submission in &reached.submissions {
         blobs.extend(erase_submission(tx.conn, *submission, actor, now)?);
     }
-    execute(
-        tx.conn,
-        sql!("trace/tombstone_put"),
-        params![tenant.bytes(), blind.exact, i64::from(blind.normaliser), micros(now)],
-    )?;
-    if before.is_none() || !reached.submissions.is_empty() {
+    // Asked again without anything new, the date stays. Whoever applied anew in between is erased as of now.
+    let unchanged = before.filter(|_| reached.submissions.is_empty());
+    if unchanged.is_none() {
+        let tombstone = params![tenant.bytes(), blind.exact, i64::from(blind.normaliser), micros(now)];
+        execute(tx.conn, sql!("trace/tombstone_put"), tombstone)?;
         let row = params![tenant.bytes(), blind.exact, micros(now), actor, to_json(&reached)?];
         execute(tx.conn, sql!("trace/erasure_log_put"), row)?;
     }
     // How many, not which: their ids together would still say that they are one person's.
     let subject = format!("{} submissions", reached.submissions.len());
     tx.audit(tenant, now, actor, "support.erase", &subject)?;
-    Ok((Erasure { erased_at: before.unwrap_or(now), reached }, blobs))
+    Ok((Erasure { erased_at: unchanged.unwrap_or(now), reached }, blobs))
 }
 
 /// The submission's part of an erasure, in a transaction. Also what a restored backup is put through.

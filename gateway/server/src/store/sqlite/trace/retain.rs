@@ -55,7 +55,8 @@ fn remove(tx: &mut Tx<'_>, retention: &Retention, now: Timestamp, limit: i64) ->
     };
     let idempotency = rows(sql!("trace/retain_idempotency"), retention.idempotency, &mut left)?;
     let edge_counts = rows(sql!("trace/retain_edge_counts"), retention.edge_counts, &mut left)?;
-    let attempts = rows(sql!("trace/retain_attempts"), retention.attempts, &mut left)?;
+    let attempts = rows(sql!("trace/retain_attempts"), retention.attempts, &mut left)?
+        + rows(sql!("trace/retain_attempt_words"), retention.attempts, &mut left)?;
     let demographics = remove_demographics(conn, cutoff(now, retention.demographics), &mut left)?;
     let audit = remove_audit(tx, cutoff(now, retention.audit), &mut left, now)?;
     let report = RetentionReport { applications, refusals, idempotency, edge_counts, demographics, attempts, audit };

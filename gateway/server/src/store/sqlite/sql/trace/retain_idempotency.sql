@@ -1,2 +1,3 @@
-UPDATE submissions SET key_hash = NULL WHERE seq IN (
+-- An erased submission kept the fingerprint for its key's sake only.
+UPDATE submissions SET key_hash = NULL, fingerprint = iif(erased_at IS NULL, fingerprint, NULL) WHERE seq IN (
   SELECT seq FROM submissions INDEXED BY submissions_keyed WHERE key_hash IS NOT NULL AND received_at < ?1 LIMIT ?2)

@@ -1,2 +1,2 @@
 INSERT INTO tombstones (tenant, email_exact, normaliser, erased_at) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (tenant, email_exact) DO NOTHING
+ON CONFLICT (tenant, email_exact) DO UPDATE SET erased_at = max(erased_at, excluded.erased_at)

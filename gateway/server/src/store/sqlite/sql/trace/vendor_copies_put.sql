@@ -6,7 +6,7 @@ SELECT d.id, d.tenant, d.account,
     coalesce(d.said_yes_at, d.sent_at), ?2, ?3, ?2, ?4
 FROM deliveries AS d INDEXED BY deliveries_of_submission
 WHERE d.submission = ?1
-  AND (d.state = 'delivered' OR d.vendor_id IS NOT NULL
+  AND (d.state = 'delivered' OR d.vendor_id IS NOT NULL OR d.verifying_step IS NOT NULL
     OR EXISTS (SELECT 1 FROM vendor_links AS l INDEXED BY vendor_links_of_delivery WHERE l.delivery = d.id)
     OR EXISTS (
       SELECT 1 FROM attempts AS t INDEXED BY attempts_of_delivery
