@@ -28,7 +28,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::connector::Connector;
-use causeway_core::ids::{AccountId, DeliveryId, SubmissionId, TenantId};
+use causeway_core::ids::{AccountId, DeliveryId, SubmissionId};
 use causeway_core::problem::{Code, Problem};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
