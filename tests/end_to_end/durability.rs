@@ -1,5 +1,6 @@
 //! What a 202 promises: a kill, a lost answer or a stop at the worst moment neither loses an application nor doubles it.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -139,5 +140,18 @@ async fn told_to_stop_under_load_it_finishes_what_it_began() -> Result<()> {
         .filter(|attempt| attempt["class"] == "unknown")
         .collect();
     ensure!(unknown.is_empty(), "a graceful stop leaves nothing unknown: {unknown:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_crash_leaves_no_core_dump() -> Result<()> {
+    let mut rig = Rig::new().await?;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", rig.pid()?))?;
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).context("a limit")?;
+    let figures: Vec<&str> = core.split_whitespace().filter(|word| *word == "0" || *word == "unlimited").collect();
+    ensure!(figures == ["0", "0"], "neither limit can be raised again: {core}");
+    signal(rig.pid()?, "ABRT")?;
+    let (status, _) = rig.stopped().await?;
+    ensure!(status.signal().is_some() && !status.core_dumped(), "{status:?}");
     Ok(())
 }

@@ -8,6 +8,7 @@ mod ask;
 pub mod custody;
 pub mod demo;
 mod doctor;
+mod harden;
 mod input;
 mod out;
 mod progress;
@@ -47,7 +48,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to work with");
-    let ended = runtime.and_then(|runtime| {
+    let ended = harden::no_core_dumps().and(runtime).and_then(|runtime| {
         let ended = runtime.block_on(run(cli));
         // Threads still reading standard input or a slow disk do not keep the process.
         runtime.shutdown_timeout(std::time::Duration::from_secs(1));

@@ -2,8 +2,10 @@
 //!
 //! A thread of its own with a connection of its own runs passive checkpoints, which never wait for anybody. Under steady
 //! writing a passive checkpoint does not reach the log's end, so the log would grow: above a limit the writer itself
-//! starts it over between two commits, when little is left to copy.
+//! starts it over between two commits, when little is left to copy. A reader that holds an old snapshot, as a backup does,
+//! makes that impossible until it is done: the log grows by what is written meanwhile, and the writer does not wait for it.
 
+use std::cell::Cell;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,8 +23,14 @@ const WORTH_IT: i64 = 6_144;
 /// Pages at which the log is started over: 48 MiB, which leaves room for the commits until then under 64 MiB.
 const START_OVER: i64 = 12_288;
 
-/// How long starting over may wait for readers before it is put off to the next commit.
+/// How long starting over may wait for readers before it is put off.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Pages by which the log has to grow before it is tried again: 12 MiB. Not every commit pays for one long reader.
+const TRY_AGAIN: i64 = 3_072;
+
+/// How long cutting the log may keep the commits waiting at a time.
+const SLICE: Duration = Duration::from_millis(10);
 
 const BUSY_TIMEOUT: Duration = Duration::from_millis(5_000);
 
@@ -42,6 +50,8 @@ pub(super) struct Checkpointer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     on_fatal: OnFatal,
+    /// Pages in the log when it is worth starting it over.
+    start_over_at: Cell<i64>,
 }
 
 /// What the log holds, in pages.
@@ -58,43 +68,50 @@ impl Checkpointer {
         let thread = std::thread::Builder::new()
             .name("store-checkpoint".to_owned())
             .spawn(move || run(&conn, &theirs, &fatal))?;
-        Ok(Self { shared, thread: Some(thread), on_fatal })
+        Ok(Self { shared, thread: Some(thread), on_fatal, start_over_at: Cell::new(START_OVER) })
     }
 
     /// Called between commits.
     pub(super) fn after_commit(&self, conn: &Connection) {
         let Ok(size) = checkpoint(conn, "NOOP") else { return };
-        if size.pages >= START_OVER {
-            self.start_over(conn);
+        if size.pages >= self.start_over_at.get() {
+            let started = self.start_over(conn);
+            self.start_over_at.set(if started { START_OVER } else { size.pages.saturating_add(TRY_AGAIN) });
         } else if size.pages - size.moved >= WORTH_IT {
             self.shared.wish.lock().unwrap_or_else(PoisonError::into_inner).wanted = true;
             self.shared.wake.notify_one();
         }
     }
 
-    fn start_over(&self, conn: &Connection) {
-        if conn.busy_timeout(PATIENCE).is_err() {
-            return;
-        }
-        if let Err(error) = checkpoint(conn, "RESTART") {
-            report(&error, &self.on_fatal);
-        }
-        if let Err(error) = conn.busy_timeout(BUSY_TIMEOUT) {
-            report(&error, &self.on_fatal);
+    /// False when a reader was in the way.
+    fn start_over(&self, conn: &Connection) -> bool {
+        match patiently(conn, PATIENCE, "RESTART") {
+            Ok(size) => !size.busy,
+            Err(error) => {
+                report(&error, &self.on_fatal);
+                false
+            }
         }
     }
 
-    /// Moves everything and cuts the log's file to nothing.
-    pub(super) fn truncate(&self, conn: &Connection) -> Result<()> {
-        match checkpoint(conn, "TRUNCATE") {
-            Ok(size) if size.busy => Err(StoreError::Unavailable("the write-ahead log is being read")),
-            Ok(_) => Ok(()),
+    /// Moves everything and cuts the log's file to nothing. False when a reader is in the way: to be asked again.
+    pub(super) fn truncate(&self, conn: &Connection) -> Result<bool> {
+        match patiently(conn, SLICE, "TRUNCATE") {
+            Ok(size) => Ok(!size.busy),
             Err(error) => {
                 report(&error, &self.on_fatal);
                 Err(StoreError::Failed("the checkpoint failed".to_owned()))
             }
         }
     }
+}
+
+/// A checkpoint that waits for readers no longer than this.
+fn patiently(conn: &Connection, patience: Duration, mode: &'static str) -> rusqlite::Result<LogSize> {
+    conn.busy_timeout(patience)?;
+    let size = checkpoint(conn, mode);
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    size
 }
 
 impl Drop for Checkpointer {
@@ -139,4 +156,42 @@ fn report(error: &rusqlite::Error, on_fatal: &OnFatal) {
 fn checkpoint(conn: &Connection, mode: &'static str) -> rusqlite::Result<LogSize> {
     conn.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
         .query_row([], |row| Ok(LogSize { busy: row.get::<_, i64>(0)? != 0, pages: row.get(1)?, moved: row.get(2)? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rusqlite::Connection;
+
+    use super::super::pragmas::{self, Use};
+    use super::{Checkpointer, START_OVER, TRY_AGAIN};
+
+    #[test]
+    fn a_long_reader_is_waited_for_once_in_a_while_and_not_at_every_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |use_| {
+            let conn = Connection::open(folder.path().join("a.db")).unwrap();
+            pragmas::apply(&conn, use_).unwrap();
+            conn
+        };
+        let writer = open(Use::Write);
+        writer.execute_batch("CREATE TABLE scratch (bytes BLOB)").unwrap();
+        let reader = open(Use::Read);
+        let checkpointer = Checkpointer::start(open(Use::Checkpoint), Arc::new(|_| {})).unwrap();
+        let commit = || {
+            writer.execute("INSERT INTO scratch VALUES (randomblob(1000000))", []).unwrap();
+            checkpointer.after_commit(&writer);
+        };
+        reader.execute_batch("BEGIN; SELECT count(*) FROM scratch").unwrap();
+        // Every commit is some 245 pages.
+        (0..55).for_each(|_| commit());
+        let put_off = checkpointer.start_over_at.get();
+        assert!(put_off >= START_OVER + TRY_AGAIN, "{put_off}");
+        (0..3).for_each(|_| commit());
+        assert_eq!(checkpointer.start_over_at.get(), put_off, "not tried again yet");
+        reader.execute_batch("COMMIT").unwrap();
+        (0..15).for_each(|_| commit());
+        assert_eq!(checkpointer.start_over_at.get(), START_OVER, "tried again, and started over");
+    }
 }

@@ -104,8 +104,14 @@ impl<V: Verb<T>, T: Send> Job for Request<V, T> {
     }
 }
 
+/// How often cutting the log is tried, each time between two commits and for 10 ms, while a reader is in the way.
+const TRUNCATE_TRIES: u32 = 500;
+
 /// Somebody waits for the log to be emptied.
-type Truncation = oneshot::Sender<Result<()>>;
+struct Truncation {
+    reply: oneshot::Sender<Result<()>>,
+    tries: u32,
+}
 
 /// What one commit takes.
 type Jobs = Vec<Box<dyn Job>>;
@@ -158,7 +164,7 @@ impl Writer {
         let shared = Arc::new(Shared { pending: Mutex::default(), wake: Condvar::new(), unanswered: Mutex::default() });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
-            Thread { parts, shared: theirs, heads: Heads::default() }.run();
+            Thread { parts, shared: theirs, heads: Heads::default(), truncations: Vec::new() }.run();
         })?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
@@ -205,7 +211,7 @@ impl Writer {
             if let Some(why) = pending.closed {
                 return Err(StoreError::Unavailable(why));
             }
-            pending.truncations.push(reply);
+            pending.truncations.push(Truncation { reply, tries: TRUNCATE_TRIES });
         }
         self.shared.wake.notify_one();
         answer.await.unwrap_or(Err(StoreError::Unavailable("the store has ended")))
@@ -238,29 +244,53 @@ struct Thread {
     parts: Parts,
     shared: Arc<Shared>,
     heads: Heads,
+    truncations: Vec<Truncation>,
 }
 
 impl Thread {
     fn run(mut self) {
-        while let Some((jobs, truncations)) = self.next() {
+        while let Some(jobs) = self.next() {
             if !jobs.is_empty() {
                 match self.batch(jobs) {
                     Batch::Answered => self.parts.checkpointer.after_commit(&self.parts.conn),
                     Batch::Fatal => return,
                 }
             }
-            for reply in truncations {
-                drop(reply.send(self.parts.checkpointer.truncate(&self.parts.conn)));
-            }
+            self.truncate();
+        }
+    }
+
+    /// One try for everybody who waits for it; with a reader in the way, commits go on until the next.
+    fn truncate(&mut self) {
+        if self.truncations.is_empty() {
+            return;
+        }
+        let cut = self.parts.checkpointer.truncate(&self.parts.conn);
+        for mut waiting in std::mem::take(&mut self.truncations) {
+            let answer = match &cut {
+                Ok(true) => Ok(()),
+                Ok(false) if waiting.tries > 1 => {
+                    waiting.tries -= 1;
+                    self.truncations.push(waiting);
+                    continue;
+                }
+                Ok(false) => {
+                    Err(StoreError::Unavailable("the write-ahead log is being read: what was asked is done, ask again"))
+                }
+                Err(error) => Err(copy(error)),
+            };
+            // Nobody listens when the caller went away.
+            drop(waiting.reply.send(answer));
         }
     }
 
     /// Everything that waits, once something does; `None` when the store is closing and nothing is left.
-    fn next(&self) -> Option<(Jobs, Vec<Truncation>)> {
+    fn next(&mut self) -> Option<Jobs> {
         let mut pending = self.shared.pending();
         loop {
-            if !pending.jobs.is_empty() || !pending.truncations.is_empty() {
-                return Some((std::mem::take(&mut pending.jobs), std::mem::take(&mut pending.truncations)));
+            self.truncations.append(&mut pending.truncations);
+            if !pending.jobs.is_empty() || !self.truncations.is_empty() {
+                return Some(std::mem::take(&mut pending.jobs));
             }
             if pending.closed.is_some() {
                 return None;

@@ -301,6 +301,28 @@ async fn the_write_ahead_log_stays_bounded() {
     assert!(longest > 4 << 20, "the log was used at all: {longest}");
 }
 
+#[tokio::test]
+async fn a_reader_in_the_way_of_cutting_the_log_does_not_keep_commits_waiting() {
+    let w = World::<Sqlite>::new().await;
+    let inner = w.backend.inner();
+    inner.write(|tx| Ok(tx.conn.execute_batch("CREATE TABLE scratch (bytes BLOB)")?)).await.unwrap();
+    let reader = rusqlite::Connection::open(w.backend.folder().join("causeway.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM scratch").unwrap();
+    let mut cut = std::pin::pin!(inner.writer.truncate_log());
+    // A commit is answered while the log cannot be cut; were it to wait, the first answer would be the cut's failure.
+    for _ in 0..3 {
+        let written = inner.write(|tx| Ok(tx.conn.execute("INSERT INTO scratch VALUES (x'00')", [])?));
+        tokio::select! {
+            biased;
+            cut = &mut cut => panic!("answered with a reader in the way: {cut:?}"),
+            written = written => assert_eq!(written.unwrap(), 1),
+        }
+    }
+    reader.execute_batch("COMMIT").unwrap();
+    cut.await.unwrap();
+    assert_eq!(std::fs::metadata(w.backend.folder().join("causeway.db-wal")).unwrap().len(), 0);
+}
+
 #[test]
 fn hot_statements_use_their_indexes() {
     let folder = tempfile::tempdir().unwrap();
