@@ -1,4 +1,5 @@
-//! The posting's questions: what the vendor publishes as a core `Form`, and as JSON Schema over the canonical document.
+//! The posting's questions: what the vendor publishes as a core `Form`, where each answer lives in our document, and the
+//! whole as JSON Schema over the canonical document.
 //!
 //! Pure. Keeps the vendor's paths, types, option values and titles, so an answer can be traced to its question. A survey's
 //! field is named `<kind>.<survey id>.<path>`, which says at submit through which door its answer goes. One survey of a
@@ -6,10 +7,10 @@
 
 mod schema;
 
-use causeway_core::posting::{FieldKind, Form, Question, QuestionField, QuestionGroup, QuestionOption};
+use causeway_core::posting::{FieldKind, Form, Place, Question, QuestionField, QuestionGroup, QuestionOption};
 
-use super::map::LOCATION;
-use super::survey::{Kind, Place};
+use super::map::{EDUCATION, EMAIL, LOCATION, NAME, PHONE, RESUME};
+use super::survey::{self, Kind};
 use super::wire::{Entry, PostingInfo, SurveyDefinition};
 
 pub(super) use schema::schema;
@@ -51,7 +52,7 @@ fn survey_question(entry: &Entry, kind: Kind, survey: &str) -> Question {
         // A call of their own, without which the application stands: nobody has to take part.
         Kind::Questionnaire | Kind::Experience => (QuestionGroup::Application, false),
     };
-    built(entry, Place::name(kind, survey, &entry.field.path), group, required)
+    built(entry, survey::Place::name(kind, survey, &entry.field.path), group, required)
 }
 
 fn built(entry: &Entry, name: String, group: QuestionGroup, required: bool) -> Question {
@@ -67,6 +68,28 @@ fn built(entry: &Entry, name: String, group: QuestionGroup, required: bool) -> Q
         required,
         group,
         fields: vec![QuestionField { name, kind: kind(&field.r#type), options, vendor_type: field.r#type.clone() }],
+    }
+}
+
+/// Where the answer to a field goes; the rules in `form/schema.rs` ask for it there.
+pub(super) fn place(field: &QuestionField) -> Place {
+    let part = |pointer: &str, whole: &str| Place::Member { pointer: pointer.to_owned(), whole: whole.to_owned() };
+    let surveyed = survey::Place::of(&field.name);
+    if let Some(survey) = surveyed.filter(|survey| survey.kind.is_demographic()) {
+        let (scheme, name) = (survey.kind.word().to_owned(), survey.path.to_owned());
+        return Place::Demographic { scheme, name };
+    }
+    // A survey that asks who it is from is told what the application says.
+    match surveyed.map_or(field.name.as_str(), |survey| survey.path) {
+        NAME => part("/person/name/as_typed", "/person/name"),
+        EMAIL => part("/person/emails/0/address", "/person/emails"),
+        PHONE => part("/person/phones/0/raw", "/person/phones"),
+        LOCATION => part("/person/location/text", "/person/location"),
+        RESUME => Place::Attachment { kind: "resume".to_owned() },
+        // The school is all that is demanded of an entry.
+        _ if field.vendor_type == EDUCATION => part("/history/education/0/school", "/history/education"),
+        // Consents too: a field alone does not tell whether it is its survey's only one, for which `consents` would do.
+        _ => Place::answer(field),
     }
 }
 

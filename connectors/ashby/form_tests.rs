@@ -1,7 +1,7 @@
 //! Forms as published, and what their schemas and this vendor's own say about documents.
 
 use causeway_core::connector::Connector;
-use causeway_core::posting::{FieldKind, QuestionGroup};
+use causeway_core::posting::{FieldKind, Form, Place, QuestionGroup, words};
 use serde_json::{Value, json};
 
 use super::schema;
@@ -136,6 +136,129 @@ fn an_answer_of_the_wrong_shape_is_told_where_it_stands() {
             "{question} {wrong}: {said:?}"
         );
     }
+}
+
+/// An entry at a pointer whose numbers are places in lists.
+fn put(document: &mut Value, pointer: &str, value: Value) {
+    let parts: Vec<&str> = pointer.split('/').skip(1).collect();
+    let mut at = document;
+    for part in parts {
+        at = match part.parse::<usize>() {
+            Ok(index) => {
+                if at.is_null() {
+                    *at = json!([]);
+                }
+                let list = at.as_array_mut().unwrap();
+                list.resize(list.len().max(index + 1), Value::Null);
+                &mut list[index]
+            }
+            Err(_) => &mut at[part],
+        };
+    }
+    *at = value;
+}
+
+/// What a page that fills a form by its places sends, all but this question.
+fn filled(form: &Form, but: &str) -> Value {
+    let mut document = json!({ "answers": [], "attachments": [], "demographics": [] });
+    for question in form.questions.iter().filter(|question| question.fields[0].name != but) {
+        let field = &question.fields[0];
+        let value = match (field.kind, field.options.first()) {
+            (FieldKind::SingleSelect, Some(option)) => json!({ "id": option.id }),
+            (FieldKind::MultiSelect, Some(option)) => json!([{ "id": option.id }]),
+            (FieldKind::Boolean, _) => json!(false),
+            (FieldKind::Number, _) => json!(3),
+            (FieldKind::Date, _) => json!("2026-12-01"),
+            (FieldKind::File, _) => json!("file"),
+            _ => json!("Somewhere, Far"),
+        };
+        let push = |document: &mut Value, list: &str, item: Value| document[list].as_array_mut().unwrap().push(item);
+        match Ashby.place(question, field) {
+            Place::Member { pointer, .. } => put(&mut document, &pointer, value),
+            Place::Answer { question, member } => {
+                let mut answer = json!({ "question": question });
+                answer[member.as_str()] = value;
+                push(&mut document, "answers", answer);
+            }
+            Place::Attachment { kind } => push(&mut document, "attachments", json!({ "id": "cv", "kind": kind })),
+            Place::Demographic { scheme, name } => {
+                push(&mut document, "demographics", json!({ "scheme": scheme, "answers": { name: value["id"] } }));
+            }
+            Place::Consent { purpose } => panic!("a field does not tell that it is the only consent: {purpose}"),
+        }
+    }
+    document
+}
+
+/// The question that each complaint is about.
+fn blamed(schema: &Value, document: &Value) -> Vec<String> {
+    let validator = jsonschema::options().should_validate_formats(true).offline().build(schema).unwrap();
+    let mut blamed: Vec<String> = validator
+        .iter_errors(document)
+        .map(|error| {
+            let mut path = error.schema_path().as_str();
+            loop {
+                if let Some(said) = schema.pointer(path).and_then(|subschema| subschema.get(words::KEYWORD)) {
+                    break said[words::QUESTION].as_str().unwrap_or("nothing").to_owned();
+                }
+                path = path.rsplit_once('/').unwrap().0;
+            }
+        })
+        .collect();
+    blamed.dedup();
+    blamed
+}
+
+#[test]
+fn a_form_filled_by_its_places_passes_and_what_is_missing_is_told_by_question() {
+    let form = published(POSTING);
+    let schema = schema(&form);
+    assert_eq!(blamed(&schema, &filled(&form, "")), [""; 0]);
+    let rules = schema["allOf"].as_array().unwrap();
+    let mut asked = 0;
+    for question in form.questions.iter().filter(|question| question.required) {
+        let name = question.fields[0].name.as_str();
+        let rule = rules.iter().find(|rule| rule[words::KEYWORD][words::QUESTION] == name);
+        // Who a survey is from is asked by the application form.
+        assert_eq!(rule.is_none(), name.starts_with("consent.") && name.ends_with("_systemfield_name"), "{name}");
+        // Two questions have their place in the name.
+        if rule.is_some() && name != "_systemfield_name" {
+            assert_eq!(blamed(&schema, &filled(&form, name)), [name]);
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, 10);
+    let mut wrong = filled(&form, "years");
+    wrong["answers"].as_array_mut().unwrap().push(json!({ "question": "years", "option": { "id": "100" } }));
+    assert_eq!(blamed(&schema, &wrong), ["years"]);
+}
+
+#[test]
+fn each_field_has_its_place_where_a_submit_takes_it_from() {
+    let form = published(POSTING);
+    let check = |name: &str, expected: Place| {
+        let question = form.questions.iter().find(|question| question.fields[0].name == name).unwrap();
+        assert_eq!(Ashby.place(question, &question.fields[0]), expected, "{name}");
+    };
+    let part = |pointer: &str, whole: &str| Place::Member { pointer: pointer.to_owned(), whole: whole.to_owned() };
+    let answer = |question: &str, member: &str| Place::Answer { question: question.into(), member: member.into() };
+    check("_systemfield_name", part("/person/name/as_typed", "/person/name"));
+    check("_systemfield_email", part("/person/emails/0/address", "/person/emails"));
+    check("_systemfield_phone", part("/person/phones/0/raw", "/person/phones"));
+    check("_systemfield_location", part("/person/location/text", "/person/location"));
+    check("_systemfield_resume", Place::Attachment { kind: "resume".into() });
+    check("school", part("/history/education/0/school", "/history/education"));
+    check("office", answer("office", "value"));
+    check("skills", answer("skills", "options"));
+    check("work", answer("work", "attachment"));
+    let consent = "consent.33333333-3333-4333-8333-333333333333";
+    check(&format!("{consent}.agree"), answer(&format!("{consent}.agree"), "value"));
+    check(&format!("{consent}._systemfield_name"), part("/person/name/as_typed", "/person/name"));
+    let (scheme, name) = ("eeoc".to_owned(), "_systemfield_eeoc_gender".to_owned());
+    let gender = "eeoc.44444444-4444-4444-8444-444444444444._systemfield_eeoc_gender";
+    check(gender, Place::Demographic { scheme, name });
+    let lost = "questionnaire.66666666-6666-4666-8666-666666666666.lost";
+    check(lost, answer(lost, "value"));
 }
 
 #[test]

@@ -26,7 +26,7 @@ use causeway_core::connector::{
 };
 use causeway_core::delivery::{Idempotency, StepPlan};
 use causeway_core::outcome::{Class, Found, Outcome};
-use causeway_core::posting::{Form, Posting, PostingLocation};
+use causeway_core::posting::{Form, Place, Posting, PostingLocation, Question, QuestionField};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -108,6 +108,10 @@ impl Connector for Ashby {
 
     fn form_schema(&self, form: &Form) -> Option<Value> {
         Some(form::schema(form))
+    }
+
+    fn place(&self, _question: &Question, field: &QuestionField) -> Place {
+        form::place(field)
     }
 
     fn plan(&self, delivery: &Delivery<'_>) -> Vec<StepPlan> {

@@ -48,6 +48,16 @@ pub(super) async fn find(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Found
     }]))
 }
 
+/// The id of the contact that a delivery for this person is linked to, if there is one: by the address itself, else, as
+/// `taken` would, by the search, which knows secondary addresses.
+pub(super) async fn holder(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Option<String>, Outcome> {
+    let email = email_of(delivery)?;
+    if let Some((contact, _)) = by_email(api, &email).await? {
+        return Ok(Some(contact.id));
+    }
+    Ok(searched(api, &email).await?.map(|(contact, _)| contact.id))
+}
+
 /// The contact exists: fill its blanks if it is the person's own, link it otherwise.
 async fn keep(
     api: &Api<'_>,
@@ -92,17 +102,22 @@ async fn taken(
             return keep(api, &contact, &answer, email, wanted).await;
         }
     }
+    match searched(api, email).await? {
+        Some((contact, answer)) => keep(api, &contact, &answer, email, wanted).await,
+        // Not created, and not shown: the index is late. `drift`, because the documented conflict names an id.
+        None => Err(Outcome { drift: true, ..outcome::refusal(conflict, api.now) }),
+    }
+}
+
+/// The contact that has this address, primary or secondary, as far as the search shows it: its index is late.
+async fn searched(api: &Api<'_>, email: &str) -> Result<Option<(Object, Response<Bytes>)>, Outcome> {
     let answer = api.post(&format!("{CONTACTS}/search"), &search(email)).await?;
     if answer.status().as_u16() != 200 {
         return Err(outcome::refusal(&answer, api.now));
     }
     let Some(found) = read::<Batch>(&answer) else { return Err(outcome::unreadable(&answer)) };
-    let holder = found.results.iter().find(|contact| is_primary(contact, email) || has_secondary(contact, email));
-    match holder {
-        Some(contact) => keep(api, contact, &answer, email, wanted).await,
-        // Not created, and not shown: the index is late. `drift`, because the documented conflict names an id.
-        None => Err(Outcome { drift: true, ..outcome::refusal(conflict, api.now) }),
-    }
+    let has = |contact: &Object| is_primary(contact, email) || has_secondary(contact, email);
+    Ok(found.results.into_iter().find(has).map(|contact| (contact, answer)))
 }
 
 /// The contact with this address, read directly: no index is involved.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::settings::Record;
 use super::wire::{Api, Associations, Batch, Object, read, segment};
-use super::{map, outcome, reference};
+use super::{contact, map, outcome, reference};
 
 const NOTES: &str = "/crm/v3/objects/notes";
 /// HubSpot's fixed association types.
@@ -43,10 +43,17 @@ pub(super) async fn run(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Outcom
 /// Reads the contact's notes and looks for our reference. Direct reads, not the search; whether a new association may
 /// show late is not documented, hence the Descriptor's lag.
 pub(super) async fn find(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Found, Outcome> {
-    let Some(contact) = delivery.refs.get(reference::CONTACT) else { return Ok(Found::CannotTell) };
+    // After a restore the step that found the contact may be forgotten: a person whom no contact stands for has no note.
+    let contact = match delivery.refs.get(reference::CONTACT) {
+        Some(contact) => contact.clone(),
+        None => match contact::holder(api, delivery).await? {
+            Some(contact) => contact,
+            None => return Ok(Found::NotSeen { as_of: api.now }),
+        },
+    };
     let mut after = None;
     for _ in 0..PAGES_MAX {
-        let Some(page) = page(api, contact, after.as_deref()).await? else { return Ok(Found::CannotTell) };
+        let Some(page) = page(api, &contact, after.as_deref()).await? else { return Ok(Found::CannotTell) };
         for ids in page.results.chunks(BATCH) {
             let ids: Vec<&str> = ids.iter().map(|note| note.id.as_str()).collect();
             let Some(notes) = notes(api, &ids).await? else { return Ok(Found::CannotTell) };

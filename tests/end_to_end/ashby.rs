@@ -2,6 +2,7 @@
 //! and a rule that keeps an application out without a word to the applicant.
 
 use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::people;
@@ -10,6 +11,7 @@ use crate::sandbox::Sandbox;
 
 const RESUME: &[u8] = b"I keep bridges\n";
 const ACCOUNT: &str = "ashby";
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// A gateway with a third account, and a job there that has a consent and an equal-opportunity survey.
 struct Stage {
@@ -103,6 +105,43 @@ async fn an_application_arrives_with_its_file_and_surveys_and_is_read_back() -> 
     let checked = stage.rig.ask(&["accounts", "check", ACCOUNT])?;
     let verdicts: Vec<&Value> = checked.as_array().context("a list")?.iter().map(|one| &one["verdict"]).collect();
     ensure!(verdicts == ["yes", "yes", "not_testable"], "{checked}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_is_told_where_each_answer_goes_and_what_is_missing() -> Result<()> {
+    let stage = Stage::set().await?;
+    let site = &stage.rig.site;
+    let form = site.send("GET", &format!("/v1/jobs/{}/form", stage.job), &[], Bytes::new()).await?.json();
+    let questions = form["questions"].as_array().context("questions")?;
+    let place = |id: &str| -> Result<Value> {
+        let asked = questions.iter().find(|question| question["id"] == id).with_context(|| format!("{id}: {form}"))?;
+        Ok(asked["fields"][0]["place"].clone())
+    };
+    ensure!(form["complete"] == true, "{form}");
+    ensure!(place("_systemfield_name")?["pointer"] == "/person/name/as_typed", "{form}");
+    ensure!(place("_systemfield_email")?["pointer"] == "/person/emails/0/address", "{form}");
+    ensure!(place("why")? == json!({ "in": "answer", "question": "why", "member": "value" }), "{form}");
+    // The whole name is asked, so its parts are not.
+    ensure!(questions.iter().all(|question| question["id"] != "given_name"), "{form}");
+    let gender = format!("eeoc.{}._systemfield_eeoc_gender", stage.eeoc);
+    let of_survey = json!({ "in": "demographic", "scheme": "eeoc", "name": "_systemfield_eeoc_gender" });
+    ensure!(place(&gender)? == of_survey, "{form}");
+
+    let mut document = stage.document("page@example.org");
+    document["person"]["name"] = json!({ "as_typed": "Wanda Musterfrau" });
+    document["demographics"] = json!([{ "scheme": "eeoc", "answers": { "_systemfield_eeoc_gender": "Female" } }]);
+    let mut unanswered = document.clone();
+    unanswered["answers"] = json!([]);
+    let told = site.send("POST", "/v1/preflight", &JSON, unanswered.to_string().into()).await?.json();
+    let target = told["targets"].as_array().and_then(|targets| targets.iter().find(|one| one["account"] == ACCOUNT));
+    let missing = &target.context("the ATS's")?["missing"];
+    ensure!(missing.as_array().is_some_and(|all| all.iter().any(|one| one["question"] == "why")), "{told}");
+
+    let id = stage.apply("page", &document).await?;
+    stage.rig.site.all_are(&id, &["delivered"]).await?;
+    let records = stage.ats.records().await?;
+    ensure!(records["surveys"].as_array().is_some_and(|surveys| surveys.len() == 2), "by kind and path: {records}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::people;
 use crate::rig::Rig;
+use crate::site::Site;
 
 /// Every marker holds this, so that a search for one word finds any of them.
 const MARK: &str = "Zyxkanari";
@@ -251,12 +252,35 @@ async fn survey_answers_are_in_no_output_but_the_officers() -> Result<()> {
     ensure!(first["document"]["person"]["name"]["family"] == "Musterfrau", "the document: {first}");
     ensure!(first["record"]["deliveries"].as_array().is_some_and(|list| list.len() == 2), "where it went: {first}");
 
+    over_http(&rig, person, &id, resume.as_bytes()).await?;
+
     let again = rig.cli(&["export", "--email", "-", "--out", path], person)?;
     ensure!(again.code == 1 && again.stderr.contains("never written over"), "{again:?}");
     let officers = rig.beside().join("officers.json");
     let path = officers.to_str().context("a path")?;
     rig.cli(&["export", "--email", "-", "--out", path, "--demographics", "--json"], person)?.answer()?;
     ensure!(std::fs::read_to_string(&officers)?.contains(SURVEY), "an officer who asks gets it");
+    Ok(())
+}
+
+/// An officer's export over HTTP: without the file, and the file by itself.
+async fn over_http(rig: &Rig, person: &str, id: &str, resume: &[u8]) -> Result<()> {
+    let key = rig.ask(&["keys", "create", "--name", "officer", "--scope", "support,privacy"])?;
+    let key = key["text"].as_str().context("the key's text")?.to_owned();
+    let desk = Site { gateway: rig.management, key };
+    let ask = async |path: &str, body: Value| {
+        desk.send("POST", &format!("/v1/support/{path}"), &[], body.to_string().into()).await
+    };
+    let answer = ask("export", json!({ "email": person })).await?;
+    let attachment = &answer.json()["submissions"][0]["attachments"][0];
+    ensure!(attachment["position"] == 1 && attachment["content_base64"].is_null(), "{answer}");
+    ensure!(answer.json()["next"].is_null(), "one page: {answer}");
+    let file = ask("export-file", json!({ "email": person, "submission": id, "position": 1 })).await?;
+    ensure!(file.status == 200 && file.bytes == resume, "{file}");
+    for (email, position) in [(person, 0), (person, 2), ("nobody@example.org", 1)] {
+        let none = ask("export-file", json!({ "email": email, "submission": id, "position": position })).await?;
+        ensure!(none.status == 404, "{position} of {email}: {none}");
+    }
     Ok(())
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Rig {
     pub(crate) ats: Sandbox,
     pub(crate) crm: Sandbox,
     pub(crate) site: Site,
-    management: SocketAddr,
+    pub(crate) management: SocketAddr,
     /// A job that asks for a name and an address only.
     pub(crate) job: String,
     settings: Vec<(String, String)>,

@@ -85,6 +85,7 @@ fn answered(question: &Question, only_consent: bool) -> Option<Value> {
     };
     let (message, fix, pointer) = missing(question, field);
     rule[words::KEYWORD] = words::new(Reason::AnswerMissing, &message, &fix, Some(pointer));
+    rule[words::KEYWORD][words::QUESTION] = field.name.as_str().into();
     Some(rule)
 }
 
@@ -204,9 +205,11 @@ fn shape(label: &str, field: &QuestionField) -> Option<Value> {
             value_of("a text", json!({ "type": ["string", "number", "boolean"] }), "Send the text in `value`.")
         }
     };
+    let mut words = words::new(reason, &message, &fix, None);
+    words[words::QUESTION] = field.name.as_str().into();
     Some(json!({
         "if": { "properties": { "question": { "const": field.name } }, "required": ["question"] },
-        "then": { "properties": properties, words::KEYWORD: words::new(reason, &message, &fix, None) },
+        "then": { "properties": properties, words::KEYWORD: words },
     }))
 }
 

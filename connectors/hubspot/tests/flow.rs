@@ -306,7 +306,7 @@ type LookUp = (&'static str, &'static [Route<'static>], Result<(&'static str, bo
 #[test]
 fn a_lost_answer_is_looked_up() {
     let none = Found::NotSeen { as_of: now() };
-    let busy = |seconds: Option<u64>| Found::NotNow { retry_after: seconds.map(std::time::Duration::from_secs) };
+    let busy = |seconds: Option<u64>| Found::NotNow { retry_after: seconds.map(Duration::from_secs) };
     let table: &[LookUp] = &[
         ("contact", &[(GET_BY_EMAIL, &["contact_read_200"])], Ok(("734931097788", false))),
         ("contact", &[(GET_BY_EMAIL, &["not_found_404"])], Err(none.clone())),
@@ -376,6 +376,34 @@ fn a_delivered_application_is_read_back_by_its_own_property() {
             (None, found) => panic!("{name}: {found:?}"),
         }
     }
+}
+
+/// As after a restore: the contact step was done since the backup, so its reference is not known.
+#[test]
+fn a_note_is_looked_up_without_knowing_the_contact() {
+    let none = || Err(Found::NotSeen { as_of: now() });
+    let nobody = (GET_BY_EMAIL, &["not_found_404"][..]);
+    let known = (GET_BY_EMAIL, &["contact_read_200"][..]);
+    let (ids, ours) = ((NOTE_IDS, &["note_ids_200"][..]), (READ_NOTES, &["notes_ours_200"][..]));
+    let check = |routes: &[Route<'_>], want: Result<&str, Found>| {
+        let (fixture, portal) = (Fixture::new(), Portal::new(routes));
+        let found = at_once(HubSpot.find("note", &fixture.delivery(), now(), &portal));
+        assert!(portal.writes().is_empty(), "a look-up writes nothing");
+        match (found, want) {
+            (Found::Seen(seen), Ok(id)) => assert_eq!((seen.len(), seen[0].vendor_id.as_str()), (1, id)),
+            (found, want) => assert_eq!(Err(found), want, "{routes:?}"),
+        }
+    };
+    check(&[known, ids, ours], Ok("478016441536"));
+    check(&[known, (NOTE_IDS, &["no_note_ids_200"])], none());
+    check(&[nobody, (SEARCH, &["search_empty_200"])], none());
+    // The address is a secondary one: the note stands with whoever has it.
+    let theirs = ("GET /crm/v4/objects/contacts/12345/associations/notes", &["note_ids_200"][..]);
+    check(&[nobody, (SEARCH, &["search_secondary_200"]), theirs, ours], Ok("478016441536"));
+    check(
+        &[nobody, (SEARCH, &["ten_secondly_429"])],
+        Err(Found::NotNow { retry_after: Some(Duration::from_secs(10)) }),
+    );
 }
 
 #[test]

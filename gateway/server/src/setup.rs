@@ -359,6 +359,12 @@ pub fn examined(record: &AccountRecord, secrets: Result<&BTreeMap<String, Secret
 /// [`SetupError::Key`], with what to do.
 pub fn key(wish: &KeyWish) -> Result<KeyKind, SetupError> {
     let no = |text: &str| Err(SetupError::Key(text.to_owned()));
+    if let Some(scope) = wish.scopes.iter().find(|scope| wish.test && !scope.is_for_tests()) {
+        let scope = scope.as_str();
+        return no(&format!(
+            "a --test key has no scope {scope}: support sees real people, so give it a key of its own"
+        ));
+    }
     match (wish.publishable, wish.scopes.is_empty(), wish.origins.is_empty()) {
         (false, true, _) => no("a secret key needs at least one --scope: submit, feed, read or support"),
         (false, false, false) => no("--origin belongs to --publishable: a secret key is not accepted from browsers"),
@@ -620,6 +626,12 @@ mod tests {
             wish(true, &[], &[]),
         ] {
             assert!(key(&bad).is_err(), "{bad:?}");
+        }
+        let to_try = |scopes: &[Scope]| key(&KeyWish { test: true, ..wish(false, scopes, &[]) });
+        assert!(to_try(&[Scope::Submit, Scope::Feed, Scope::Read]).is_ok());
+        for real in [Scope::Support, Scope::Privacy] {
+            let error = to_try(&[Scope::Read, real]).unwrap_err().to_string();
+            assert!(error.contains(real.as_str()), "what support sees is of real people: {error}");
         }
     }
 

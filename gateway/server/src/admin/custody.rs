@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use causeway_core::ids::DeliveryId;
+use causeway_core::ids::{DeliveryId, SubmissionId};
 use causeway_core::pii::Pii;
+use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::execute::{ACTOR, address};
@@ -17,7 +18,8 @@ use crate::store::custody::CopyState;
 pub enum CustodyRequest {
     ErasurePlan { tenant: TenantName, email: Pii<String> },
     Erase { tenant: TenantName, email: Pii<String> },
-    Export { tenant: TenantName, email: Pii<String>, demographics: bool },
+    Export { tenant: TenantName, email: Pii<String>, demographics: bool, after: Option<SubmissionId> },
+    ExportFile { tenant: TenantName, email: Pii<String>, submission: SubmissionId, position: usize },
     VendorCopies { tenant: TenantName },
     VendorCopySettle { tenant: TenantName, delivery: DeliveryId, state: CopyState },
     Backup { into: PathBuf },
@@ -35,10 +37,15 @@ pub(super) async fn execute(services: &Services, request: CustodyRequest) -> Res
             let tenant = services.tenant(tenant).await?.id;
             Ok(Response::Erased(Box::new(support.erase(ACTOR, tenant, &address(&email)?).await?)))
         }
-        CustodyRequest::Export { tenant, email, demographics } => {
+        CustodyRequest::Export { tenant, email, demographics, after } => {
             let tenant = services.tenant(tenant).await?.id;
-            let export = support.export(ACTOR, tenant, &address(&email)?, demographics).await?;
+            let export = support.export(ACTOR, tenant, &address(&email)?, demographics, after).await?;
             Ok(Response::Export(Box::new(export)))
+        }
+        CustodyRequest::ExportFile { tenant, email, submission, position } => {
+            let tenant = services.tenant(tenant).await?.id;
+            let bytes = support.export_file(ACTOR, tenant, &address(&email)?, (submission, position)).await?;
+            Ok(Response::File { content_base64: Pii::new(BASE64.encode(&bytes)) })
         }
         CustodyRequest::VendorCopies { tenant } => {
             let tenant = services.tenant(tenant).await?.id;

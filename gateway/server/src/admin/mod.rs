@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::connector::Verdict;
 use causeway_core::ids::{DeliveryId, KeyId};
+use causeway_core::pii::Pii;
 use serde::{Deserialize, Serialize};
 
 use crate::config::SettingChange;
@@ -141,6 +142,7 @@ pub enum Response {
     Plan(Box<Reach>),
     Erased(Box<Erased>),
     Export(Box<Export>),
+    File { content_base64: Pii<String> },
     VendorCopies(Vec<CopyView>),
     BackedUp { into: PathBuf, report: BackupReport },
     RestoreConfirmed(Confirmed),

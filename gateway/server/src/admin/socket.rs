@@ -21,7 +21,7 @@ use super::{Fault, FaultKind, Request, Response, Services, execute};
 pub const NAME: &str = "control.sock";
 /// A request is small; the largest holds an account's secrets.
 const REQUEST_BYTES_MAX: u64 = 1024 * 1024;
-/// Answers hold at most some hundred explained submissions.
+/// Answers hold at most some hundred explained submissions, a page of documents, or one attachment.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// A caller that says nothing for so long is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(10);

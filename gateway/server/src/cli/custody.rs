@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use causeway_core::ids::DeliveryId;
+use causeway_core::ids::{DeliveryId, SubmissionId};
+use causeway_core::pii::Pii;
 use clap::{Args, Subcommand, ValueEnum};
 use data_encoding::BASE64;
 
@@ -18,7 +19,7 @@ use super::args::OfTenant;
 use super::ask::ask;
 use super::verbs::Desk;
 use super::{End, input, out, table, table_custody};
-use crate::admin::{CustodyRequest, Request, Response};
+use crate::admin::{CustodyRequest, Request, Response, TenantName};
 use crate::clock::{OsEntropy, SystemClock};
 use crate::store::custody::CopyState;
 use crate::store::keys::RootKey;
@@ -136,6 +137,12 @@ pub enum Then {
     Confirm,
 }
 
+/// Whose export.
+struct Whom {
+    tenant: TenantName,
+    email: Pii<String>,
+}
+
 impl Desk {
     async fn of_custody(&self, what: &str, request: CustodyRequest) -> anyhow::Result<End> {
         self.show(what, Request::Custody(request)).await
@@ -174,13 +181,16 @@ impl Desk {
             bail!("{} is there already: an export is never written over something", args.out.display());
         }
         let email = input::email(&args.email)?;
-        let request = CustodyRequest::Export { tenant: args.of.tenant, email, demographics: args.demographics };
-        let Response::Export(mut export) =
-            ask(&self.config, "gathering what is held", Request::Custody(request)).await?
-        else {
-            bail!("the gateway answered something else");
-        };
-        let files = write_export(&args.out, &mut export)
+        let whom = Whom { tenant: args.of.tenant, email };
+        let mut export = self.page_of_export(&whom, args.demographics, None).await?;
+        while let Some(after) = export.next {
+            let page = self.page_of_export(&whom, args.demographics, Some(after)).await?;
+            export.submissions.extend(page.submissions);
+            export.next = page.next;
+        }
+        let files = self
+            .write_export(&whom, &args.out, &mut export)
+            .await
             .with_context(|| format!("the export cannot be written to {}", args.out.display()))?;
         let left_out = export.submissions.iter().any(|one| one.demographics_left_out);
         if self.json {
@@ -190,6 +200,50 @@ impl Desk {
             out::text(&table_custody::exported(&args.out, &export, files, left_out))?;
         }
         Ok(End::Answered)
+    }
+
+    async fn page_of_export(
+        &self,
+        Whom { tenant, email }: &Whom,
+        demographics: bool,
+        after: Option<SubmissionId>,
+    ) -> anyhow::Result<Export> {
+        let (tenant, email) = (tenant.clone(), email.clone());
+        let request = CustodyRequest::Export { tenant, email, demographics, after };
+        let answer = ask(&self.config, "gathering what is held", Request::Custody(request)).await?;
+        let Response::Export(export) = answer else { bail!("the gateway answered something else") };
+        Ok(*export)
+    }
+
+    /// The document, and each attachment, fetched one after the other, as a file of its own beside it. How many.
+    async fn write_export(&self, whom: &Whom, out: &Path, export: &mut Export) -> anyhow::Result<usize> {
+        let folder = PathBuf::from(format!("{}.files", out.display()));
+        let mut written = 0;
+        for submission in &mut export.submissions {
+            for attachment in &mut submission.attachments {
+                let (tenant, email) = (whom.tenant.clone(), whom.email.clone());
+                let (submission, position) = (submission.record.id, attachment.position);
+                let request = CustodyRequest::ExportFile { tenant, email, submission, position };
+                let Response::File { content_base64 } =
+                    ask(&self.config, "fetching an attachment", Request::Custody(request)).await?
+                else {
+                    bail!("the gateway answered something else");
+                };
+                let content =
+                    BASE64.decode(content_base64.reveal().as_bytes()).context("an attachment is not readable")?;
+                if written == 0 {
+                    fs::DirBuilder::new().mode(0o700).create(&folder)?;
+                }
+                // Names of ours: what a person called a file may be anything.
+                let name = format!("{submission}-{position}");
+                new_file(&folder.join(&name))?.write_all(&content)?;
+                attachment.size = Some(content.len());
+                attachment.file = folder.file_name().map(|folder| Path::new(folder).join(&name).display().to_string());
+                written += 1;
+            }
+        }
+        new_file(out)?.write_all(serde_json::to_string_pretty(&*export)?.as_bytes())?;
+        Ok(written)
     }
 
     pub(super) async fn backup(&self, args: BackupArgs) -> anyhow::Result<End> {
@@ -232,29 +286,6 @@ impl Desk {
         }
         Ok(End::Answered)
     }
-}
-
-/// The document, and each attachment as a file of its own beside it. How many.
-fn write_export(out: &Path, export: &mut Export) -> anyhow::Result<usize> {
-    let folder = PathBuf::from(format!("{}.files", out.display()));
-    let mut written = 0;
-    for submission in &mut export.submissions {
-        for (position, attachment) in submission.attachments.iter_mut().enumerate() {
-            let Some(content) = attachment.content_base64.take() else { continue };
-            if written == 0 {
-                fs::DirBuilder::new().mode(0o700).create(&folder)?;
-            }
-            // Names of ours: what a person called a file may be anything.
-            let name = format!("{}-{}", submission.record.id, position + 1);
-            let content = BASE64.decode(content.as_bytes()).context("an attachment is not readable")?;
-            new_file(&folder.join(&name))?.write_all(&content)?;
-            let shown = folder.file_name().map(|folder| Path::new(folder).join(&name).display().to_string());
-            attachment.file = shown;
-            written += 1;
-        }
-    }
-    new_file(out)?.write_all(serde_json::to_string_pretty(&*export)?.as_bytes())?;
-    Ok(written)
 }
 
 /// For its owner only, and not there before.

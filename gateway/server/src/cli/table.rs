@@ -45,6 +45,9 @@ pub(super) fn of(response: &Response) -> String {
         Response::Plan(reach) => table_custody::plan(reach),
         Response::Erased(erased) => table_custody::erased(erased),
         Response::Export(export) => format!("{} submissions are held.", export.submissions.len()),
+        Response::File { content_base64 } => {
+            format!("An attachment, {} characters of base64.", content_base64.reveal().len())
+        }
         Response::VendorCopies(copies) => table_custody::copies(copies),
         Response::BackedUp { into, report } => table_custody::backed_up(into, report),
         Response::RestoreConfirmed(confirmed) => table_custody::confirmed(confirmed),

@@ -63,7 +63,7 @@ pub(super) async fn state_of(
     caller.require(&[Scope::Read, Scope::Submit])?;
     // What is no id at all is answered like an id nobody has.
     let id = id.parse().map_err(|_| Refusal::from(Code::NotFound))?;
-    let view = state.intake.application(caller.tenant(), id).await?;
+    let view = state.intake.application(caller.sender(), id).await?;
     let body = serde_json::to_vec(&view).map_err(|error| {
         tracing::error!(%error, "an application's view has no JSON form");
         Refusal::from(Code::Internal)

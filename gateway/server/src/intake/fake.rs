@@ -155,11 +155,11 @@ impl Over for FakeStore {
         Ok(())
     }
 
-    async fn application(&self, tenant: TenantId, id: SubmissionId) -> Result<ApplicationView> {
+    async fn application(&self, tenant: TenantId, id: SubmissionId, test: bool) -> Result<ApplicationView> {
         self.mood().await?;
         let inside = self.inside();
         let mut all = inside.accepted.iter();
-        let found = all.find(|found| found.tenant == tenant && found.id == id);
+        let found = all.find(|found| found.tenant == tenant && found.id == id && found.test == test);
         let found = found.ok_or(StoreError::NotFound("application"))?;
         Ok(ApplicationView {
             id,

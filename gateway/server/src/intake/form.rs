@@ -117,7 +117,8 @@ impl Intake {
                     place: place(field),
                 })
                 .collect();
-            let mut required_by = fields.first().map_or_else(Vec::new, |field| self.demanded(&field.place, receiving));
+            let mut required_by =
+                fields.first().map_or_else(Vec::new, |field| self.demanded(&plain_document(), &field.place, receiving));
             let name = ats.map(|record| record.account.name.clone());
             required_by.extend(name.filter(|name| question.required && !required_by.contains(name)));
             Asked {
@@ -149,7 +150,12 @@ impl Intake {
         if asked.iter().any(|asked| asked.fields.iter().any(|field| field.place == place)) {
             return None;
         }
-        let required_by = self.demanded(&place, receiving);
+        let mut with = plain_document();
+        // Who is asked for the whole name is not asked for its parts besides, unless somebody needs them all the same.
+        if asked.iter().any(|asked| asked.fields.iter().any(|field| is_at(&field.place, WHOLE_NAME))) {
+            with["person"]["name"]["as_typed"] = json!("A B");
+        }
+        let required_by = self.demanded(&with, &place, receiving);
         (!required_by.is_empty()).then(|| Asked {
             id: id.to_owned(),
             label: label.to_owned(),
@@ -162,22 +168,27 @@ impl Intake {
     }
 
     /// Who refuses a document only because this member is not in it: asked of the schemas themselves.
-    fn demanded(&self, place: &Place, receiving: &[&AccountRecord]) -> Vec<String> {
+    fn demanded(&self, with: &Value, place: &Place, receiving: &[&AccountRecord]) -> Vec<String> {
         let Place::Member { whole, .. } = place else { return Vec::new() };
-        let with = plain_document();
-        let Some(without) = without(&with, whole) else { return Vec::new() };
+        let Some(without) = without(with, whole) else { return Vec::new() };
         let mut names = Vec::new();
-        if self.schemas.is_canonical(&with) && !self.schemas.is_canonical(&without) {
+        if self.schemas.is_canonical(with) && !self.schemas.is_canonical(&without) {
             names.push(CANONICAL_NAME.to_owned());
         }
         for record in receiving {
             let takes = |document| self.schemas.connector_takes(&record.account.connector, document);
-            if takes(&with) && !takes(&without) {
+            if takes(with) && !takes(&without) {
                 names.push(record.account.name.clone());
             }
         }
         names
     }
+}
+
+const WHOLE_NAME: &str = "/person/name/as_typed";
+
+fn is_at(place: &Place, wanted: &str) -> bool {
+    matches!(place, Place::Member { pointer, .. } if pointer == wanted)
 }
 
 /// Id, label, and where it goes.

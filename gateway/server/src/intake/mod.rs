@@ -28,7 +28,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::connector::Connector;
-use causeway_core::ids::{AccountId, DeliveryId, SubmissionId, TenantId};
+use causeway_core::ids::{AccountId, DeliveryId, SubmissionId};
 use causeway_core::problem::{Code, Problem};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
@@ -214,12 +214,13 @@ impl Intake {
         self.record(sender, submission, &Envelope::of(&document), refusal, self.clock.now()).await
     }
 
-    /// The state of each target of an application.
+    /// The state of each target of an application, for whoever is of its tenant and of its world.
     ///
     /// # Errors
-    /// `not_found` for another tenant's id, exactly as for one that does not exist.
-    pub async fn application(&self, tenant: TenantId, id: SubmissionId) -> Result<ApplicationView, Refusal> {
-        self.store.application(tenant, id).await.map_err(|error| unavailable("application", &error))
+    /// `not_found` for another tenant's id, and for a real application's where the key is for tests or the other way
+    /// round, exactly as for one that does not exist.
+    pub async fn application(&self, sender: Sender, id: SubmissionId) -> Result<ApplicationView, Refusal> {
+        self.store.application(sender.tenant, id, sender.test).await.map_err(|error| unavailable("application", &error))
     }
 
     async fn decide(

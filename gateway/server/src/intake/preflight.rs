@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::judge::{Asking, Judged};
+use super::receipt::Withheld;
 use super::submission::Envelope;
 use super::targets::{self, Start};
 use super::{Decided, Intake, Refusal, Sender, Submission};
@@ -27,6 +28,9 @@ pub struct Preflight {
     pub canonical: Canonical,
     /// One per receiving system, the ATS first.
     pub targets: Vec<Target>,
+    /// The CRM accounts that would get nothing, for want of a lawful basis, as the receipt tells.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
     /// Every complaint once, with the names of all systems that make it: the `errors` of a submit's problem.
     pub errors: Vec<FieldError>,
     /// The form that was asked.
@@ -140,6 +144,7 @@ impl Intake {
             test: sender.test,
             canonical: Canonical { verdict: says, errors: quiet(&verdict.canonical) },
             targets: targets(&judged.decided, refusal.is_some()),
+            withheld: judged.decided.withheld().map(Withheld::of).collect(),
             errors: quiet(&verdict.all_errors()),
             form: FormSeen { digest, read_at },
         }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Decided, targets};
+use crate::store::setup::AccountRecord;
 
 #[derive(Serialize)]
 struct Receipt<'a> {
@@ -22,15 +23,25 @@ struct Receipt<'a> {
     test: bool,
     targets: Vec<Target<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    withheld: Vec<Withheld<'a>>,
+    withheld: Vec<Withheld>,
 }
 
-/// An account that got nothing, for want of a lawful basis. The store reads these back for support.
-#[derive(Serialize)]
-struct Withheld<'a> {
-    account: &'a str,
-    role: Role,
-    reason: Reason,
+/// An account that gets nothing, for want of a lawful basis. The store reads these back for support.
+#[derive(Debug, Serialize)]
+pub struct Withheld {
+    /// The account's name.
+    pub account: String,
+    /// A CRM: nothing is withheld from an ATS.
+    pub role: Role,
+    /// What is missing, or was refused.
+    pub reason: Reason,
+}
+
+impl Withheld {
+    /// As it is told.
+    pub(super) fn of((record, reason): (&AccountRecord, Reason)) -> Self {
+        Self { account: record.account.name.clone(), role: record.account.role, reason }
+    }
 }
 
 #[derive(Serialize)]
@@ -58,10 +69,7 @@ pub(super) fn write(
         let (account, role) = (record.account.name.as_str(), record.account.role);
         targets.push(Target { account, role, state, reason, errors: decided.verdict.of(record.account.id) });
     }
-    let withheld = decided.withheld();
-    let withheld = withheld
-        .map(|(record, reason)| Withheld { account: &record.account.name, role: record.account.role, reason })
-        .collect();
+    let withheld = decided.withheld().map(Withheld::of).collect();
     let receipt = Receipt { id, receipt: token(id, document, received_at), code, test, targets, withheld };
     // Plain data with text keys always has a JSON form.
     serde_json::to_vec(&receipt).map(Bytes::from).unwrap_or_default()

@@ -113,6 +113,30 @@ async fn targets_are_chosen_and_each_starts_where_its_rules_say() {
 }
 
 #[tokio::test]
+async fn a_preflight_tells_what_is_withheld_as_the_receipt_does() {
+    for (given, reason) in
+        [(Some(true), None), (Some(false), Some("consent_refused")), (None, Some("lawful_basis_missing"))]
+    {
+        let world = World::new();
+        let intake = world.intake(Config::default());
+        let mut document = document();
+        document["consents"] =
+            given.map_or_else(|| json!([]), |given| json!([{ "purpose": "recruiting", "given": given }]));
+        let asked = Submission {
+            document: document.to_string().into(),
+            files: Vec::new(),
+            idempotency_key: None,
+            trace_id: "t1".to_owned(),
+        };
+        let told = serde_json::to_value(intake.preflight(sender(&world), &asked).await.unwrap()).unwrap();
+        let expected = reason.map(|reason| json!([{ "account": "our-crm", "role": "crm", "reason": reason }]));
+        assert_eq!(told.get("withheld"), expected.as_ref());
+        let receipt = submit(&world, &intake, &document, None).await.unwrap();
+        assert_eq!(receipt.get("withheld"), expected.as_ref());
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_gives_every_reason_at_once_and_is_recorded() {
     let world = World::new();
     let intake = world.intake(Config::default());

@@ -8,7 +8,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use bytes::Bytes;
 use causeway_core::email::NormalEmail;
-use causeway_core::ids::{DeliveryId, KeyId, TenantId};
+use causeway_core::ids::{DeliveryId, KeyId, SubmissionId, TenantId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,16 @@ use super::trace::SubmissionTrace;
 /// See the module's documentation.
 #[async_trait]
 pub trait Custody: Send + Sync {
-    /// Everything held about a person, opened: the exact address, accepted and refused, oldest first.
+    /// What is held about a person, opened: the exact address, accepted and refused, oldest first, a page at a time.
     async fn held(&self, tenant: TenantId, email: &NormalEmail, wish: HeldWish) -> Result<Held>;
+    /// One attachment, opened, by its place among its submission's, from 0. Of nobody else's submission.
+    async fn held_file(
+        &self,
+        tenant: TenantId,
+        email: &NormalEmail,
+        submission: SubmissionId,
+        position: usize,
+    ) -> Result<Bytes>;
     /// Copies at vendors of what was erased, newest erasure first.
     async fn vendor_copies(&self, tenant: TenantId) -> Result<Vec<VendorCopy>>;
     /// Records how a copy at a vendor ended. Copies of the same vendor record end together. Audited.
@@ -50,19 +58,29 @@ pub struct SuspendedKey {
 }
 
 /// What of it is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeldWish {
-    /// Attachments too.
-    pub files: bool,
     /// Demographic answers too. Else they are left out.
     pub demographics: bool,
+    /// Only what came after this submission: [`Held::next`] of the page before.
+    pub after: Option<SubmissionId>,
+    /// A page ends with the submission whose document brings it to so many bytes: anybody may send under an address.
+    pub page_bytes: usize,
 }
 
-/// Everything held about a person.
+impl Default for HeldWish {
+    fn default() -> Self {
+        Self { demographics: false, after: None, page_bytes: 16 * 1024 * 1024 }
+    }
+}
+
+/// A page of what is held about a person.
 #[derive(Debug, Clone, Default)]
 pub struct Held {
     /// Submissions, oldest first.
     pub records: Vec<HeldRecord>,
+    /// There are more, after this one.
+    pub next: Option<SubmissionId>,
     /// Set when the address was erased before.
     pub erased_at: Option<Timestamp>,
 }
@@ -76,25 +94,14 @@ pub struct HeldRecord {
     pub document: Bytes,
     /// It holds demographic answers that were left out here.
     pub demographics_left_out: bool,
-    /// How many attachments there are.
-    pub attachments: usize,
-    /// The attachments, if they were wanted.
-    pub files: Vec<HeldFile>,
+    /// The attachments' ids in the document, in their order.
+    pub attachments: Vec<String>,
 }
 
 impl std::fmt::Debug for HeldRecord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "HeldRecord({}, {} files)", self.trace.id, self.files.len())
+        write!(f, "HeldRecord({}, {} files)", self.trace.id, self.attachments.len())
     }
-}
-
-/// An attachment, opened.
-#[derive(Clone)]
-pub struct HeldFile {
-    /// Its id in the document.
-    pub id: String,
-    /// Its content.
-    pub bytes: Bytes,
 }
 
 /// What became of a copy at a vendor.

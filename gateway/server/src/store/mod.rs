@@ -144,8 +144,8 @@ pub trait Store: Send + std::marker::Sync {
     async fn record_refusal(&self, refusal: NewRefusal) -> Result<()>;
     /// Adds to the counters of requests refused at the edge.
     async fn count_edge(&self, counts: Vec<EdgeCount>) -> Result<()>;
-    /// The state of each target of an application.
-    async fn application(&self, tenant: TenantId, id: SubmissionId) -> Result<ApplicationView>;
+    /// The state of each target of an application: of a test, or of a real one.
+    async fn application(&self, tenant: TenantId, id: SubmissionId, test: bool) -> Result<ApplicationView>;
     /// Deliveries held as `posting_unknown` or `form_unknown` whose posting or form is known now.
     async fn awaiting(&self, limit: usize) -> Result<Vec<ReadyDelivery>>;
     /// Decides a held delivery that was awaiting its posting or form.

@@ -117,7 +117,7 @@ verbs! {
     accepted_before(tenant: TenantId, idempotency_key: &str, fingerprint: Vec<u8>) -> Option<Accepted>;
     record_refusal(refusal: NewRefusal) -> ();
     count_edge(counts: Vec<EdgeCount>) -> ();
-    application(tenant: TenantId, id: SubmissionId) -> ApplicationView;
+    application(tenant: TenantId, id: SubmissionId, test: bool) -> ApplicationView;
     awaiting(limit: usize) -> Vec<ReadyDelivery>;
     decide_held(delivery: DeliveryId, decision: Decision, now: Timestamp) -> ();
     due(now: Timestamp) -> (Vec<DueAccount>, Option<Timestamp>);

@@ -112,6 +112,14 @@ impl Scope {
             Self::Privacy => "privacy",
         }
     }
+
+    /// May a test key have it? What support sees is of both worlds, and so of real people.
+    pub const fn is_for_tests(self) -> bool {
+        match self {
+            Self::Submit | Self::Feed | Self::Read => true,
+            Self::Support | Self::Privacy => false,
+        }
+    }
 }
 
 /// A key to make.

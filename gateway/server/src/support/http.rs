@@ -10,7 +10,7 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use causeway_core::email::NormalEmail;
-use causeway_core::ids::DeliveryId;
+use causeway_core::ids::{DeliveryId, SubmissionId};
 use causeway_core::pii::Pii;
 use causeway_core::problem::{Code, Problem};
 use http::{HeaderValue, header};
@@ -41,6 +41,7 @@ pub fn routes(support: Support) -> Router {
         .route("/erasure-plan", post(erasure_plan))
         .route("/erase", post(erase))
         .route("/export", post(export))
+        .route("/export-file", post(export_file))
         .route("/vendor-copies", post(vendor_copies))
         .route("/vendor-copies/settle", post(settle_vendor_copy))
         .with_state(support)
@@ -66,6 +67,17 @@ struct ToExport {
     email: Pii<String>,
     #[serde(default)]
     demographics: bool,
+    /// `next` of the page before.
+    #[serde(default)]
+    after: Option<SubmissionId>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneFile {
+    email: Pii<String>,
+    submission: SubmissionId,
+    position: usize,
 }
 
 #[derive(Deserialize)]
@@ -143,8 +155,22 @@ async fn erase(State(support): State<Support>, Extension(caller): Extension<Call
 
 async fn export(State(support): State<Support>, Extension(caller): Extension<Caller>, request: Request) -> Answer {
     let actor = officer(&caller)?;
-    let ToExport { email, demographics } = read(request).await?;
-    json(&support.export(actor, caller.tenant(), &address(&email)?, demographics).await?)
+    let ToExport { email, demographics, after } = read(request).await?;
+    json(&support.export(actor, caller.tenant(), &address(&email)?, demographics, after).await?)
+}
+
+/// The file's bytes. Whatever somebody sent, nothing that shows it is to make a page of it.
+async fn export_file(State(support): State<Support>, Extension(caller): Extension<Caller>, request: Request) -> Answer {
+    let actor = officer(&caller)?;
+    let OneFile { email, submission, position } = read(request).await?;
+    let bytes = support.export_file(actor, caller.tenant(), &address(&email)?, (submission, position)).await?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, bytes).into_response())
 }
 
 async fn vendor_copies(State(support): State<Support>, Extension(caller): Extension<Caller>) -> Answer {
@@ -255,7 +281,7 @@ mod tests {
         check("/cancel", &format!(r#"{{"delivery":"{delivery}"}}"#), 409, "action_refused").await;
         check("/replay", r#"{"delivery":"all"}"#, 400, "query_invalid").await;
         // What concerns a person as a whole takes an officer's key, whatever is asked.
-        for path in ["/erasure-plan", "/erase", "/export", "/vendor-copies", "/vendor-copies/settle"] {
+        for path in ["/erasure-plan", "/erase", "/export", "/export-file", "/vendor-copies", "/vendor-copies/settle"] {
             check(path, r#"{"email":"ada@example.org"}"#, 403, "scope_missing").await;
         }
         assert_eq!(routes_of_other_methods().await, StatusCode::METHOD_NOT_ALLOWED);

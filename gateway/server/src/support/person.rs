@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use causeway_core::email::NormalEmail;
 use causeway_core::ids::{DeliveryId, SubmissionId, TenantId};
 use causeway_core::pii::Pii;
-use data_encoding::BASE64;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -87,7 +87,7 @@ pub struct Erased {
     pub reached: Reach,
 }
 
-/// Everything held about a person.
+/// What is held about a person: all of it, or a page. Files are fetched one at a time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Export {
     /// When.
@@ -98,6 +98,9 @@ pub struct Export {
     pub erased_at: Option<Timestamp>,
     /// Oldest first.
     pub submissions: Vec<Exported>,
+    /// There are more: ask again for what came after this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<SubmissionId>,
     /// Where copies are.
     pub vendor_copies: Vec<CopyView>,
 }
@@ -126,11 +129,11 @@ pub struct ExportedFile {
     pub name: Option<Pii<String>>,
     /// What the document says it is.
     pub media_type: Option<String>,
-    /// Its length in bytes.
-    pub size: usize,
-    /// Its content.
+    /// Its place among the submission's files, from 1: what it is fetched by.
+    pub position: usize,
+    /// Its length in bytes, once it was fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content_base64: Option<String>,
+    pub size: Option<usize>,
     /// Where its content was written, beside the export.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -143,13 +146,21 @@ impl Support {
     /// [`SupportError::Store`].
     pub async fn erasure_plan(&self, actor: Actor, tenant: TenantId, email: &NormalEmail) -> Result<Reach> {
         let plan = self.store.erasure_plan(tenant, email).await?;
-        let held = self.custody.held(tenant, email, HeldWish::default()).await?;
-        self.audit(tenant, actor, "support.erasure_plan", format!("{} submissions", plan.submissions.len())).await?;
         let now = self.clock.now();
-        let list: Vec<Listed> = held.records.iter().map(|record| listed(record, now)).collect();
+        let mut list: Vec<Listed> = Vec::new();
+        let mut wish = HeldWish::default();
+        let erased_at = loop {
+            let held = self.custody.held(tenant, email, wish).await?;
+            list.extend(held.records.iter().map(|record| listed(record, now)));
+            wish.after = held.next;
+            if held.next.is_none() {
+                break held.erased_at;
+            }
+        };
+        self.audit(tenant, actor, "support.erasure_plan", format!("{} submissions", plan.submissions.len())).await?;
         let names: BTreeSet<String> =
             list.iter().filter_map(|line| line.name.as_ref()).map(|name| folded(name.reveal())).collect();
-        Ok(Reach { list, names_differ: names.len() > 1, erased_at: held.erased_at, ..reach(plan) })
+        Ok(Reach { list, names_differ: names.len() > 1, erased_at, ..reach(plan) })
     }
 
     /// Destroys the person's keys. The store writes the audit row.
@@ -190,8 +201,8 @@ impl Support {
         Ok(settled.into_iter().map(copy_view).collect())
     }
 
-    /// Everything held about a person, with the files. Demographic answers only when they are asked for, which whoever
-    /// lets the question through has to allow.
+    /// What is held about a person, without the files' contents: a page, of what came after a submission or from the first
+    /// on. Demographic answers only when they are asked for, which whoever lets the question through has to allow.
     ///
     /// # Errors
     /// [`SupportError::Nobody`] for an address that nothing is held about.
@@ -201,12 +212,14 @@ impl Support {
         tenant: TenantId,
         email: &NormalEmail,
         demographics: bool,
+        after: Option<SubmissionId>,
     ) -> Result<Export> {
-        let held = self.custody.held(tenant, email, HeldWish { files: true, demographics }).await?;
+        let wish = HeldWish { demographics, after, ..HeldWish::default() };
+        let held = self.custody.held(tenant, email, wish).await?;
         let with = if demographics { "with" } else { "without" };
         let subject = format!("{} submissions, {with} demographic answers", held.records.len());
         self.audit(tenant, actor, "support.export", subject).await?;
-        if held.records.is_empty() && held.erased_at.is_none() {
+        if after.is_none() && held.records.is_empty() && held.erased_at.is_none() {
             return Err(SupportError::Nobody);
         }
         let plan = self.store.erasure_plan(tenant, email).await?;
@@ -216,8 +229,26 @@ impl Support {
             email: Pii::new(email.exact().to_owned()),
             erased_at: held.erased_at,
             submissions: held.records.iter().map(|record| exported(record, now)).collect(),
+            next: held.next,
             vendor_copies: plan.vendor_copies.into_iter().map(copy_view).collect(),
         })
+    }
+
+    /// One file of an export, by its submission and its position there.
+    ///
+    /// # Errors
+    /// [`SupportError::Store`], also when the person has no such file.
+    pub async fn export_file(
+        &self,
+        actor: Actor,
+        tenant: TenantId,
+        email: &NormalEmail,
+        (submission, position): (SubmissionId, usize),
+    ) -> Result<Bytes> {
+        let place = position.checked_sub(1).ok_or(StoreError::NotFound("attachment"))?;
+        let bytes = self.custody.held_file(tenant, email, submission, place).await?;
+        self.audit(tenant, actor, "support.export_file", format!("{submission} {position}")).await?;
+        Ok(bytes)
     }
 }
 
@@ -236,7 +267,7 @@ fn listed(record: &HeldRecord, now: Timestamp) -> Listed {
         title: answer.job.title,
         outcome: answer.outcome,
         name: name_in(&record.document),
-        attachments: record.attachments,
+        attachments: record.attachments.len(),
     }
 }
 
@@ -269,12 +300,12 @@ fn exported(record: &HeldRecord, now: Timestamp) -> Exported {
         .filter_map(|one| Some((one["id"].as_str()?, one)))
         .collect();
     let text = |id: &str, member: &str| announced.get(id).and_then(|one| one[member].as_str()).map(str::to_owned);
-    let attachments = record.files.iter().map(|file| ExportedFile {
-        id: file.id.clone(),
-        name: text(&file.id, "name").map(Pii::new),
-        media_type: text(&file.id, "media_type"),
-        size: file.bytes.len(),
-        content_base64: Some(BASE64.encode(&file.bytes)),
+    let attachments = record.attachments.iter().enumerate().map(|(index, id)| ExportedFile {
+        id: id.clone(),
+        name: text(id, "name").map(Pii::new),
+        media_type: text(id, "media_type"),
+        position: index + 1,
+        size: None,
         file: None,
     });
     let attachments = attachments.collect();

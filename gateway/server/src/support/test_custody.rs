@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use causeway_core::email::NormalEmail;
-use causeway_core::ids::{DeliveryId, TenantId};
+use causeway_core::ids::{DeliveryId, SubmissionId, TenantId};
 use jiff::Timestamp;
 
 use crate::store::custody::{BackupReport, CopyState, Custody, Held, HeldWish, SuspendedKey, VendorCopy};
@@ -17,6 +18,9 @@ pub(crate) struct NoCustody;
 impl Custody for NoCustody {
     async fn held(&self, _: TenantId, _: &NormalEmail, _: HeldWish) -> Result<Held> {
         Ok(Held::default())
+    }
+    async fn held_file(&self, _: TenantId, _: &NormalEmail, _: SubmissionId, _: usize) -> Result<Bytes> {
+        Err(StoreError::NotFound("attachment"))
     }
     async fn vendor_copies(&self, _: TenantId) -> Result<Vec<VendorCopy>> {
         Ok(Vec::new())

@@ -217,6 +217,10 @@ async fn a_test_key_reaches_sandbox_accounts_and_no_other_key_does() {
     assert_eq!(ask(&live, "POST", "/v1/applications", &document()).await.status, 404);
     assert_eq!(ask(&live, "GET", &job, &document()).await.status, 404);
     assert!(served.world.store.inside().accepted.iter().all(|application| application.test));
+    // Reading back keeps to the split.
+    let taken = format!("/v1/applications/{}", receipt.json()["id"].as_str().unwrap());
+    let read = async |key: &str| ask(key, "GET", &taken, &document()).await.says();
+    assert_eq!((read(&test).await.0, read(&live).await), (200, (404, "not_found".to_owned())));
 }
 
 #[tokio::test]

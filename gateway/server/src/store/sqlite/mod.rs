@@ -202,8 +202,8 @@ impl Store for SqliteStore {
     async fn count_edge(&self, counts: Vec<EdgeCount>) -> Result<()> {
         refuse::count_edge(self, counts).await
     }
-    async fn application(&self, tenant: TenantId, id: SubmissionId) -> Result<ApplicationView> {
-        submission::application(self, tenant, id).await
+    async fn application(&self, tenant: TenantId, id: SubmissionId, test: bool) -> Result<ApplicationView> {
+        submission::application(self, tenant, id, test).await
     }
     async fn awaiting(&self, limit: usize) -> Result<Vec<ReadyDelivery>> {
         awaiting::awaiting(self, limit).await

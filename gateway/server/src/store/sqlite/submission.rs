@@ -211,11 +211,16 @@ pub(super) fn open_attachment(data_key: &DataKey, tenant: TenantId, blob: BlobId
     serde_json::from_slice(&plain).map_err(|_| StoreError::Corrupt("attachment").into())
 }
 
-pub(super) async fn application(store: &SqliteStore, tenant: TenantId, id: SubmissionId) -> Result<ApplicationView> {
-    store.read(move |conn| view(conn, tenant, id)).await
+pub(super) async fn application(
+    store: &SqliteStore,
+    tenant: TenantId,
+    id: SubmissionId,
+    test: bool,
+) -> Result<ApplicationView> {
+    store.read(move |conn| view(conn, tenant, id, test)).await
 }
 
-fn view(conn: &Connection, tenant: TenantId, id: SubmissionId) -> Op<ApplicationView> {
+fn view(conn: &Connection, tenant: TenantId, id: SubmissionId, test: bool) -> Op<ApplicationView> {
     let targets = every(conn, sql!("application_targets"), params![id.bytes(), tenant.bytes()], |row| {
         Ok(TargetView {
             account: row.col("name")?,
@@ -226,7 +231,7 @@ fn view(conn: &Connection, tenant: TenantId, id: SubmissionId) -> Op<Application
             next_attempt_at: row.maybe_time("next_attempt_at")?,
         })
     })?;
-    let found = first(conn, sql!("application"), params![id.bytes(), tenant.bytes()], |row| {
+    let found = first(conn, sql!("application"), params![id.bytes(), tenant.bytes(), test], |row| {
         Ok(ApplicationView {
             id,
             code: row.col("code")?,

@@ -33,7 +33,8 @@ pub(crate) async fn an_application_to_a_paused_account_is_held<B: Backend>(w: Wo
     let mut application = w.application("ada@example.org");
     application.deliveries.push(w.target(w.crm));
     let (id, _) = w.accept(application).await;
-    let states: Vec<_> = w.store.application(w.tenant, id).await.unwrap().targets.iter().map(|t| t.state).collect();
+    let states: Vec<_> =
+        w.store.application(w.tenant, id, false).await.unwrap().targets.iter().map(|t| t.state).collect();
     assert_eq!(states, [State::Held, State::Queued], "only the paused account's");
     assert_eq!(w.store.resume_account(w.ats, "test", w.now()).await.unwrap(), 1);
     assert_eq!(w.state(id).await, State::Queued);

@@ -28,14 +28,14 @@ pub(crate) async fn an_application_is_readable_by_its_tenant_only<B: Backend>(w:
         other => panic!("{other:?}"),
     };
     assert_eq!(ring, [w.ats, w.crm]);
-    let view = w.store.application(w.tenant, accepted).await.unwrap();
+    let view = w.store.application(w.tenant, accepted, false).await.unwrap();
     let targets: Vec<_> = view.targets.iter().map(|target| (target.account.as_str(), target.state)).collect();
     assert_eq!(targets, [("acme-ats", State::Queued), ("acme-crm", State::Queued)]);
     assert_eq!((view.received_at, view.targets[0].next_attempt_at), (w.now(), Some(w.now())));
     let (other, _) = w.other_tenant().await;
     let absent = SubmissionId::new(w.now(), &w.entropy);
     for (tenant, id) in [(other, accepted), (w.tenant, absent)] {
-        assert!(matches!(w.store.application(tenant, id).await, Err(StoreError::NotFound("application"))));
+        assert!(matches!(w.store.application(tenant, id, false).await, Err(StoreError::NotFound("application"))));
     }
     assert_eq!(w.store.census().await.unwrap(), [(State::Queued, 2)].into());
 }
@@ -111,7 +111,7 @@ pub(crate) async fn a_repeat_is_linked_to_the_first<B: Backend>(w: World<B>) {
     let second = keyed(&w, "k2");
     let id = second.id;
     assert_eq!(repeat_of(second).await, Some(first));
-    assert_eq!(w.store.application(w.tenant, id).await.unwrap().repeat_of, Some(first));
+    assert_eq!(w.store.application(w.tenant, id, false).await.unwrap().repeat_of, Some(first));
     assert_eq!(repeat_of(NewApplication { posting_id: "other".into(), ..keyed(&w, "k3") }).await, None);
     assert_eq!(repeat_of(w.application("ada+jobs@example.org")).await, None, "another mailbox");
     w.pass(119 * 86_400 + 1);
@@ -146,7 +146,7 @@ pub(crate) async fn another_tenants_account_is_no_target<B: Backend>(w: World<B>
     let application = NewApplication { deliveries: vec![w.target(theirs)], ..w.application("ada@example.org") };
     let id = application.id;
     assert!(matches!(w.store.accept(application).await, Err(StoreError::NotFound("account"))));
-    assert!(w.store.application(w.tenant, id).await.is_err(), "nothing of it is stored");
+    assert!(w.store.application(w.tenant, id, false).await.is_err(), "nothing of it is stored");
 }
 
 pub(crate) async fn refusals_and_edge_counts_are_taken<B: Backend>(w: World<B>) {

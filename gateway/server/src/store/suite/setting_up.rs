@@ -220,8 +220,14 @@ pub(crate) async fn sandbox_accounts_are_a_world_of_their_own<B: Backend>(w: Wor
     };
     let id = tried.id;
     assert_eq!(repeat_of(w.store.accept(tried).await.unwrap()), None);
-    assert_eq!(repeat_of(w.store.accept(w.application("ada@example.org")).await.unwrap()), None);
-    assert!(w.store.application(w.tenant, id).await.unwrap().test);
+    let real = w.application("ada@example.org");
+    let real_id = real.id;
+    assert_eq!(repeat_of(w.store.accept(real).await.unwrap()), None);
+    // Each world reads its own, and the other's as if it were not there.
+    for (id, test) in [(id, true), (real_id, false)] {
+        assert_eq!(w.store.application(w.tenant, id, test).await.unwrap().test, test);
+        assert!(matches!(w.store.application(w.tenant, id, !test).await, Err(StoreError::NotFound("application"))));
+    }
 }
 
 pub(crate) async fn a_held_test_waits_for_the_sandboxes_posting<B: Backend>(w: World<B>) {

@@ -128,11 +128,11 @@ impl<B: Backend> World<B> {
     }
 
     pub(crate) async fn state(&self, id: SubmissionId) -> State {
-        self.store.application(self.tenant, id).await.unwrap().targets[0].state
+        self.store.application(self.tenant, id, false).await.unwrap().targets[0].state
     }
 
     pub(crate) async fn reason(&self, id: SubmissionId) -> Option<Reason> {
-        self.store.application(self.tenant, id).await.unwrap().targets[0].reason
+        self.store.application(self.tenant, id, false).await.unwrap().targets[0].reason
     }
 
     pub(crate) async fn claim(&self, want: usize) -> Vec<Claim> {

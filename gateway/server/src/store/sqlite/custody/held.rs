@@ -1,7 +1,7 @@
 //! Opens everything held about a person: the exact address, as erasing goes by.
 //!
-//! Rows are read in one snapshot; attachments after it, each checked against its hash. One that was erased meanwhile is
-//! an error, not a gap: whoever asked asks again.
+//! A page's rows are read in one snapshot, and never more than a page is in memory; attachments one at a time after it,
+//! each checked against its hash. One that was erased meanwhile is an error, not a gap: whoever asked asks again.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use causeway_core::ids::{BlobId, SubmissionId, TenantId};
 use rusqlite::{Connection, params};
 
 use crate::hash::sha256;
-use crate::store::custody::{Held, HeldFile, HeldRecord, HeldWish};
+use crate::store::custody::{Held, HeldRecord, HeldWish};
 use crate::store::keys::{DataKey, Keyring, TenantKeys};
 use crate::store::sqlite::errors::Op;
 use crate::store::sqlite::rows::{Columns, StoredId, every, first, sql, value};
@@ -20,38 +20,82 @@ use crate::store::sqlite::trace::read::Reader;
 use crate::store::sqlite::{SqliteStore, blob_error};
 use crate::store::{Result, StoreError};
 
-type Found = (HeldRecord, DataKey, Vec<(BlobId, AttachmentMeta)>);
-
 pub(super) async fn held(store: &SqliteStore, tenant: TenantId, email: &NormalEmail, wish: HeldWish) -> Result<Held> {
     let keyring = Arc::clone(&store.keys);
     let keys = store.tenant_keys(tenant)?;
     let exact = keys.blind(email).exact;
-    let (found, erased_at) = store
+    store
         .read(move |conn| {
-            let one = |id| one(conn, &keyring, &keys, tenant, id, wish);
-            let ids: Vec<SubmissionId> =
-                every(conn, sql!("trace/erase_find"), params![tenant.bytes(), exact], |row| row.id("id"))?;
-            let found = ids.into_iter().map(one).collect::<Op<Vec<Found>>>()?;
+            let ids = submissions(conn, tenant, &exact)?;
+            let from = match wish.after {
+                None => 0,
+                Some(after) => 1 + ids.iter().position(|id| *id == after).ok_or(StoreError::NotFound("submission"))?,
+            };
             let tombstone = params![tenant.bytes(), exact];
             let erased_at = first(conn, sql!("trace/tombstone"), tombstone, |row| row.time("erased_at"))?;
-            Ok((found, erased_at))
+            let mut held = Held { erased_at, ..Held::default() };
+            let mut bytes = 0;
+            for (at, id) in ids.iter().enumerate().skip(from) {
+                let record = one(conn, &keyring, &keys, tenant, *id, wish)?;
+                bytes += record.document.len();
+                held.records.push(record);
+                if bytes >= wish.page_bytes && at + 1 < ids.len() {
+                    held.next = Some(*id);
+                    break;
+                }
+            }
+            Ok(held)
+        })
+        .await
+}
+
+/// One attachment of one of the person's submissions.
+pub(super) async fn file(
+    store: &SqliteStore,
+    tenant: TenantId,
+    email: &NormalEmail,
+    submission: SubmissionId,
+    position: usize,
+) -> Result<Bytes> {
+    let keys = store.tenant_keys(tenant)?;
+    let exact = keys.blind(email).exact;
+    let (blob, meta, key) = store
+        .read(move |conn| {
+            let theirs = submissions(conn, tenant, &exact)?.contains(&submission);
+            let nothing = || StoreError::NotFound("attachment");
+            if !theirs {
+                return Err(nothing().into());
+            }
+            let key = data_key(conn, &keys, submission)?;
+            let all = attachments(conn, tenant, submission, &key)?;
+            let (blob, meta) = all.into_iter().nth(position).ok_or_else(nothing)?;
+            Ok((blob, meta, key))
         })
         .await?;
-    let mut records = Vec::with_capacity(found.len());
-    for (mut record, key, blobs) in found {
-        if wish.files {
-            for (blob, meta) in blobs {
-                let sealed_with = key.for_blob(tenant, blob.as_uuid());
-                let bytes = store.blobs.get(sealed_with, blob).await.map_err(|error| blob_error(store, &error))?;
-                if sha256(&bytes) != meta.sha256 {
-                    return Err(StoreError::Corrupt("attachment"));
-                }
-                record.files.push(HeldFile { id: meta.id, bytes: Bytes::from(bytes) });
-            }
-        }
-        records.push(record);
+    let sealed_with = key.for_blob(tenant, blob.as_uuid());
+    let bytes = store.blobs.get(sealed_with, blob).await.map_err(|error| blob_error(store, &error))?;
+    if sha256(&bytes) != meta.sha256 {
+        return Err(StoreError::Corrupt("attachment"));
     }
-    Ok(Held { records, erased_at })
+    Ok(Bytes::from(bytes))
+}
+
+/// Of the exact address, oldest first.
+fn submissions(conn: &Connection, tenant: TenantId, exact: &[u8]) -> Op<Vec<SubmissionId>> {
+    every(conn, sql!("trace/erase_find"), params![tenant.bytes(), exact], |row| row.id("id"))
+}
+
+fn attachments(
+    conn: &Connection,
+    tenant: TenantId,
+    id: SubmissionId,
+    key: &DataKey,
+) -> Op<Vec<(BlobId, AttachmentMeta)>> {
+    every(conn, sql!("attachments"), params![id.bytes(), tenant.bytes()], |row| {
+        let blob: BlobId = row.id("blob")?;
+        let sealed: Vec<u8> = row.col("meta_sealed")?;
+        Ok((blob, open_attachment(key, tenant, blob, &sealed)?))
+    })
 }
 
 fn one(
@@ -61,24 +105,13 @@ fn one(
     tenant: TenantId,
     id: SubmissionId,
     wish: HeldWish,
-) -> Op<Found> {
+) -> Op<HeldRecord> {
     let seq: Option<i64> = value(conn, sql!("trace/seq_of"), params![id.bytes()])?;
     let trace = Reader { conn, keyring, keys, tenant }.submission(seq.ok_or(StoreError::Corrupt("submission"))?)?;
     let key = data_key(conn, keys, id)?;
     let wanted = if wish.demographics { Demographics::Included } else { Demographics::LeftOut };
     let document = open_document(conn, keys, tenant, id, &key, wanted)?;
     let has: Option<bool> = value(conn, sql!("trace/has_demographics"), params![id.bytes()])?;
-    let blobs = every(conn, sql!("attachments"), params![id.bytes(), tenant.bytes()], |row| {
-        let blob: BlobId = row.id("blob")?;
-        let sealed: Vec<u8> = row.col("meta_sealed")?;
-        Ok((blob, open_attachment(&key, tenant, blob, &sealed)?))
-    })?;
-    let record = HeldRecord {
-        trace,
-        document,
-        demographics_left_out: has == Some(true) && !wish.demographics,
-        attachments: blobs.len(),
-        files: Vec::new(),
-    };
-    Ok((record, key, blobs))
+    let attachments = attachments(conn, tenant, id, &key)?.into_iter().map(|(_, meta)| meta.id).collect();
+    Ok(HeldRecord { trace, document, demographics_left_out: has == Some(true) && !wish.demographics, attachments })
 }

@@ -14,8 +14,9 @@ mod restore;
 use std::path::Path;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use causeway_core::email::NormalEmail;
-use causeway_core::ids::{DeliveryId, TenantId};
+use causeway_core::ids::{DeliveryId, SubmissionId, TenantId};
 use jiff::Timestamp;
 
 pub(super) use erasures::{log_erasure, put as put_erasures, text as erasures_of};
@@ -29,6 +30,15 @@ use crate::store::custody::{BackupReport, CopyState, Custody, Held, HeldWish, Su
 impl Custody for SqliteStore {
     async fn held(&self, tenant: TenantId, email: &NormalEmail, wish: HeldWish) -> Result<Held> {
         held::held(self, tenant, email, wish).await
+    }
+    async fn held_file(
+        &self,
+        tenant: TenantId,
+        email: &NormalEmail,
+        submission: SubmissionId,
+        position: usize,
+    ) -> Result<Bytes> {
+        held::file(self, tenant, email, submission, position).await
     }
     async fn vendor_copies(&self, tenant: TenantId) -> Result<Vec<VendorCopy>> {
         copies::list(self, tenant).await

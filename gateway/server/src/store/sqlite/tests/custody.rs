@@ -49,19 +49,56 @@ async fn what_is_held_is_opened_whole_and_surveys_only_on_request() {
     people.refuse("ada@example.org", "5001", at(1)).await;
     people.apply("bo@example.com", "4001", at(2)).await;
     other.apply("ada@example.org", "4001", at(3)).await;
-    let check = async |wish: HeldWish, files: usize, survey: &str, left_out: bool| {
+    let check = async |demographics: bool, survey: &str, left_out: bool| {
+        let wish = HeldWish { demographics, ..HeldWish::default() };
         let held = custody.held(people.tenant, &email("Ada@example.org"), wish).await.unwrap();
         assert_eq!(held.records.len(), 2, "of this tenant and this person");
         let first = &held.records[0];
-        assert_eq!((first.files.len(), first.attachments, first.demographics_left_out), (files, 1, left_out));
+        assert_eq!((first.attachments.len(), first.demographics_left_out), (1, left_out));
+        assert_eq!(held.next, None);
         let expected = format!(r#"{{"email":"ada@example.org","demographics":{survey},"after":1}}"#);
         assert_eq!(plain(&first.document), expected);
         assert!(matches!(&held.records[1].trace.kind, SubmissionKind::Refused { errors, .. } if errors.len() == 1));
     };
-    check(HeldWish { files: true, demographics: true }, 1, SURVEY, false).await;
-    check(HeldWish { files: false, demographics: false }, 0, "[]", true).await;
+    check(true, SURVEY, false).await;
+    check(false, "[]", true).await;
     let nobody = custody.held(people.tenant, &email("nobody@example.org"), HeldWish::default()).await.unwrap();
     assert!(nobody.records.is_empty() && nobody.erased_at.is_none());
+}
+
+#[tokio::test]
+async fn what_is_held_comes_in_pages_and_its_files_one_at_a_time() {
+    let base = World::<Sqlite>::new().await;
+    let custody = base.backend.inner();
+    let people = People::new(&base.store, "north", 1).await;
+    let other = People::new(&base.store, "south", 2).await;
+    let ada = email("ada@example.org");
+    let applied = surveyed(&people, "ada@example.org", 0).await;
+    people.refuse("ada@example.org", "5001", at(1)).await;
+    let elsewhere = other.apply("ada@example.org", "4001", at(3)).await;
+    let bos = people.apply("bo@example.com", "4001", at(2)).await;
+
+    // Whatever a document weighs, a page is not much more than was asked for.
+    let page = async |after| {
+        let wish = HeldWish { page_bytes: 1, after, ..HeldWish::default() };
+        custody.held(people.tenant, &ada, wish).await.unwrap()
+    };
+    let first = page(None).await;
+    assert_eq!((first.records.len(), first.records[0].trace.id, first.next), (1, applied.id, Some(applied.id)));
+    let second = page(first.next).await;
+    assert_eq!((second.records.len(), second.next), (1, None));
+    assert_ne!(second.records[0].trace.id, applied.id);
+    let stale = HeldWish { after: Some(bos.id), ..HeldWish::default() };
+    assert!(matches!(custody.held(people.tenant, &ada, stale).await, Err(StoreError::NotFound("submission"))));
+
+    let file = async |id, position| custody.held_file(people.tenant, &ada, id, position).await;
+    assert!(!file(applied.id, 0).await.unwrap().is_empty());
+    // None is there; another person's; another tenant's.
+    for (id, position) in [(applied.id, 1), (bos.id, 0), (elsewhere.id, 0)] {
+        assert!(matches!(file(id, position).await, Err(StoreError::NotFound("attachment"))), "{id} {position}");
+    }
+    people.store.erase(people.tenant, &ada, "test", at(5)).await.unwrap();
+    assert!(file(applied.id, 0).await.is_err(), "erased meanwhile");
 }
 
 #[tokio::test]
@@ -121,7 +158,7 @@ async fn each_class_has_its_own_time() {
     let report = run(Retention { demographics: hour, ..long.clone() }).await;
     assert_eq!((report.demographics, report.total()), (1, 1), "not of what may still have to be sent");
     let document = async |address: &str| {
-        let wish = HeldWish { files: false, demographics: true };
+        let wish = HeldWish { demographics: true, ..HeldWish::default() };
         let held = custody.held(people.tenant, &email(address), wish).await.unwrap();
         plain(&held.records[0].document)
     };
@@ -288,14 +325,16 @@ async fn a_backup_under_load_holds_everything_accepted_before_it_began() {
             .held(
                 people.tenant,
                 &email(&format!("p{number}@example.org")),
-                HeldWish { files: true, demographics: true },
+                HeldWish { demographics: true, ..HeldWish::default() },
             )
             .await
             .unwrap();
         if number < 3 {
             assert!(held.records.is_empty() && held.erased_at.is_some(), "p{number} stays erased");
         } else {
-            assert_eq!((held.records[0].trace.id, held.records[0].files.len()), (applied.id, 1), "p{number}");
+            assert_eq!((held.records[0].trace.id, held.records[0].attachments.len()), (applied.id, 1), "p{number}");
+            let address = email(&format!("p{number}@example.org"));
+            store.held_file(people.tenant, &address, applied.id, 0).await.unwrap();
         }
     }
     assert_eq!(store.verify_audit(people.tenant).await.unwrap(), None);
