@@ -260,6 +260,7 @@ mod tests {
         "/person/languages/0/level",
         "/person/time_zone",
         "/eligibility/earliest_start",
+        "/demographics/0/jurisdiction",
         "/consents/0/basis",
         "/consents/1/basis",
         "/consents/0/locale",

@@ -1,5 +1,6 @@
 //! The contract on SQLite, and what only this backend can be put through: kills, tampering, a full disk, a failed sync.
 
+mod backups;
 mod custody;
 mod damage;
 mod durability;
