@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use crate::people;
+use crate::process::run;
 use crate::rig::Rig;
 
 fn person(number: u64) -> String {
@@ -144,5 +145,16 @@ async fn held_until_confirmed(rig: &Rig, early: &[String], waiting: &[String]) -
         ensure!(rig.ats.applications_of(&person(number)).await? == 1, "{number} exactly once");
     }
     ensure!(rig.ats.applications_of(&person(500)).await? == 1, "what came after the restore");
+    Ok(())
+}
+
+#[test]
+fn a_restore_without_its_root_key_asks_for_the_old_one_and_makes_nothing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [from, into] = ["backup", "new"].map(|name| folder.path().join(name).display().to_string());
+    let ran = run(&[], &["restore", "--from", &from, "--erasures", "none", "--data", &into], "")?;
+    let advises = ran.stderr.contains("was sealed with: copy it to") && !ran.stderr.contains("init-root");
+    ensure!(ran.code == 1 && advises, "{ran:?}");
+    ensure!(!std::path::Path::new(&into).exists(), "nothing was made");
     Ok(())
 }

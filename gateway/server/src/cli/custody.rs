@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use causeway_core::ids::{DeliveryId, SubmissionId};
 use causeway_core::pii::Pii;
 use clap::{Args, Subcommand, ValueEnum};
@@ -268,12 +268,19 @@ impl Desk {
             ),
         };
         let data = &self.config.fixed.data;
+        // A new one, as other commands would advise, opens nothing of the backup.
+        let root_key = data.root_key();
+        ensure!(
+            root_key.exists(),
+            "a restore needs the root key that the backup's data was sealed with: copy it to {} first",
+            root_key.display()
+        );
         let options = RestoreOptions {
             from,
             keys: args.keys,
             erasures,
             into: data.dir.clone(),
-            root_key: RootKey::load(&data.root_key())?,
+            root_key: RootKey::load(&root_key)?,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
         };

@@ -61,7 +61,9 @@ pub enum OpenError {
     #[error("the data directory {0} is in use by another process")]
     Locked(PathBuf),
     /// The database was made with another root key.
-    #[error("the root key is not the one this data was sealed with")]
+    #[error(
+        "the root key is not the one this data was sealed with: bring that one back from your copy; nothing was changed"
+    )]
     WrongRootKey,
     /// It could lose or corrupt data.
     #[error(transparent)]
