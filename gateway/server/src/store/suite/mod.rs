@@ -40,7 +40,7 @@ macro_rules! store_suite {
                 identical_bytes_without_a_key_are_one_within_ten_minutes
                 a_repeat_is_linked_to_the_first
                 repeats_follow_the_accounts_policy
-                a_taken_code_is_answered_and_nothing_stored
+                codes_are_never_given_twice_and_only_the_stores_own_are_taken
                 another_tenants_account_is_no_target
                 refusals_and_edge_counts_are_taken
             ]
