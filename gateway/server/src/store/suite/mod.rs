@@ -72,6 +72,7 @@ macro_rules! store_suite {
                 a_delivered_one_is_read_back_when_due
                 a_sighting_proves_and_moves_nothing
                 a_record_proves_one_delivery
+                what_stands_beside_the_application_does_not_name_the_delivery
                 what_is_missed_is_one_case_until_it_is_seen
                 a_proof_that_cannot_be_had_says_why
                 what_was_erased_is_not_read_back
