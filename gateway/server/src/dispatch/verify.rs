@@ -75,6 +75,7 @@ impl Trip<'_> {
             outcome: Some(outcome),
             ended_at: self.now(),
             took,
+            alike: None,
         }
     }
 

@@ -171,6 +171,8 @@ pub trait Store: Send + std::marker::Sync {
     /// Deliveries whose lease has run out: an attempt on the wire becomes unknown, the rest are due again. Returns how
     /// many of each (unknown, due).
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)>;
+    /// Where many fail alike and it is time, queues one of them as the probe. Returns the accounts that have one due.
+    async fn probe_alike(&self, now: Timestamp) -> Result<Vec<AccountId>>;
 
     /// Delivered ones that are to be read back at their vendor by now: of each account that runs at most `limit`, longest
     /// due first.

@@ -128,6 +128,7 @@ verbs! {
     settle(settlement: Settlement) -> Settled;
     release(claim: &Claim, due_at: Timestamp) -> ();
     expire_leases(now: Timestamp) -> (u64, u64);
+    probe_alike(now: Timestamp) -> Vec<AccountId>;
     unproven(now: Timestamp, limit: usize) -> Vec<Unproven>;
     load_delivered(unproven: &Unproven) -> WorkItem;
     record_sighting(unproven: &Unproven, sighting: Sighting, now: Timestamp) -> Settled;

@@ -209,7 +209,13 @@ fn insert_delivery(
     let case = match start.cause {
         None => None,
         Some(HeldCause::AccountPaused) => paused_case,
-        Some(HeldCause::Invalid | HeldCause::PostingUnknown | HeldCause::FormUnknown | HeldCause::Operator) => {
+        Some(
+            HeldCause::Invalid
+            | HeldCause::PostingUnknown
+            | HeldCause::FormUnknown
+            | HeldCause::FailsAlike
+            | HeldCause::Operator,
+        ) => {
             let about = (new.tenant, delivery.account, delivery.id);
             let reason = start.reason.unwrap_or(Reason::OperatorDecided);
             Some(cases::open(tx, about, reason, new.received_at)?)

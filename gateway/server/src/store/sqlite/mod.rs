@@ -6,6 +6,7 @@
 
 mod accept;
 mod accounts;
+mod alike;
 mod anchor;
 mod apply_sync;
 mod attempt;
@@ -238,6 +239,9 @@ impl Store for SqliteStore {
     }
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)> {
         expire::expire_leases(self, now).await
+    }
+    async fn probe_alike(&self, now: Timestamp) -> Result<Vec<AccountId>> {
+        alike::probe(self, now).await
     }
     async fn unproven(&self, now: Timestamp, limit: usize) -> Result<Vec<Unproven>> {
         read_back::unproven(self, now, limit).await

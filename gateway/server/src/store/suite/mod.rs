@@ -3,6 +3,7 @@
 //! A backend plugs in with [`store_suite!`] and a [`Backend`](world::Backend) that opens it on empty ground. A case knows
 //! the trait and nothing below it; what only one backend can do (tampering, a full disk) is tested beside that backend.
 
+pub(crate) mod alike;
 pub(crate) mod dispatch;
 pub(crate) mod holding;
 pub(crate) mod intake;
@@ -67,6 +68,15 @@ macro_rules! store_suite {
                 waiting_does_not_forget_an_unknown_outcome
                 the_schedule_counts_what_it_is_told
                 settled_deliveries_do_not_move
+            ]
+            alike: [
+                many_that_fail_alike_are_held_in_one_case
+                a_probe_that_goes_well_lets_all_go
+                who_was_refused_before_stays_refused_and_is_listed
+                successes_between_say_that_it_lies_in_each
+                a_probe_that_ends_otherwise_makes_room
+                what_may_be_on_the_wire_is_found_out_first
+                a_replay_is_a_probe_and_a_pause_outlasts_it
             ]
             proving: [
                 a_delivered_one_is_read_back_when_due

@@ -255,6 +255,7 @@ impl People {
             outcome: Some(outcome),
             ended_at,
             took: Duration::from_millis(250),
+            alike: None,
             next,
         }
     }

@@ -174,6 +174,7 @@ impl<B: Backend> World<B> {
             outcome: Some(Outcome::new(class)),
             ended_at: self.now(),
             took: Duration::from_millis(120),
+            alike: None,
             next,
         }
     }
