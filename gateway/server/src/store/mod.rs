@@ -14,6 +14,7 @@ pub mod trace;
 pub mod work;
 
 pub(crate) mod blobs;
+pub(crate) mod code;
 pub mod keys;
 pub(crate) mod migrate;
 pub mod over;
@@ -130,6 +131,8 @@ pub trait Store: Send + std::marker::Sync {
 
     // --- intake -----------------------------------------------------------------------------------------------------
 
+    /// A short code for a new application. No other application of this store has or had it.
+    async fn new_code(&self) -> Result<String>;
     /// One synced transaction: submission, deliveries, idempotency, audit row; attachments synced before it.
     async fn accept(&self, application: NewApplication) -> Result<Accepted>;
     /// What a request with this idempotency key came to, if it was accepted before: `Before` or `KeyReused`. Asked when

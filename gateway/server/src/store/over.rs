@@ -113,6 +113,7 @@ verbs! {
     put_form(account: AccountId, form: &Form, now: Timestamp) -> ();
     postings(account: AccountId) -> Vec<PostingRecord>;
     posting_view(tenant: TenantId, posting_id: &str, test: bool) -> PostingView;
+    new_code() -> String;
     accept(application: NewApplication) -> Accepted;
     accepted_before(tenant: TenantId, idempotency_key: &str, fingerprint: Vec<u8>) -> Option<Accepted>;
     record_refusal(refusal: NewRefusal) -> ();

@@ -169,6 +169,8 @@ pub enum Next {
     Adopt {
         /// Identifies the record within the account.
         vendor_id: String,
+        /// The delivery is known by it from now on; else it only is no other delivery's.
+        is_application: bool,
         /// References to keep.
         refs: Refs,
         /// What follows may be there too, and nobody asks.

@@ -214,7 +214,7 @@ impl Row {
                 self.verifying = Some(verifying.clone());
                 self.become_(State::Verifying, Some(*until))
             }
-            Next::Adopt { vendor_id, refs, possible_duplicate } => {
+            Next::Adopt { vendor_id, refs, possible_duplicate, .. } => {
                 self.possible_duplicate |= possible_duplicate;
                 self.vendor_id = Some(vendor_id.clone());
                 self.refs.extend(refs.clone());

@@ -21,6 +21,7 @@ mod errors;
 mod examine;
 mod expire;
 mod load;
+mod numbers;
 mod open;
 mod operator;
 mod pause;
@@ -62,6 +63,7 @@ use rusqlite::Connection;
 
 use self::anchor::Anchor;
 use self::errors::Op;
+use self::numbers::Numbers;
 use self::readers::Readers;
 use self::tx::Tx;
 use self::writer::Writer;
@@ -96,6 +98,7 @@ pub struct SqliteStore {
     entropy: Arc<dyn Entropy>,
     on_fatal: OnFatal,
     generation: Arc<AtomicU64>,
+    numbers: Numbers,
     anchor: Arc<Anchor>,
     folder: PathBuf,
     _lock: File,
@@ -186,6 +189,9 @@ impl Store for SqliteStore {
         self.generation.load(Ordering::Acquire)
     }
 
+    async fn new_code(&self) -> Result<String> {
+        numbers::new_code(self).await
+    }
     async fn accept(&self, application: NewApplication) -> Result<Accepted> {
         accept::accept(self, application).await
     }

@@ -118,9 +118,15 @@ pub(super) fn linked_to_another(tx: &Tx<'_>, row: &Delivery, vendor_id: &str) ->
     Ok(linked.is_some_and(|delivery| delivery != row.id))
 }
 
-/// A vendor that answers two creates with one record merged them or is mistaken: delivered, and a person should look.
+/// The vendor's record that the delivery is known by.
 pub(super) fn link(tx: &Tx<'_>, row: &mut Delivery, vendor_id: &str, now: Timestamp) -> Op<()> {
     row.vendor_id = Some(vendor_id.to_owned());
+    take(tx, row, vendor_id, now)
+}
+
+/// No other delivery may adopt the record. A vendor that answers two creates with one merged them or is mistaken: delivered,
+/// and a person should look.
+fn take(tx: &Tx<'_>, row: &mut Delivery, vendor_id: &str, now: Timestamp) -> Op<()> {
     if linked_to_another(tx, row, vendor_id)? {
         row.case = Some(cases::open(tx, (row.tenant, row.account, row.id), Reason::VendorDrifted, now)?);
         return Ok(());
@@ -165,13 +171,17 @@ fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: 
             row.verifying = Some(verifying.clone());
             verify_again(row, *until)
         }
-        Next::Adopt { vendor_id, refs, possible_duplicate } => {
+        Next::Adopt { vendor_id, is_application, refs, possible_duplicate } => {
             row.become_(State::InFlight)?;
             row.possible_duplicate |= possible_duplicate;
             row.sent_at = row.verifying.take().map(|verifying| verifying.since).or(row.sent_at);
             row.reason = None;
             row.refs.extend(refs.clone());
-            link(tx, row, vendor_id, now)?;
+            if *is_application {
+                link(tx, row, vendor_id, now)?;
+            } else {
+                take(tx, row, vendor_id, now)?;
+            }
             step_done(tx, row, step, now)
         }
         Next::Resend { possible_duplicate } => {

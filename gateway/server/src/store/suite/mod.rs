@@ -41,7 +41,7 @@ macro_rules! store_suite {
                 identical_bytes_without_a_key_are_one_within_ten_minutes
                 a_repeat_is_linked_to_the_first
                 repeats_follow_the_accounts_policy
-                a_taken_code_is_answered_and_nothing_stored
+                codes_are_never_given_twice_and_only_the_stores_own_are_taken
                 another_tenants_account_is_no_target
                 refusals_and_edge_counts_are_taken
             ]
@@ -82,6 +82,7 @@ macro_rules! store_suite {
                 a_delivered_one_is_read_back_when_due
                 a_sighting_proves_and_moves_nothing
                 a_record_proves_one_delivery
+                what_stands_beside_the_application_does_not_name_the_delivery
                 what_is_missed_is_one_case_until_it_is_seen
                 a_proof_that_cannot_be_had_says_why
                 what_was_erased_is_not_read_back
