@@ -14,6 +14,7 @@ mod disk;
 mod durability;
 #[path = "../../loadtests/src/preflight/mod.rs"]
 mod figure;
+mod onboarding;
 mod outage;
 mod people;
 mod preflight;

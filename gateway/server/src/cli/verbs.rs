@@ -95,6 +95,9 @@ impl Desk {
     async fn accounts(&self, accounts: Accounts) -> anyhow::Result<End> {
         let (what, request) = match accounts {
             Accounts::Add(args) => return self.add_account(*args).await,
+            Accounts::Map(map) => return self.map(map).await,
+            Accounts::GoLive(args) => return self.go_live(args).await,
+            Accounts::Rotate(args) => return self.rotate(args).await,
             Accounts::List(of) => ("reading accounts", Request::Accounts { tenant: of.tenant }),
             Accounts::Show(one) => {
                 ("reading the account", Request::AccountShow { tenant: one.of.tenant, account: one.account })
@@ -138,6 +141,8 @@ impl Desk {
             secrets: input::secrets(&args.secrets, &args.secret_files)?,
             allow_private: args.allow_private,
             sandbox: args.sandbox,
+            staged: args.staged,
+            expires_at: args.expires.as_deref().map(input::end).transpose()?,
             on_invalid: args.on_invalid.into(),
             repeats: args.repeats.into(),
             on_unknown: args.on_unknown.into(),

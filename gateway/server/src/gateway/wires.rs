@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use causeway_core::account::Which;
+use causeway_core::clock::Clock;
 use causeway_core::ids::AccountId;
 use causeway_core::pii::Secret;
 
@@ -26,19 +28,35 @@ fn owner() -> String {
 }
 
 /// Egress reads secrets from the store without knowing it.
-pub(super) struct SecretsOfTheStore(pub(super) Arc<dyn Store>);
+pub(super) struct SecretsOfTheStore {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+}
 
 #[async_trait]
 impl CredentialSource for SecretsOfTheStore {
     async fn credentials(&self, account: AccountId) -> Result<BTreeMap<String, Secret>, NoCredentials> {
-        self.0.credentials(account).await.map_err(|error| {
+        self.store.credentials(account).await.map_err(|error| {
             tracing::error!(account = %account, %error, "an account's credentials could not be read");
             NoCredentials
         })
     }
 
+    async fn next(&self, account: AccountId) -> Result<Option<BTreeMap<String, Secret>>, NoCredentials> {
+        self.store.next_credentials(account).await.map_err(|error| {
+            tracing::error!(account = %account, %error, "an account's newer credentials could not be read");
+            NoCredentials
+        })
+    }
+
+    async fn used(&self, account: AccountId, which: Which, refused: bool) {
+        if let Err(error) = self.store.secrets_used(account, which, refused, self.clock.now()).await {
+            tracing::warn!(account = %account, %error, "the use of secrets was not written down");
+        }
+    }
+
     fn generation(&self) -> u64 {
-        self.0.generation()
+        self.store.generation()
     }
 }
 
