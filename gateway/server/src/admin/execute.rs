@@ -4,7 +4,7 @@ use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::pii::Pii;
 
-use super::{CheckVerdict, Checked, Fault, FaultKind, Request, Response, Services, TenantName, custody, onboard};
+use super::{Fault, FaultKind, Request, Response, Services, TenantName, custody, onboard};
 use crate::ingress::auth::{ApiKey, KeyPrefix};
 use crate::setup::{self, AccountChange, AccountWish, Hidden, KeyWish, SetupError};
 use crate::store::StoreError;
@@ -29,7 +29,10 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
         Request::AccountShow { tenant, account } => {
             Ok(Response::Account(Box::new(services.account(tenant, &account).await?)))
         }
-        Request::AccountCheck { tenant, account } => services.check(tenant, &account).await,
+        Request::AccountCheck { tenant, account } => {
+            let account = services.account(tenant, &account).await?;
+            Ok(Response::Checked(services.vendors.check(&account).await?))
+        }
         Request::AccountUpdate { tenant, account, change } => services.update_account(tenant, &account, change).await,
         Request::Examine => services.examine().await,
         Request::AccountPause { tenant, account } => services.pause(tenant, &account).await,
@@ -116,22 +119,6 @@ impl Services {
         let change = AccountChanged { account, credentials, actor: ACTOR.to_string(), now: self.clock.now() };
         self.store.update_account(change).await?;
         Ok(Response::Account(Box::new(record)))
-    }
-
-    /// What the vendor says of the credentials, written down for the checklist; and what is known of the secrets themselves.
-    async fn check(&self, tenant: TenantName, name: &str) -> Result<Response, Fault> {
-        let record = self.account(tenant, name).await?;
-        let mut checked = self.vendors.check(&record).await?;
-        onboard::checked(self, &record, &checked).await?;
-        let now = self.store.account(record.account.id).await?;
-        checked.extend(setup::about_secrets(&now.credentials, self.clock.now()).into_iter().map(|(well, text)| {
-            Checked {
-                name: "the secrets themselves".to_owned(),
-                verdict: if well { CheckVerdict::Yes } else { CheckVerdict::No },
-                text,
-            }
-        }));
-        Ok(Response::Checked(checked))
     }
 
     /// The store and every account, without asking a vendor.

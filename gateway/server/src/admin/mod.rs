@@ -193,10 +193,14 @@ pub enum CheckVerdict {
     NotTestable,
 }
 
+/// Names, in a check, what is known of the secrets beside what the vendor says of them.
+pub const SECRETS: &str = "the secrets themselves";
+
 /// Nothing that could be tried is allowed: the credentials do not work at all. A permission that an optional credential
 /// would bring may be missing from ones that do.
 pub fn is_refused(checked: &[Checked]) -> bool {
-    let has = |verdict| checked.iter().any(|one| one.verdict == verdict);
+    // What is known of the secrets is no permission of theirs.
+    let has = |verdict| checked.iter().any(|one| one.verdict == verdict && one.name != SECRETS);
     has(CheckVerdict::No) && !has(CheckVerdict::Yes)
 }
 

@@ -16,15 +16,15 @@ use crate::admin::{OnboardAnswer, OnboardRequest, Request, Response};
 
 const MAP_EXAMPLES: &str = "\
 Examples:
-  causeway accounts map fields greenhouse
-  causeway accounts map set greenhouse question_17 --copy /eligibility/notice
-  causeway accounts map set hubspot record.application_channel --look-up /source/board --table boards \\
+  causeway accounts map fields ats
+  causeway accounts map set ats question_17 --copy /eligibility/notice
+  causeway accounts map set crm record.application_channel --look-up /source/board --table boards \\
     --entry linkedin=board --entry friend=referral --otherwise own
-  causeway accounts map set hubspot contact.earliest_start --copy /eligibility/earliest_start
-  causeway accounts map preview hubspot
-  causeway accounts map export hubspot > map.json
-  causeway accounts map import hubspot-emea --file map.json --note 'as in the first region'
-  causeway accounts map rollback hubspot --to 1
+  causeway accounts map set crm contact.earliest_start --copy /eligibility/earliest_start
+  causeway accounts map preview crm
+  causeway accounts map export crm > map.json
+  causeway accounts map import crm-emea --file map.json --note 'as in the first region'
+  causeway accounts map rollback crm --to 1
 
 A source is a JSON pointer into the canonical application (schemas/canonical), such as /eligibility/notice or
 /extensions/acme/cost_centre; or answer:QUESTION, the value or the option's id answered; or label:QUESTION, what the
@@ -165,13 +165,13 @@ pub struct SetRule {
 
 const LIVE_EXAMPLES: &str = "\
 Examples:
-  causeway accounts go-live greenhouse
-  causeway accounts check greenhouse
+  causeway accounts go-live ats
+  causeway accounts check ats
   causeway replay del_…                                     # the one test application, held until then
-  causeway accounts go-live greenhouse --tick test_removed --note 'removed from the board by hand'
-  causeway accounts go-live greenhouse --tick consent_texts --note 'privacy-2026-11 v3, as shown on the site'
-  causeway accounts go-live greenhouse --tick retention --note '14 days for refusals, agreed with the customer'
-  causeway accounts go-live greenhouse --now
+  causeway accounts go-live ats --tick test_removed --note 'removed from the board by hand'
+  causeway accounts go-live ats --tick consent_texts --note 'privacy-2026-11 v3, as shown on the site'
+  causeway accounts go-live ats --tick retention --note '14 days for refusals, agreed with the customer'
+  causeway accounts go-live ats --now
 
 An account at a real vendor begins not live: applications are accepted and held, each until it is replayed or the account
 goes live, which sends what was held.";
@@ -200,10 +200,10 @@ pub struct GoLiveArgs {
 
 const ROTATE_EXAMPLES: &str = "\
 Examples:
-  causeway accounts rotate hubspot --secret access_token=- --expires 2027-01-31 < new-token
-  causeway accounts check hubspot          # the newer ones are tried first; says which were taken
-  causeway accounts rotate hubspot --finish
-  causeway accounts rotate hubspot --abandon
+  causeway accounts rotate crm --secret access_token=- --expires 2027-01-31 < new-token
+  causeway accounts check crm          # the newer ones are tried first; says which were taken
+  causeway accounts rotate crm --finish
+  causeway accounts rotate crm --abandon
 
 While two sets live, the newer is tried first and the older serves where the vendor refuses it. --finish destroys the older
 and is refused before the vendor took the newer.";

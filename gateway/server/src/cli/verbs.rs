@@ -6,7 +6,8 @@ use causeway_core::clock::Clock;
 use super::args::{Accounts, AddAccount, Command, Jobs, Keys, Tenants, WhyArgs};
 use super::ask::ask;
 use super::{End, input, out, serve, table};
-use crate::admin::{Request, Response, is_refused};
+use crate::admin::onboard::Ask;
+use crate::admin::{OnboardRequest, Request, Response, is_refused};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::gateway::ReadConfig;
@@ -103,7 +104,8 @@ impl Desk {
                 ("reading the account", Request::AccountShow { tenant: one.of.tenant, account: one.account })
             }
             Accounts::Check(one) => {
-                ("asking the vendor", Request::AccountCheck { tenant: one.of.tenant, account: one.account })
+                let request = OnboardRequest { tenant: one.of.tenant, account: one.account, ask: Ask::Check };
+                ("asking the vendor", Request::Onboard(request))
             }
             Accounts::Update(args) => {
                 let change = AccountChange {
@@ -210,7 +212,7 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::{CheckVerdict, Checked};
+    use crate::admin::{CheckVerdict, Checked, SECRETS};
     use crate::support::Report;
 
     #[test]
@@ -231,6 +233,8 @@ mod tests {
             let one = |verdict: &CheckVerdict| Checked { name: String::new(), verdict: *verdict, text: String::new() };
             Response::Checked(verdicts.iter().map(one).collect())
         };
+        let one = |name: &str, verdict| Checked { name: name.to_owned(), verdict, text: String::new() };
+        let about_secrets = Response::Checked(vec![one("x", CheckVerdict::No), one(SECRETS, CheckVerdict::Yes)]);
         for (response, end) in [
             (report(true), End::Answered),
             (report(false), End::NothingFound),
@@ -238,6 +242,7 @@ mod tests {
             (checked(&[CheckVerdict::Yes, CheckVerdict::No]), End::Answered),
             (checked(&[CheckVerdict::NotTestable, CheckVerdict::No]), End::No),
             (checked(&[CheckVerdict::NotTestable]), End::Answered),
+            (about_secrets, End::No),
         ] {
             assert_eq!(end_of(&response), end, "{response:?}");
         }

@@ -10,10 +10,10 @@ use causeway_core::connector::Connector;
 use causeway_core::posting::{FieldKind, Form, QuestionGroup};
 
 use super::super::execute::ACTOR;
-use super::super::{CheckVerdict, Checked, Fault, FaultKind, Services};
+use super::super::{CheckVerdict, Checked, Fault, FaultKind, Response, SECRETS, Services};
 use super::{Checklist, Item, ItemState, OnboardAnswer};
 use crate::overlay::check::unmapped;
-use crate::setup::{ALERT_ADDRESS, BASIS, PURPOSE};
+use crate::setup::{self, ALERT_ADDRESS, BASIS, PURPOSE};
 use crate::store::onboard::{Sighted, Tick};
 use crate::store::setup::AccountRecord;
 
@@ -38,6 +38,24 @@ const BY_HAND: [&str; 5] = [PERMISSIONS, TEST_APPLICATION, TEST_REMOVED, CONSENT
 type Ticks = BTreeMap<String, Tick>;
 
 impl Services {
+    /// What the vendor says of the credentials, written down for the checklist; and what is known of the secrets themselves.
+    pub(super) async fn check(&self, record: &AccountRecord) -> Result<Response, Fault> {
+        let mut checked = self.vendors.check(record).await?;
+        let named = |wanted| -> Vec<&str> {
+            checked.iter().filter(|one| one.verdict == wanted).map(|one| one.name.as_str()).collect()
+        };
+        let (no, yes) = (named(CheckVerdict::No), named(CheckVerdict::Yes));
+        let note = if no.is_empty() { format!("yes: {}", yes.join(", ")) } else { format!("no: {}", no.join(", ")) };
+        let tick = self.ticked(PERMISSIONS, no.is_empty() && !yes.is_empty(), &note);
+        self.store.tick(record.account.id, tick).await?;
+        // Their use, this very check's included, was written down meanwhile.
+        let now = self.store.account(record.account.id).await?;
+        checked.extend(setup::about_secrets(&now.credentials, self.clock.now()).into_iter().map(|(well, text)| {
+            Checked { name: SECRETS.to_owned(), verdict: if well { CheckVerdict::Yes } else { CheckVerdict::No }, text }
+        }));
+        Ok(Response::Checked(checked))
+    }
+
     pub(super) async fn checklist(&self, record: &AccountRecord) -> Result<Checklist, Fault> {
         let connector = Self::connector(record)?;
         let ticks: Ticks =
@@ -116,22 +134,6 @@ impl Services {
         self.support.ring(record.account.id);
         Ok(OnboardAnswer::Live { account, since, deliveries })
     }
-}
-
-/// Writes down what a check of the credentials came to.
-pub(in super::super) async fn checked(
-    services: &Services,
-    record: &AccountRecord,
-    permissions: &[Checked],
-) -> Result<(), Fault> {
-    let named = |verdict| -> Vec<&str> {
-        permissions.iter().filter(|one| one.verdict == verdict).map(|one| one.name.as_str()).collect()
-    };
-    let (no, yes) = (named(CheckVerdict::No), named(CheckVerdict::Yes));
-    let note = if no.is_empty() { format!("yes: {}", yes.join(", ")) } else { format!("no: {}", no.join(", ")) };
-    let done = no.is_empty() && !yes.is_empty();
-    services.store.tick(record.account.id, services.ticked(PERMISSIONS, done, &note)).await?;
-    Ok(())
 }
 
 fn item(name: &str, state: ItemState, text: impl Into<String>) -> Item {

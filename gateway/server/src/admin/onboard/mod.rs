@@ -23,8 +23,6 @@ use crate::setup::Hidden;
 use crate::store::onboard::{Mapping, Tick};
 use crate::store::setup::AccountRecord;
 
-pub(super) use live::checked;
-
 /// One question about one account.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct OnboardRequest {
@@ -41,23 +39,54 @@ pub struct OnboardRequest {
 #[serde(tag = "what", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each is a command of the same name")]
 pub enum Ask {
+    /// As [`Request::AccountCheck`](super::Request::AccountCheck), written down for the checklist.
+    Check,
     Fields,
     Stages,
-    Overlay { version: Option<u32> },
+    Overlay {
+        version: Option<u32>,
+    },
     Versions,
-    Import { text: String, note: String },
-    SetRule { rule: Rule, table: Option<BTreeMap<String, String>>, note: String },
-    UnsetRule { field: String, note: String },
-    Rollback { to: u32 },
-    Diff { from: Option<u32>, to: Option<u32> },
-    Preview { text: Option<String>, limit: usize },
+    Import {
+        text: String,
+        note: String,
+    },
+    SetRule {
+        rule: Rule,
+        table: Option<BTreeMap<String, String>>,
+        note: String,
+    },
+    UnsetRule {
+        field: String,
+        note: String,
+    },
+    Rollback {
+        to: u32,
+    },
+    Diff {
+        from: Option<u32>,
+        to: Option<u32>,
+    },
+    Preview {
+        text: Option<String>,
+        limit: usize,
+    },
     Checklist,
-    Tick { item: String, done: bool, note: String },
+    Tick {
+        item: String,
+        done: bool,
+        note: String,
+    },
     GoLive,
-    Rotate { secrets: BTreeMap<String, Hidden>, expires_at: Option<Timestamp> },
+    Rotate {
+        secrets: BTreeMap<String, Hidden>,
+        expires_at: Option<Timestamp>,
+    },
     RotateFinish,
     RotateAbandon,
-    Expires { at: Option<Timestamp> },
+    Expires {
+        at: Option<Timestamp>,
+    },
 }
 
 /// What is answered.
@@ -171,6 +200,7 @@ pub enum ItemState {
 pub(super) async fn execute(services: &Services, request: OnboardRequest) -> Result<Response, Fault> {
     let record = services.account(request.tenant, &request.account).await?;
     let answer = match request.ask {
+        Ask::Check => return services.check(&record).await,
         Ask::Fields => OnboardAnswer::Fields(services.vendor_fields(&record).await?),
         Ask::Stages => OnboardAnswer::Stages(services.vendors.stages(&record).await?),
         Ask::Overlay { version } => OnboardAnswer::Overlay(services.overlay(&record, version).await?),

@@ -78,7 +78,8 @@ impl Desk {
     }
 
     async fn check(&self) -> Vec<String> {
-        let request = Request::AccountCheck { tenant: None, account: described().name.to_owned() };
+        let account = described().name.to_owned();
+        let request = Request::Onboard(OnboardRequest { tenant: None, account, ask: Ask::Check });
         let Response::Checked(checked) = execute_all(&self.services, request).await.unwrap() else { panic!() };
         checked.into_iter().map(|one| format!("{:?} {}", one.verdict, one.text)).collect()
     }
