@@ -24,8 +24,9 @@ const WORTH_IT: i64 = 12_288;
 const START_OVER: i64 = 24_576;
 
 /// Pages that the writer may have to move itself when it starts the log over: 4 MiB, a few milliseconds. With more to
-/// move the other thread is asked once more, unless the log has grown to twice its size meanwhile.
+/// move the other thread is asked once more, until the log has grown by another 24 MiB.
 const LITTLE: i64 = 1_024;
+const NO_MORE_ASKING: i64 = 6_144;
 
 /// How long starting over may wait for readers before it is put off.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -87,7 +88,7 @@ impl Checkpointer {
     pub(super) fn after_commit(&self, conn: &Connection) {
         let Ok(size) = checkpoint(conn, "NOOP") else { return };
         let (left, at) = (size.pages - size.moved, self.start_over_at.get());
-        if size.pages >= at && (left <= LITTLE || size.pages >= at + START_OVER) {
+        if size.pages >= at && (left <= LITTLE || size.pages >= at + NO_MORE_ASKING) {
             match self.start_over(conn) {
                 StartedOver::Yes => self.start_over_at.set(START_OVER),
                 StartedOver::BehindReader => self.start_over_at.set(size.pages.saturating_add(TRY_AGAIN)),

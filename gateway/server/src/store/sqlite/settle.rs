@@ -178,10 +178,9 @@ fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: 
             row.reason = None;
             row.refs.extend(refs.clone());
             if *is_application {
-                link(tx, row, vendor_id, now)?;
-            } else {
-                take(tx, row, vendor_id, now)?;
+                row.vendor_id = Some(vendor_id.clone());
             }
+            take(tx, row, vendor_id, now)?;
             step_done(tx, row, step, now)
         }
         Next::Resend { possible_duplicate } => {
