@@ -50,6 +50,8 @@ struct Definition {
     #[serde(default)]
     archived: Option<bool>,
     #[serde(default)]
+    calculated: Option<bool>,
+    #[serde(default)]
     has_unique_value: Option<bool>,
 }
 
@@ -116,9 +118,10 @@ pub(super) async fn stages(api: &Api<'_>) -> Result<Vec<Stage>, ReadError> {
 }
 
 fn field(definition: Definition, object: &str, required: &[String]) -> Option<VendorField> {
-    let Definition { name, label, r#type, field_type, options, hidden, archived, has_unique_value } = definition;
+    let Definition { name, label, r#type, field_type, options, hidden, archived, calculated, has_unique_value } =
+        definition;
     let ours = map::CONTACT_PROPERTIES.contains(&name.as_str()) || map::is_set_up(&name);
-    let kept = hidden == Some(true) || archived == Some(true) || has_unique_value == Some(true);
+    let kept = [hidden, archived, calculated, has_unique_value].contains(&Some(true));
     if ours || kept || name.starts_with("hs_") || CLOSED.contains(&name.as_str()) {
         return None;
     }
@@ -150,6 +153,10 @@ async fn get<T: DeserializeOwned>(api: &Api<'_>, path: &str) -> Result<T, ReadEr
 }
 
 fn failure(outcome: &Outcome) -> ReadError {
+    // HubSpot names the scope that is missing.
+    if let (Class::Unauthorised, Some(missing)) = (outcome.class, outcome.fields.first()) {
+        return ReadError::Misconfigured(missing.text.clone());
+    }
     match outcome.class {
         Class::Unauthorised => ReadError::Unauthorised { status: outcome.vendor_status.unwrap_or(401) },
         Class::Refused => ReadError::NotThere,

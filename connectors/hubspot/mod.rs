@@ -59,7 +59,8 @@ static DESCRIPTOR: Descriptor = Descriptor {
         name: "access_token",
         help: "A Service Key (HubSpot: Development > Keys > Service keys; in some accounts Settings > Integrations > \
                Service Keys), or the access token of a private app you already have. Scopes: \
-               crm.objects.contacts.read, crm.objects.contacts.write, tickets; for custom objects instead of tickets \
+               crm.objects.contacts.read, crm.objects.contacts.write, crm.schemas.contacts.read (to list what can be \
+               mapped), tickets; for custom objects instead of tickets \
                crm.objects.custom.read, crm.objects.custom.write, crm.schemas.custom.read, crm.schemas.custom.write.",
         required: true,
         default: None,

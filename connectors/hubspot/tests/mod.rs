@@ -3,6 +3,7 @@
 //!
 //! Here: the scripted HubSpot, which answers from testdata/ and remembers what it was sent; and one invented delivery.
 
+mod fields;
 mod flow;
 mod mapping;
 mod outcomes;

@@ -51,7 +51,7 @@ pub trait CredentialSource: Send + Sync {
     ///
     /// # Errors
     /// When they cannot be read now.
-    async fn next(&self, _account: AccountId) -> Result<Option<BTreeMap<String, Secret>>, NoCredentials> {
+    async fn next(&self, _account: AccountId) -> Result<Option<Newer>, NoCredentials> {
         Ok(None)
     }
 
@@ -60,6 +60,15 @@ pub trait CredentialSource: Send + Sync {
 
     /// Grows when any account's secrets may have changed.
     fn generation(&self) -> u64;
+}
+
+/// The newer of two living sets.
+#[derive(Debug, Clone)]
+pub struct Newer {
+    /// By the names the Descriptor gives them.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Since when it is held. The same secrets given anew are given another chance.
+    pub since: Timestamp,
 }
 
 /// The account's secrets cannot be read now.
@@ -85,15 +94,16 @@ pub(super) struct Auth {
     moments: Moments,
     /// Secrets as last read, with their generation.
     held: Mutex<Option<(u64, Sets)>>,
-    /// The newer set was refused while the older was not: it rests until then.
-    next_rests: Mutex<Option<Timestamp>>,
+    /// The newer set of this moment was refused while the older was not: it rests until then.
+    next_rests: Mutex<Option<(Timestamp, Timestamp)>>,
 }
 
 /// The living sets.
 #[derive(Clone)]
 struct Sets {
     current: Arc<Held>,
-    next: Option<Arc<Held>>,
+    /// With the moment since when it is held.
+    next: Option<(Arc<Held>, Timestamp)>,
 }
 
 /// Why there is no header to send.
@@ -219,18 +229,15 @@ impl Auth {
         let unread = |NoCredentials| SendError::NotNow { until: later(self.moments.now(), Duration::from_secs(1)) };
         let current = self.source.credentials(self.account.id).await.map_err(unread)?;
         let next = self.source.next(self.account.id).await.map_err(unread)?;
-        let before: Vec<Arc<Held>> =
-            slot.take().map_or_else(Vec::new, |(_, sets)| std::iter::once(sets.current).chain(sets.next).collect());
+        let before: Vec<Arc<Held>> = slot.take().map_or_else(Vec::new, |(_, Sets { current, next })| {
+            std::iter::once(current).chain(next.map(|(held, _)| held)).collect()
+        });
         // A finished rotation makes the newer set the current one: its token is as good as before.
         let held = |secrets: BTreeMap<String, Secret>| {
             let same = before.iter().find(|held| held.secrets == secrets).cloned();
             same.unwrap_or_else(|| Arc::new(Held { secrets, token: Mutex::default(), noted: Mutex::default() }))
         };
-        let sets = Sets { current: held(current), next: next.map(held) };
-        let is_new = sets.next.as_ref().is_some_and(|next| !before.iter().any(|held| Arc::ptr_eq(held, next)));
-        if is_new {
-            *self.next_rests.lock().await = None;
-        }
+        let sets = Sets { current: held(current), next: next.map(|newer| (held(newer.secrets), newer.since)) };
         *slot = Some((generation, sets.clone()));
         Ok(sets)
     }
@@ -312,7 +319,7 @@ impl Auth {
     /// Is this credential set?
     pub(super) async fn has(&self, name: &str) -> bool {
         let has = |held: &Arc<Held>| held.secrets.contains_key(name);
-        self.held().await.is_ok_and(|sets| has(&sets.current) || sets.next.as_ref().is_some_and(has))
+        self.held().await.is_ok_and(|sets| has(&sets.current) || sets.next.is_some_and(|(newer, _)| has(&newer)))
     }
 
     /// The request with one set of secrets; an OAuth token that is refused is fetched once more.
@@ -338,8 +345,8 @@ impl Auth {
         Ok(next.call(again).await)
     }
 
-    async fn rests(&self) -> bool {
-        self.next_rests.lock().await.is_some_and(|until| self.moments.now() < until)
+    async fn rests(&self, since: Timestamp) -> bool {
+        self.next_rests.lock().await.is_some_and(|(of, until)| of == since && self.moments.now() < until)
     }
 
     /// The newer set first; the older where that was refused.
@@ -350,8 +357,8 @@ impl Auth {
         request: Request<Bytes>,
         next: &Next<S>,
     ) -> Answer {
-        let newer = match &sets.next {
-            Some(newer) if !self.rests().await => newer,
+        let (newer, since) = match &sets.next {
+            Some((newer, since)) if !self.rests(*since).await => (newer, *since),
             Some(_) | None => {
                 let tried = self.with(&sets.current, scheme, request, next).await;
                 self.note(&tried, &sets.current, Which::Current).await;
@@ -370,7 +377,7 @@ impl Auth {
         }
         if matches!(&older, Ok(Ok(_))) {
             tracing::warn!(account = %self.account.id, "the newer secrets were refused and the older ones taken");
-            *self.next_rests.lock().await = Some(later(self.moments.now(), REST));
+            *self.next_rests.lock().await = Some((since, later(self.moments.now(), REST)));
             self.source.used(self.account.id, Which::Next, true).await;
             self.note(&older, &sets.current, Which::Current).await;
         }

@@ -13,14 +13,14 @@ use causeway_core::pii::Secret;
 use super::reload::Lives;
 use crate::config::Config;
 use crate::dispatch::DispatchPolicy;
-use crate::egress::{BreakerPolicy, CredentialSource, EgressPolicy, NoCredentials};
+use crate::egress::{BreakerPolicy, CredentialSource, EgressPolicy, Newer, NoCredentials};
 use crate::feeds::sync::SyncPolicy;
 use crate::intake::{self, Intake};
 use crate::quota::Rate;
 use crate::read_back::ReadBackPolicy;
 use crate::schedule::{Judge, SchedulePolicy, SyncBell};
-use crate::store::Store;
 use crate::store::intake::{Decision, ReadyDelivery};
+use crate::store::{Store, StoreError};
 
 /// Names this process in leases. One gateway at a time holds a data directory, so the process id is enough.
 fn owner() -> String {
@@ -42,8 +42,13 @@ impl CredentialSource for SecretsOfTheStore {
         })
     }
 
-    async fn next(&self, account: AccountId) -> Result<Option<BTreeMap<String, Secret>>, NoCredentials> {
-        self.store.next_credentials(account).await.map_err(|error| {
+    async fn next(&self, account: AccountId) -> Result<Option<Newer>, NoCredentials> {
+        let read = async {
+            let Some(secrets) = self.store.next_credentials(account).await? else { return Ok(None) };
+            let about = self.store.account(account).await?.credentials.next;
+            Ok(about.and_then(|about| about.since).map(|since| Newer { secrets, since }))
+        };
+        read.await.map_err(|error: StoreError| {
             tracing::error!(account = %account, %error, "an account's newer credentials could not be read");
             NoCredentials
         })

@@ -18,6 +18,8 @@ type Noted = Arc<Mutex<Vec<(Which, bool)>>>;
 
 struct Two {
     noted: Noted,
+    /// When the newer set was given; another moment is another generation.
+    since: Mutex<i64>,
 }
 
 fn set(name: &str) -> BTreeMap<String, Secret> {
@@ -29,14 +31,15 @@ impl CredentialSource for Two {
     async fn credentials(&self, _: AccountId) -> Result<BTreeMap<String, Secret>, NoCredentials> {
         Ok(set("old"))
     }
-    async fn next(&self, _: AccountId) -> Result<Option<BTreeMap<String, Secret>>, NoCredentials> {
-        Ok(Some(set("new")))
+    async fn next(&self, _: AccountId) -> Result<Option<Newer>, NoCredentials> {
+        let since = Timestamp::from_second(*self.since.lock().unwrap_or_else(PoisonError::into_inner)).unwrap();
+        Ok(Some(Newer { secrets: set("new"), since }))
     }
     async fn used(&self, _: AccountId, which: Which, refused: bool) {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner).push((which, refused));
     }
     fn generation(&self) -> u64 {
-        1
+        u64::try_from(*self.since.lock().unwrap_or_else(PoisonError::into_inner)).unwrap()
     }
 }
 
@@ -56,9 +59,18 @@ struct Ran {
 
 /// So many requests, `gap` apart.
 async fn run(vendor: Vendor, scheme: &'static str, requests: usize, gap: Duration) -> Ran {
+    run_with(vendor, scheme, requests, gap, false).await
+}
+
+/// With `anew`, the same newer set is given again before each request.
+async fn run_with(vendor: Vendor, scheme: &'static str, requests: usize, gap: Duration, anew: bool) -> Ran {
     let (noted, sent): (Noted, Arc<Mutex<Vec<String>>>) = Default::default();
-    let source = Arc::new(Two { noted: Arc::clone(&noted) });
-    let egress = egress_with(Arc::new(Publisher::default()), EgressPolicy::default(), source);
+    let source = Arc::new(Two { noted: Arc::clone(&noted), since: Mutex::new(1) });
+    let egress = egress_with(
+        Arc::new(Publisher::default()),
+        EgressPolicy::default(),
+        Arc::clone(&source) as Arc<dyn CredentialSource>,
+    );
     let (record, log) = (record("scripted", json!({})), Arc::clone(&sent));
     plant(&egress, &record, move |request| -> Reply {
         let log = Arc::clone(&log);
@@ -80,6 +92,7 @@ async fn run(vendor: Vendor, scheme: &'static str, requests: usize, gap: Duratio
     });
     let mut statuses = Vec::new();
     for _ in 0..requests {
+        *source.since.lock().unwrap() += i64::from(anew);
         let request =
             Request::post("https://api.vendor.test/v1").extension(UseAuth(scheme)).body(Bytes::new()).unwrap();
         statuses.push(egress.http(&record).send(request).await.map_or(0, |answer| answer.status().as_u16()));
@@ -110,6 +123,12 @@ async fn the_older_set_serves_where_the_newer_is_refused() {
     }
     let ran = run(Vendor { new: 401, old: 200 }, "bearer", 2, 301 * SECOND).await;
     assert_eq!(ran.sent, ["new", "old", "new", "old"], "and is tried again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_set_given_anew_gets_another_chance() {
+    let ran = run_with(Vendor { new: 401, old: 200 }, "bearer", 2, SECOND, true).await;
+    assert_eq!(ran.sent, ["new", "old", "new", "old"]);
 }
 
 #[tokio::test(start_paused = true)]
