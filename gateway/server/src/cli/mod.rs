@@ -10,11 +10,13 @@ pub mod demo;
 mod doctor;
 mod harden;
 mod input;
+pub mod onboard;
 mod out;
 mod progress;
 mod serve;
 mod table;
 mod table_custody;
+mod table_onboard;
 mod verbs;
 
 use std::process::ExitCode;
