@@ -1,3 +1,5 @@
+//! Each operation as a table, what may be saved, and what a diff says.
+
 use serde_json::{Value, json};
 
 use super::*;

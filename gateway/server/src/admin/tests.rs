@@ -231,7 +231,7 @@ async fn accounts_are_examined_without_a_vendor() {
     let folder = tempfile::tempdir().unwrap();
     let services = services(folder.path());
     execute(&services, named("acme")).await.unwrap();
-    let add = Request::AccountAdd { tenant: None, wish: whole_wish() };
+    let add = Request::AccountAdd { tenant: None, wish: AccountWish { allow_private: true, ..whole_wish() } };
     let Response::Account(mut added) = execute(&services, add).await.unwrap() else { panic!() };
     let findings = async || match execute(&services, Request::Examine).await.unwrap() {
         Response::Examined(findings) => findings,

@@ -409,7 +409,7 @@ mod tests {
             "causeway accounts map set hubspot contact.start --date /eligibility/earliest_start --format %Y-%m-%d",
             "causeway accounts map set hubspot contact.lang --split /person/languages/0/tag --by - --part -1",
             "causeway accounts map unset greenhouse question_17",
-            "causeway accounts map export greenhouse --version 2",
+            "causeway accounts map export greenhouse --number 2",
             "causeway accounts map import greenhouse --file -",
             "causeway accounts map versions greenhouse",
             "causeway accounts map diff greenhouse --from 1 --to 2",

@@ -59,8 +59,8 @@ pub enum Map {
         /// The account's name or id.
         account: String,
         /// The version; the one in force if left out.
-        #[arg(long)]
-        version: Option<u32>,
+        #[arg(long, value_name = "VERSION")]
+        number: Option<u32>,
     },
     /// Save a document as the new version, after everything in it was checked.
     Import {
@@ -245,7 +245,7 @@ impl Desk {
                 ("checking and saving", of, account, ask)
             }
             Map::Unset { of, account, field, note } => ("saving", of, account, Ask::UnsetRule { field, note }),
-            Map::Export { of, account, version } => return self.export_map(of, account, version).await,
+            Map::Export { of, account, number } => return self.export_map(of, account, number).await,
             Map::Import { of, account, file, note } => {
                 let text = input::document(&file)?;
                 ("checking and saving", of, account, Ask::Import { text, note })

@@ -24,7 +24,8 @@ pub fn has_value(pointer: &str) -> bool {
     }
     here.is_some_and(|schema| {
         let schema = resolved(root, schema);
-        let single = |schema: &Value| schema.get("properties").is_none() && schema.get("items").is_none();
+        let whole = |schema: &Value| schema.get("type").is_some_and(|kind| kind == "object" || kind == "array");
+        let single = |schema: &Value| !whole(schema) && schema.get("properties").is_none();
         single(schema) || schema.get("items").is_some_and(|items| single(resolved(root, items)))
     })
 }
