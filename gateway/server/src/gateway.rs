@@ -244,7 +244,7 @@ fn ingress(core: &Core, config: &Config, intake: Arc<Intake>, support: &Support)
         config: wires::ingress(config),
         intake,
         store: Arc::clone(&core.store),
-        support: crate::support::http::routes(support.clone()),
+        support: crate::support::http::routes().with_state(support.clone()),
         metrics: Vec::new(),
         readiness: Arc::new(Readiness::default()),
         clock: Arc::clone(&core.clock),

@@ -21,7 +21,7 @@ mod words;
 pub use compile::SchemaError;
 pub use fingerprint::{PartMark, fingerprint, form_digest};
 pub use strict::{BodyError, Fault};
-pub use validator::{CANONICAL_NAME, Schemas, Target, Verdict};
+pub use validator::{CANONICAL_NAME, Schemas, Target, Verdict, canonical_schema};
 
 #[cfg(test)]
 mod tests;
