@@ -9,6 +9,8 @@ code 0: no failure and no 5xx in any run. It knows the command line and the docu
 """
 
 import argparse
+import concurrent.futures
+import functools
 import http.client
 import json
 import os
@@ -171,13 +173,26 @@ def runs(stage, secret, page):
     ]
 
 
+def ask_one(arguments, config, environment, folder, run):
+    name, port, headers = run
+    command = [arguments.schemathesis, "--config-file", str(config), "run", f"http://127.0.0.1:{port}/openapi.json",
+               "--seed", str(SEED), "--max-examples", str(arguments.examples), "--workers", "1", "--warnings", "off"]
+    for header in headers:
+        command += ["--header", header]
+    if arguments.keep:
+        command += ["--report", "ndjson", "--report-ndjson-path", str(arguments.keep / f"{name}.ndjson")]
+    place = folder / name
+    place.mkdir()
+    return subprocess.run(command, env=environment, cwd=place, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program", type=lambda path: str(pathlib.Path(path).resolve()))
     parser.add_argument("schemathesis")
     parser.add_argument("--examples", type=int, default=25)
     parser.add_argument("--only")
-    parser.add_argument("--keep", type=pathlib.Path, help="a folder for what was asked and answered")
+    parser.add_argument("--keep", type=lambda path: pathlib.Path(path).resolve(), help="a folder for what was asked and answered")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -195,19 +210,14 @@ def main():
                 f"\n[dictionaries.{name}]\nvalues = {json.dumps(values)}\n" for name, values in dictionaries.items()))
             environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE),
                            "CAUSEWAY_KNOWN": json.dumps(known)}
-            for name, port, headers in runs(stage, secret, page):
-                if arguments.only not in (None, name):
-                    continue
-                print(f"-- {name}", flush=True)
-                command = [arguments.schemathesis, "--config-file", str(config), "run",
-                           f"http://127.0.0.1:{port}/openapi.json", "--seed", str(SEED),
-                           "--max-examples", str(arguments.examples), "--workers", "1", "--warnings", "off"]
-                for header in headers:
-                    command += ["--header", header]
-                if arguments.keep:
-                    command += ["--report", "ndjson", "--report-ndjson-path", str(arguments.keep / f"{name}.ndjson")]
-                if subprocess.run(command, env=environment, cwd=folder).returncode != 0:
-                    failed.append(name)
+            chosen = [run for run in runs(stage, secret, page) if arguments.only in (None, run[0])]
+            ask = functools.partial(ask_one, arguments, config, environment, folder)
+            # Making requests up is what takes the time: one run a core.
+            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+                for name, ran in zip([run[0] for run in chosen], pool.map(ask, chosen)):
+                    print(f"-- {name}\n{ran.stdout}", flush=True)
+                    if ran.returncode != 0:
+                        failed.append(name)
             answered = stage.get(stage.management, "/metrics")[1].decode()
             stage.until("the gateway to be well", lambda: stage.get(stage.management, "/readyz")[0] == 200)
         finally:
