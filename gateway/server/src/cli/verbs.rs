@@ -42,7 +42,9 @@ pub(super) async fn run(command: Command, config: Config, read: ReadConfig, json
         Command::Restore(args) => desk.restore(args).await,
         Command::Migrate => desk.migrate().await,
         Command::Reload => desk.reload().await,
-        Command::Demo(_) | Command::Sandbox(_) | Command::Doctor => unreachable!("run without a configuration"),
+        Command::Demo(_) | Command::Sandbox(_) | Command::Openapi(_) | Command::Doctor => {
+            unreachable!("run without a configuration")
+        }
     }
 }
 
