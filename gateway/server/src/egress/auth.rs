@@ -236,13 +236,18 @@ impl Auth {
             Err(SendError::Unknown(_) | SendError::NotSent(_)) => {
                 return Err(SendError::NotSent("the token endpoint did not answer"));
             }
-            Err(error @ (SendError::NotNow { .. } | SendError::Misconfigured(_))) => return Err(error),
+            Err(error @ (SendError::NotNow { .. } | SendError::Refused(_) | SendError::Misconfigured(_))) => {
+                return Err(error);
+            }
         };
         if answer.status().is_server_error() || answer.status() == StatusCode::TOO_MANY_REQUESTS {
             return Err(SendError::NotSent("the token endpoint is unavailable"));
         }
+        if matches!(answer.status(), StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Err(SendError::Refused(answer.status().as_u16()));
+        }
         if !answer.status().is_success() {
-            return Err(SendError::Misconfigured("the token endpoint refused the credentials"));
+            return Err(SendError::Misconfigured("the token endpoint is no token endpoint"));
         }
         let token: TokenAnswer = serde_json::from_slice(answer.body())
             .map_err(|_| SendError::NotSent("the token endpoint's answer cannot be read"))?;
