@@ -25,6 +25,9 @@ mod fates;
 #[cfg(test)]
 mod scripted;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+
 /// Every connector, in the order people see them.
 pub fn all() -> Vec<Arc<dyn Connector>> {
     vendors::all()

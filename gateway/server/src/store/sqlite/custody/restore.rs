@@ -29,7 +29,7 @@ use crate::store::migrate::{self, MigrateError};
 use crate::store::sqlite::errors::{Op, Stop};
 use crate::store::sqlite::rows::{Columns, StoredId, every, execute, micros, sql, value};
 use crate::store::sqlite::tx::{Heads, Tx};
-use crate::store::sqlite::{open, pause, trace};
+use crate::store::sqlite::{numbers, open, pause, trace};
 use crate::store::work::RESTORED;
 use crate::store::{Result, StoreError};
 
@@ -354,6 +354,7 @@ fn change(options: &RestoreOptions, sound: &Sound, conn: &Connection, now: Times
     let erased_again = replay_erasures(&mut tx, &sound.erased, now)?;
     let without_key = erase_without_key(&tx, now)?;
     let keys_suspended = keys::suspend(tx.conn)?;
+    numbers::skip_after_restore(&tx)?;
     let accounts: Vec<AccountId> = every(tx.conn, sql!("custody/running"), [], |row| row.id("id"))?;
     for account in &accounts {
         pause::pause(&mut tx, *account, Reason::Restored, ACTOR, now)?;
