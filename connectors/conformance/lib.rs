@@ -27,4 +27,6 @@ pub fn connectors() -> Vec<std::sync::Arc<dyn causeway_core::connector::Connecto
 }
 
 #[cfg(test)]
+mod liar;
+#[cfg(test)]
 mod tests;

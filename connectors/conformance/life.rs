@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use async_trait::async_trait;
+use causeway::alike::AlikePolicy;
 use causeway::dispatch::{Dispatch, DispatchParts, DispatchPolicy};
 use causeway::egress::{
     BreakerPolicy, Connectors, CredentialSource, Egress, EgressParts, EgressPolicy, NoCredentials, SystemResolver,
@@ -219,6 +220,8 @@ impl Life {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             retry: RetryPolicy::default().into(),
+            // Here many fail alike on purpose.
+            alike: AlikePolicy { after: u32::MAX, ..AlikePolicy::default() }.into(),
             policy: DispatchPolicy::default(),
         })?;
         self.tasks.spawn(dispatch.run(Arc::clone(&self.bell), self.stop.clone()));

@@ -2,6 +2,7 @@
 
 use causeway_core::outcome::Class;
 
+use crate::liar::{Liar, Lie};
 use crate::{PROBES, connectors};
 
 async fn check(name: &str) {
@@ -60,6 +61,35 @@ async fn a_late_vendor_is_waited_for() {
 #[tokio::test]
 async fn no_window_holds_more_than_the_vendor_allows() {
     check("limits").await;
+}
+
+/// A claim that is not kept is noticed by these probes: of each connector that it is a lie of.
+#[tokio::test]
+async fn a_lie_is_noticed() {
+    for (lie, probe, by_all) in [
+        (Lie::AllRepeatable, "claims", true),
+        (Lie::AllRepeatable, "kills", true),
+        (Lie::AllRepeatable, "lost answers", true),
+        (Lie::NothingFound, "claims", false),
+        (Lie::NoLag, "lag", false),
+        (Lie::Files, "claims", true),
+        (Lie::Hosts, "claims", true),
+        (Lie::MayEverything, "checks", true),
+        (Lie::AlwaysYes, "outcomes", true),
+        (Lie::AlwaysYes, "recorded", true),
+        (Lie::NoPostings, "claims", false),
+    ] {
+        let ask = PROBES.iter().find(|known| known.name == probe).unwrap().ask;
+        let mut believed = Vec::new();
+        for connector in connectors() {
+            let vendor = connector.describe().name;
+            if ask(Liar::of(connector, lie)).await.is_ok() {
+                believed.push(vendor);
+            }
+        }
+        let noticed = if by_all { believed.is_empty() } else { believed.len() < connectors().len() };
+        assert!(noticed, "{lie:?} was believed by `{probe}` of {believed:?}");
+    }
 }
 
 #[test]

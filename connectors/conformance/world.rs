@@ -249,7 +249,7 @@ impl World {
             }],
             idempotency_key: None,
             fingerprint: id.to_string().into_bytes(),
-            code: id.to_string(),
+            code: store.new_code().await?,
             receipt: Bytes::from_static(b"{}"),
             trace_id: String::new(),
             test: false,

@@ -27,6 +27,8 @@ use crate::world::{Accept, Wish, World};
 pub struct KillReport {
     /// The connector.
     pub connector: String,
+    /// Steps of a delivery.
+    pub steps: usize,
     /// Boundaries of a delivery that nothing disturbs.
     pub boundaries: usize,
     /// Gateways cut.
@@ -55,7 +57,7 @@ pub async fn kills(connector: Arc<dyn Connector>, kills: usize, seed: u64) -> Re
     while report.kills < kills && report.violations.len() < 10 {
         // A vendor's books grow; a new world keeps reading them cheap.
         let bench = Bench::set(&connector).await?;
-        report.boundaries = bench.boundaries;
+        (report.boundaries, report.steps) = (bench.boundaries, bench.undisturbed.steps.len());
         for _ in 0..40 {
             if report.kills >= kills {
                 break;

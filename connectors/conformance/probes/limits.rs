@@ -135,7 +135,9 @@ fn report(world: &World, limit: &Limit, ledger: &[Value], long: Duration) -> Res
     let calls = arrived.len() as u64;
     let at_once = world.sandbox.control("calls", None)?["at_once"].as_u64().context("at_once")?;
     let concurrency = world.connector.describe().limits.concurrency;
-    let allowed = limit.calls as f64 * long.as_secs_f64() * 1_000.0 / limit.window_ms as f64;
+    // A window that began counts whole.
+    let windows = u64::try_from(long.as_millis())?.div_ceil(limit.window_ms);
+    let allowed = (limit.calls * windows) as f64;
     let mut violations = Vec::new();
     if over > 0 || turned_away > 0 {
         violations.push(format!("{over} windows over the limit, {turned_away} calls turned away"));
