@@ -26,9 +26,10 @@ Examples:
   causeway accounts map import crm-emea --file map.json --note 'as in the first region'
   causeway accounts map rollback crm --to 1
 
-A source is a JSON pointer into the canonical application (schemas/canonical), such as /eligibility/notice or
-/extensions/acme/cost_centre; or answer:QUESTION, the value or the option's id answered; or label:QUESTION, what the
-option reads. What the applicant answers or declines stands: a rule fills what is left empty.";
+A source is a JSON pointer into the canonical application (schemas/canonical), such as
+/eligibility/notice or /extensions/acme/cost_centre; or answer:QUESTION, the value or the option's
+id answered; or label:QUESTION, what the option reads. What the applicant answers or declines
+stands: a rule fills what is left empty.";
 
 /// `accounts map`
 #[derive(Debug, Subcommand)]
@@ -167,14 +168,14 @@ const LIVE_EXAMPLES: &str = "\
 Examples:
   causeway accounts go-live ats
   causeway accounts check ats
-  causeway replay del_…                                     # the one test application, held until then
+  causeway replay del_…                       # sends the one test application that is held
   causeway accounts go-live ats --tick test_removed --note 'removed from the board by hand'
-  causeway accounts go-live ats --tick consent_texts --note 'privacy-2026-11 v3, as shown on the site'
-  causeway accounts go-live ats --tick retention --note '14 days for refusals, agreed with the customer'
+  causeway accounts go-live ats --tick consent_texts --note 'privacy-2026-11 v3, on the site'
+  causeway accounts go-live ats --tick retention --note '14 days for refusals, as agreed'
   causeway accounts go-live ats --now
 
-An account at a real vendor begins not live: applications are accepted and held, each until it is replayed or the account
-goes live, which sends what was held.";
+An account at a real vendor begins not live: applications are accepted and held, each until it
+is replayed or the account goes live, which sends what was held.";
 
 /// `accounts go-live`
 #[derive(Debug, Args)]
@@ -205,8 +206,8 @@ Examples:
   causeway accounts rotate crm --finish
   causeway accounts rotate crm --abandon
 
-While two sets live, the newer is tried first and the older serves where the vendor refuses it. --finish destroys the older
-and is refused before the vendor took the newer.";
+While two sets live, the newer is tried first and the older serves where the vendor refuses it.
+--finish destroys the older, and is refused before the vendor took the newer.";
 
 /// `accounts rotate`
 #[derive(Debug, Args)]
