@@ -74,7 +74,6 @@ async fn no_window_holds_more_than_the_vendor_allows() {
 async fn a_lie_is_noticed() {
     for (lie, probe, claims_less) in [
         (Lie::AllRepeatable, "claims", false),
-        (Lie::AllRepeatable, "kills", false),
         (Lie::AllRepeatable, "lost answers", false),
         (Lie::NothingFound, "claims", true),
         (Lie::Files, "claims", false),
