@@ -139,6 +139,7 @@ pub(crate) fn with_delivery<T>(made: &Made<'_>, test: impl FnOnce(&Delivery<'_>)
         form: Some(&made.form),
         application: &application,
         files: &made.files,
+        fields: &[],
         refs: made.refs,
         now: at(made.now),
     })

@@ -54,6 +54,7 @@ impl Parcel {
             form: self.customer.form.as_ref(),
             application: &self.application,
             files: &self.files,
+            fields: &[],
             refs: &self.refs,
             now: self.now,
         }

@@ -309,6 +309,8 @@ pub(crate) fn account_wish(announced: &Value, connector: &str, role: Role, wish:
         secrets: secrets.map(|(name, value)| (name.clone(), Hidden(Secret::new(data::plain(value))))).collect(),
         allow_private: true,
         sandbox: false,
+        staged: false,
+        expires_at: None,
         on_invalid: OnInvalid::Reject,
         repeats: Repeats::Deliver,
         on_unknown: wish.on_unknown,
@@ -317,7 +319,15 @@ pub(crate) fn account_wish(announced: &Value, connector: &str, role: Role, wish:
 
 async fn add(life: &Life, account: Account, credentials: BTreeMap<String, Secret>) -> Result<()> {
     let now = life.world().clock.now();
-    let new = NewAccount { account, credentials, sandbox: false, actor: "test".to_owned(), now };
+    let new = NewAccount {
+        account,
+        credentials,
+        sandbox: false,
+        staged: false,
+        expires_at: None,
+        actor: "test".to_owned(),
+        now,
+    };
     life.store.add_account(new).await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 //!
 //! Here: the scripted HubSpot, which answers from testdata/ and remembers what it was sent; and one invented delivery.
 
+mod fields;
 mod flow;
 mod mapping;
 mod outcomes;
@@ -16,6 +17,7 @@ use causeway_core::account::{Account, Role};
 use causeway_core::application::Application;
 use causeway_core::connector::{Delivery, Http, SendError, UseAuth};
 use causeway_core::delivery::Refs;
+use causeway_core::overlay::Filled;
 use causeway_core::posting::Posting;
 use http::{Request, Response};
 use jiff::Timestamp;
@@ -107,6 +109,7 @@ pub(super) struct Fixture {
     pub(super) posting: Posting,
     pub(super) application: Application,
     pub(super) refs: Refs,
+    pub(super) fields: Vec<Filled>,
 }
 
 impl Fixture {
@@ -130,6 +133,7 @@ impl Fixture {
             },
             application: Application::parse(application.to_string().as_bytes()).unwrap(),
             refs: Refs::new(),
+            fields: Vec::new(),
         }
     }
 
@@ -154,6 +158,7 @@ impl Fixture {
             form: None,
             application: &self.application,
             files: &[],
+            fields: &self.fields,
             refs: &self.refs,
             now: now(),
         }

@@ -107,7 +107,7 @@ fn open(
     execute(tx.conn, sql!("alike/group_open"), group)?;
     delivery::may(State::Waiting, State::Held)?;
     execute(tx.conn, sql!("alike/close_members_cases"), params![account.bytes(), hash, micros(now), reason])?;
-    let members = params![account.bytes(), hash, case.bytes(), micros(now), reason];
+    let members = params![account.bytes(), hash, case.bytes(), micros(now), reason, everyone];
     execute(tx.conn, sql!("alike/hold_members"), members)?;
     execute(tx.conn, sql!("alike/attach_refused"), params![account.bytes(), hash, case.bytes()])?;
     tx.audit(row.tenant, now, "system", "deliveries.fail_alike", &case.to_string())?;
