@@ -1,7 +1,7 @@
 //! A connector that claims what it does not keep: for the test that the probes notice.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use causeway_core::account::Account;
@@ -21,8 +21,6 @@ pub(crate) enum Lie {
     AllRepeatable,
     /// Nothing can be looked up.
     NothingFound,
-    /// New records show at once, and what is not seen is not there.
-    NoLag,
     /// It takes files, or takes none: the other way round.
     Files,
     /// It never follows an answer to another host, or does: the other way round.
@@ -37,24 +35,39 @@ pub(crate) enum Lie {
 
 /// See the module's documentation.
 pub(crate) struct Liar {
+    /// It said what its inner does not say.
+    told: AtomicBool,
     inner: Arc<dyn Connector>,
     lie: Lie,
     claims: &'static Descriptor,
 }
 
 impl Liar {
-    pub(crate) fn of(inner: Arc<dyn Connector>, lie: Lie) -> Arc<dyn Connector> {
+    pub(crate) fn of(inner: Arc<dyn Connector>, lie: Lie) -> Arc<Self> {
         let honest = inner.describe();
         let find = if lie == Lie::NothingFound { FindSupport::None } else { honest.find };
-        let lag = if lie == Lie::NoLag { Duration::ZERO } else { honest.visibility_lag };
         let claims = Descriptor {
             find,
-            visibility_lag: lag,
             takes_files: honest.takes_files != (lie == Lie::Files),
             names_hosts: honest.names_hosts != (lie == Lie::Hosts),
             ..*honest
         };
-        Arc::new(Self { inner, lie, claims: Box::leak(Box::new(claims)) })
+        let differs = claims.find != honest.find
+            || claims.takes_files != honest.takes_files
+            || claims.names_hosts != honest.names_hosts;
+        Arc::new(Self { told: AtomicBool::new(differs), inner, lie, claims: Box::leak(Box::new(claims)) })
+    }
+
+    /// Is it a lie, of this connector?
+    pub(crate) fn has_lied(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    fn tells(&self, lie: Lie, another: bool) -> bool {
+        if self.lie == lie && another {
+            self.told.store(true, Ordering::Relaxed);
+        }
+        self.lie == lie
     }
 }
 
@@ -74,7 +87,7 @@ impl Connector for Liar {
 
     fn plan(&self, delivery: &Delivery<'_>) -> Vec<StepPlan> {
         let mut plan = self.inner.plan(delivery);
-        if self.lie == Lie::AllRepeatable {
+        if self.tells(Lie::AllRepeatable, plan.iter().any(|step| step.idempotency != Idempotency::Always)) {
             plan.iter_mut().for_each(|step| step.idempotency = Idempotency::Always);
         }
         plan
@@ -86,7 +99,12 @@ impl Connector for Liar {
 
     async fn run(&self, step: &str, delivery: &Delivery<'_>, http: &dyn Http) -> Outcome {
         let outcome = self.inner.run(step, delivery, http).await;
-        if self.lie == Lie::AlwaysYes { Outcome { class: Class::Accepted, reason: None, ..outcome } } else { outcome }
+        let no = !matches!(outcome.class, Class::Accepted | Class::AlreadyThere);
+        if self.tells(Lie::AlwaysYes, no) {
+            Outcome { class: Class::Accepted, reason: None, ..outcome }
+        } else {
+            outcome
+        }
     }
 
     async fn find(&self, step: &str, delivery: &Delivery<'_>, since: Timestamp, http: &dyn Http) -> Found {
@@ -103,17 +121,15 @@ impl Connector for Liar {
 
     async fn check(&self, account: &Account, http: &dyn Http) -> Vec<Permission> {
         let mut said = self.inner.check(account, http).await;
-        if self.lie == Lie::MayEverything {
+        if self.tells(Lie::MayEverything, said.iter().any(|one| one.verdict == Verdict::No)) {
             said.iter_mut().for_each(|one| one.verdict = Verdict::Yes);
         }
         said
     }
 
     async fn list_jobs(&self, account: &Account, cursor: Option<&str>, http: &dyn Http) -> Result<JobPage, ReadError> {
-        if self.lie == Lie::NoPostings {
-            return Err(ReadError::NotClaimed);
-        }
-        self.inner.list_jobs(account, cursor, http).await
+        let listed = self.inner.list_jobs(account, cursor, http).await;
+        if self.tells(Lie::NoPostings, listed.is_ok()) { Err(ReadError::NotClaimed) } else { listed }
     }
 
     async fn fetch_form(&self, account: &Account, posting_id: &str, http: &dyn Http) -> Result<Form, ReadError> {

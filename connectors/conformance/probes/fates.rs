@@ -61,14 +61,16 @@ async fn compared(world: &Arc<World>, life: &Life, table: &fates::Fates) -> Resu
     }
     let mut wrong = Vec::new();
     for (field, (fate, _)) in table {
-        let path: Vec<&str> = field.split('.').collect();
         let mut matters = false;
-        for (document, whole) in &documents {
-            let Some(less) = varied(document, &path) else {
-                wrong.push(format!("{field} can neither be left out nor be another"));
-                continue;
-            };
-            matters |= held(world, life, &record, &less).await?.as_ref() != Some(whole);
+        for path in paths(table, field) {
+            let path: Vec<&str> = path.split('.').collect();
+            for (document, whole) in &documents {
+                let Some(less) = varied(document, &path) else {
+                    wrong.push(format!("{field} can neither be left out nor be another"));
+                    continue;
+                };
+                matters |= held(world, life, &record, &less).await?.as_ref() != Some(whole);
+            }
         }
         let kept = !world.described.not_kept.contains_key(field);
         // What the posting is was decided before; its id is where it was sent.
@@ -82,6 +84,19 @@ async fn compared(world: &Arc<World>, life: &Life, table: &fates::Fates) -> Resu
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(table.len())
+}
+
+/// What a row stands for: the field as a whole, or what of it has no row of its own.
+fn paths(table: &fates::Fates, row: &str) -> Vec<String> {
+    let below = format!("{row}.");
+    if !table.keys().any(|other| other.starts_with(&below)) {
+        return vec![row.to_owned()];
+    }
+    let own = |field: &String| {
+        let nearest = table.keys().filter(|other| *other == field || field.starts_with(&format!("{other}.")));
+        nearest.max_by_key(|other| other.len()).is_some_and(|nearest| nearest == row)
+    };
+    fields::canonical_fields().into_iter().filter(own).collect()
 }
 
 /// The document without this field; where it must have one, with another.

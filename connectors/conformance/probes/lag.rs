@@ -17,18 +17,20 @@ const LAGS_S: [u64; 6] = [0, 1, 10, 60, 300, 600];
 pub(super) async fn probe(connector: Arc<dyn Connector>) -> Result<Shown> {
     let mut shown = 0;
     for lag in LAGS_S.map(Duration::from_secs) {
-        shown += at(&connector, lag, true).await.with_context(|| format!("a lag of {lag:?}"))?;
+        shown += at(&connector, lag, Some(lag)).await.with_context(|| format!("a lag of {lag:?}"))?;
     }
     let own = connector.describe().visibility_lag;
-    shown += at(&connector, own, false).await.context("the Descriptor's own lag")?;
+    shown += at(&connector, own, None).await.context("the Descriptor's own lag")?;
     Ok(shown)
 }
 
-async fn at(connector: &Arc<dyn Connector>, lag: Duration, told: bool) -> Result<Shown> {
+/// The vendor is this late; the account was told so much, or nothing.
+pub(crate) async fn at(connector: &Arc<dyn Connector>, lag: Duration, told: Option<Duration>) -> Result<Shown> {
     let mut wish = Wish::default();
     let lag_ms = u64::try_from(lag.as_millis())?;
-    if told {
-        wish.settings.insert("visibility_lag_ms".to_owned(), json!(lag_ms));
+    if let Some(told) = told {
+        let told_ms = u64::try_from(told.as_millis())?;
+        wish.settings.insert("visibility_lag_ms".to_owned(), json!(told_ms));
     }
     let world = World::set(connector, &wish).await?;
     world.settings(&json!({ "visibility_lag_ms": lag_ms }))?;

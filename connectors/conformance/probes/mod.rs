@@ -4,7 +4,7 @@ mod checks;
 mod claims;
 mod fates;
 pub(crate) mod kills;
-mod lag;
+pub(crate) mod lag;
 pub(crate) mod limits;
 mod lost;
 mod outcomes;
