@@ -35,6 +35,7 @@ use causeway_core::posting::Form;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
+use crate::alike::AlikePolicy;
 use finding::Finding;
 use intake::{Accepted, ApplicationView, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery};
 use setup::{AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, Sync, SyncReport, Tenant};
@@ -172,7 +173,7 @@ pub trait Store: Send + std::marker::Sync {
     /// many of each (unknown, due).
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)>;
     /// Where many fail alike and it is time, queues one of them as the probe. Returns the accounts that have one due.
-    async fn probe_alike(&self, now: Timestamp) -> Result<Vec<AccountId>>;
+    async fn probe_alike(&self, policy: &AlikePolicy, now: Timestamp) -> Result<Vec<AccountId>>;
 
     /// Delivered ones that are to be read back at their vendor by now: of each account that runs at most `limit`, longest
     /// due first.
