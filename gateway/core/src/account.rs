@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{AccountId, TenantId};
 
 /// What a tenant uses an account for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The system that owns postings and hiring status.
@@ -50,6 +51,16 @@ pub enum OnUnknown {
     Hold,
     /// Send it again, flagged `possible_duplicate`.
     Resend,
+}
+
+/// Which of an account's living sets of secrets: there are two while one replaces the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Which {
+    /// The one that is replaced, or the only one.
+    Current,
+    /// The newer one.
+    Next,
 }
 
 /// A tenant's account at one connector, as a connector may see it: settings, never secrets.

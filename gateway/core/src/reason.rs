@@ -6,12 +6,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::UnknownWord;
 
 /// Who has to act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhoActs {
     /// The applicant: correct the data and send again.
@@ -45,7 +46,7 @@ impl WhoActs {
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $who:ident;)*) => {
         /// Why.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum Reason { $($(#[$doc])* $name,)* }
 
@@ -91,6 +92,8 @@ reasons! {
     PermissionMissing = "permission_missing", Admin;
     /// The account was paused by a person.
     AccountPaused = "account_paused", Admin;
+    /// The account has not gone live yet.
+    AccountNotLive = "account_not_live", Admin;
     /// The account's settings cannot work as they are.
     AccountMisconfigured = "account_misconfigured", Admin;
     /// The vendor asked to slow down.

@@ -1,9 +1,11 @@
 //! The gateway as a library, in the order an application travels.
 
 pub mod ingress;
+pub mod openapi;
 pub mod quota;
 
 pub mod intake;
+pub mod overlay;
 pub mod schema;
 pub mod store;
 

@@ -5,6 +5,7 @@
 
 mod custody;
 mod execute;
+pub mod onboard;
 pub mod socket;
 
 use std::path::PathBuf;
@@ -12,12 +13,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use causeway_core::clock::{Clock, Entropy};
-use causeway_core::connector::Verdict;
+use causeway_core::connector::{Connector, Permission, Stage, Verdict};
 use causeway_core::ids::{DeliveryId, KeyId};
+use causeway_core::overlay::VendorField;
 use causeway_core::pii::Pii;
 use serde::{Deserialize, Serialize};
 
 use crate::config::SettingChange;
+use crate::egress::Egress;
 use crate::setup::{AccountChange, AccountWish, Hidden, KeyWish};
 use crate::store::Store;
 use crate::store::custody::BackupReport;
@@ -30,6 +33,18 @@ use crate::support::{LookupRequest, Report, Support};
 
 pub use custody::CustodyRequest;
 pub use execute::execute;
+pub use onboard::{OnboardAnswer, OnboardRequest};
+
+/// What an account's credentials may do, as its connector finds out: `accounts check`, and the conformance suite.
+pub async fn check(connector: &dyn Connector, egress: &Egress, record: &AccountRecord) -> Vec<Checked> {
+    let permissions = connector.check(&record.account, &egress.http(record)).await;
+    let checked = |permission: Permission| Checked {
+        name: permission.name.to_owned(),
+        verdict: permission.verdict.into(),
+        text: permission.text,
+    };
+    permissions.into_iter().map(checked).collect()
+}
 
 /// What executing needs.
 #[derive(Clone)]
@@ -83,6 +98,12 @@ pub trait Vendors: Send + Sync {
     async fn check(&self, account: &AccountRecord) -> Result<Vec<Checked>, Fault>;
     /// Reads the account's postings.
     async fn sync(&self, account: &AccountRecord) -> Result<SyncReport, Fault>;
+    /// Reads the questions of the account's postings, where they never were or are old.
+    async fn read_forms(&self, account: &AccountRecord) -> Result<(), Fault>;
+    /// The fields of the vendor's records that an overlay may fill; none where there are only the postings' questions.
+    async fn custom_fields(&self, account: &AccountRecord) -> Result<Vec<VendorField>, Fault>;
+    /// The stages that records pass at the vendor.
+    async fn stages(&self, account: &AccountRecord) -> Result<Vec<Stage>, Fault>;
 }
 
 /// A tenant by name or id; none when there is only one.
@@ -116,6 +137,7 @@ pub enum Request {
     Cancel { tenant: TenantName, delivery: DeliveryId },
     Cases { tenant: TenantName, limit: usize },
     Custody(CustodyRequest),
+    Onboard(OnboardRequest),
 }
 
 /// What is answered.
@@ -127,7 +149,7 @@ pub enum Response {
     Reloaded(Reloaded),
     Tenant(Tenant),
     Tenants(Vec<Tenant>),
-    Account(AccountRecord),
+    Account(Box<AccountRecord>),
     Accounts(Vec<AccountRecord>),
     Checked(Vec<Checked>),
     Examined(Vec<Finding>),
@@ -146,11 +168,15 @@ pub enum Response {
     VendorCopies(Vec<CopyView>),
     BackedUp { into: PathBuf, report: BackupReport },
     RestoreConfirmed(Confirmed),
+    Onboard(Box<OnboardAnswer>),
 }
 
 impl Response {
     /// The value alone, as `--json` shows it.
     pub fn value(&self) -> serde_json::Value {
+        if let Self::Onboard(answer) = self {
+            return answer.value();
+        }
         match serde_json::to_value(self) {
             Ok(serde_json::Value::Object(mut members)) => members.remove("value").unwrap_or_default(),
             _ => serde_json::Value::Null,
@@ -179,10 +205,14 @@ pub enum CheckVerdict {
     NotTestable,
 }
 
+/// Names, in a check, what is known of the secrets beside what the vendor says of them.
+pub const SECRETS: &str = "the secrets themselves";
+
 /// Nothing that could be tried is allowed: the credentials do not work at all. A permission that an optional credential
 /// would bring may be missing from ones that do.
 pub fn is_refused(checked: &[Checked]) -> bool {
-    let has = |verdict| checked.iter().any(|one| one.verdict == verdict);
+    // What is known of the secrets is no permission of theirs.
+    let has = |verdict| checked.iter().any(|one| one.verdict == verdict && one.name != SECRETS);
     has(CheckVerdict::No) && !has(CheckVerdict::Yes)
 }
 

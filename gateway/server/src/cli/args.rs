@@ -8,6 +8,7 @@ use causeway_core::ids::{DeliveryId, KeyId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::custody::{BackupArgs, EraseArgs, ExportArgs, RestoreArgs};
+use super::onboard::{GoLiveArgs, Map, RotateArgs};
 use crate::store::setup::Scope;
 
 /// The integration gateway between a career site, its recruiting CRM and its applicant tracking systems.
@@ -69,6 +70,8 @@ pub enum Command {
     Migrate,
     /// Have the running gateway take over the settings that may change while it runs; as SIGHUP does.
     Reload,
+    /// Print the API's document (OpenAPI 3.1), as `/openapi.json` serves it.
+    Openapi(OpenapiArgs),
     /// Check configuration, keys, disk, store and accounts; changes nothing.
     Doctor,
 }
@@ -90,6 +93,14 @@ pub struct DemoArgs {
     /// Same seed, same applications and faults.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+}
+
+/// `openapi`
+#[derive(Debug, Clone, Args)]
+pub struct OpenapiArgs {
+    /// Of the management listener, not of the public one.
+    #[arg(long)]
+    pub management: bool,
 }
 
 /// `why`
@@ -118,7 +129,7 @@ pub struct WhyArgs {
     /// Received until; as --since.
     #[arg(long)]
     pub until: Option<String>,
-    /// At most so many submissions, newest first.
+    /// At most so many submissions, newest first; up to 200.
     #[arg(long, default_value_t = 20)]
     pub limit: usize,
 }
@@ -165,6 +176,13 @@ pub enum Accounts {
     Show(OneAccount),
     /// Ask the vendor what the account's credentials may do; nothing is changed there.
     Check(OneAccount),
+    /// Fill the vendor's own fields from what applications hold: list them, set rules, look at what they make of real ones.
+    #[command(subcommand)]
+    Map(Map),
+    /// Show what has to be in order before an account goes live; with --now, let it go live.
+    GoLive(GoLiveArgs),
+    /// Give newer secrets beside the present ones, so that nothing stops while the vendor's side changes.
+    Rotate(RotateArgs),
     /// Change an account's settings, secrets or policies, such as a mistyped one; `resume` then sends what was held.
     Update(Box<UpdateAccount>),
     /// Stop the account's deliveries; they are held.
@@ -201,6 +219,12 @@ pub struct AddAccount {
     /// It is for tests: test keys reach it, and no other. Cannot be changed later.
     #[arg(long)]
     pub sandbox: bool,
+    /// Hold its deliveries until it goes live, as for any account without --allow-private or --sandbox.
+    #[arg(long)]
+    pub staged: bool,
+    /// When the vendor ends its secrets: a day (2027-01-31) or a moment. Said again when it is near.
+    #[arg(long, value_name = "DAY")]
+    pub expires: Option<String>,
     /// What to do with an application that its rules do not accept.
     #[arg(long, default_value = "reject")]
     pub on_invalid: OnInvalidArg,
@@ -386,6 +410,26 @@ mod tests {
             "causeway accounts update greenhouse --tenant acme --secret api_key=- --set board_token=acme",
             "causeway accounts update greenhouse --on-invalid hold --repeats refuse --on-unknown resend",
             "causeway accounts update greenhouse --allow-private false",
+            "causeway accounts add greenhouse --role ats --staged --expires 2027-01-31 --secret api_key=-",
+            "causeway accounts map fields greenhouse",
+            "causeway accounts map stages hubspot --tenant acme",
+            "causeway accounts map set greenhouse question_17 --copy /eligibility/notice",
+            "causeway accounts map set greenhouse question_17 --constant 3 --note n",
+            "causeway accounts map set hubspot record.channel --look-up /source/board --table boards --entry li=board",
+            "causeway accounts map set hubspot contact.start --date /eligibility/earliest_start --format %Y-%m-%d",
+            "causeway accounts map set hubspot contact.lang --split /person/languages/0/tag --by - --part -1",
+            "causeway accounts map unset greenhouse question_17",
+            "causeway accounts map export greenhouse --number 2",
+            "causeway accounts map import greenhouse --file -",
+            "causeway accounts map versions greenhouse",
+            "causeway accounts map diff greenhouse --from 1 --to 2",
+            "causeway accounts map preview greenhouse --file map.json --limit 3",
+            "causeway accounts map rollback greenhouse --to 1",
+            "causeway accounts go-live greenhouse",
+            "causeway accounts go-live greenhouse --tick consent_texts --note seen",
+            "causeway accounts go-live greenhouse --now",
+            "causeway accounts rotate hubspot --secret access_token=- --expires 2027-01-31",
+            "causeway accounts rotate hubspot --finish",
             "causeway keys create --scope submit,read",
             "causeway keys create --scope support --name desk",
             "causeway keys create --publishable --origin https://jobs.example.org --origin http://localhost:3000 --test",

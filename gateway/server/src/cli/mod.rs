@@ -10,11 +10,13 @@ pub mod demo;
 mod doctor;
 mod harden;
 mod input;
+pub mod onboard;
 mod out;
 mod progress;
 mod serve;
 mod table;
 mod table_custody;
+mod table_onboard;
 mod verbs;
 
 use std::process::ExitCode;
@@ -25,6 +27,7 @@ use clap::Parser;
 
 use crate::config::Config;
 use crate::gateway::ReadConfig;
+use crate::ingress;
 use args::{Cli, Command};
 
 pub use serve::stop_signal;
@@ -78,7 +81,7 @@ fn reader(file: Option<std::path::PathBuf>, dir: std::path::PathBuf, named: bool
 
 async fn run(cli: Cli) -> anyhow::Result<End> {
     let Cli { config, data, json, command } = cli;
-    // Three commands do without a configuration that can be used.
+    // Four commands do without a configuration that can be used.
     match command {
         Command::Sandbox(args) => {
             let options = causeway_sandboxes::Options { listen: args.listen, seed: args.seed };
@@ -86,6 +89,13 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
             Ok(End::Answered)
         }
         Command::Demo(args) => demo::run(args, json, data).await,
+        Command::Openapi(args) => {
+            let support = crate::support::http::routes().unserved();
+            let document =
+                if args.management { ingress::management_document(support) } else { ingress::public_document() };
+            out::json(&document)?;
+            Ok(End::Answered)
+        }
         Command::Doctor => doctor::run(config.as_deref(), data, json).await,
         Command::Serve
         | Command::Why(_)

@@ -44,7 +44,7 @@ use crate::store::setup::AccountRecord;
 
 use around::{Answer, Wire, around};
 use auth::Auth;
-pub use auth::{CredentialSource, NoCredentials};
+pub use auth::{CredentialSource, Newer, NoCredentials};
 pub use breaker::BreakerPolicy;
 use breaker::{Gate, Permit};
 use classify::Classify;
@@ -220,7 +220,9 @@ impl Egress {
     fn until(&self, error: &SendError) -> Timestamp {
         match error {
             SendError::NotNow { until } => *until,
-            SendError::NotSent(_) | SendError::Unknown(_) | SendError::Misconfigured(_) => self.moments.now(),
+            SendError::NotSent(_) | SendError::Unknown(_) | SendError::Refused(_) | SendError::Misconfigured(_) => {
+                self.moments.now()
+            }
         }
     }
 

@@ -42,8 +42,10 @@ use tokio_util::task::TaskTracker;
 pub use config::Config;
 pub use management::{Exposition, Readiness};
 pub use metrics::Metrics;
+pub use stack::{management_document, public_document};
 
 use crate::intake::{EdgeCounters, Intake};
+use crate::openapi::Routes;
 use crate::quota::{AddressQuota, TenantQuota};
 use crate::store::Store;
 use applications::Applications;
@@ -64,7 +66,7 @@ pub struct IngressParts {
     pub store: Arc<dyn Store>,
     /// What stands under `/v1/support` on the management listener; its handlers get an `Extension<auth::Caller>` whose
     /// key has the scope `support`.
-    pub support: Router,
+    pub support: Routes,
     /// More to show under `/metrics`.
     pub metrics: Vec<Exposition>,
     /// What `/readyz` says.

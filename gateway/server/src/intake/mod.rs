@@ -33,9 +33,11 @@ use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use board::Tagged;
+pub use board::{Board, Job, Tagged};
 pub use edge::EdgeCounters;
+pub use form::JobForm;
 pub use preflight::Preflight;
+pub use receipt::Receipt;
 pub use refusal::{Refusal, unavailable};
 pub use submission::{FilePart, Sender, Submission};
 
@@ -398,5 +400,7 @@ fn before(now: Timestamp, by: Duration) -> Timestamp {
 
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+mod overlay_tests;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 //! Invariant: what could not be checked is reported as unchecked, never as valid.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use causeway_core::account::Account;
 use causeway_core::connector::Connector;
@@ -24,7 +24,13 @@ use super::words;
 use crate::hash::sha256_hex;
 
 /// The contract, as published.
-const CANONICAL: &str = include_str!("../../../../schemas/canonical/application.v1.json");
+pub(super) const CANONICAL: &str = include_str!("../../../../schemas/canonical/application.v1.json");
+
+/// The contract as JSON: what the API's document shows.
+pub fn canonical_schema() -> &'static Value {
+    static READ: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(CANONICAL).unwrap_or_default());
+    &READ
+}
 
 /// What `required_by` says for the gateway's own contract.
 pub const CANONICAL_NAME: &str = "canonical";
@@ -107,7 +113,7 @@ impl Schemas {
     /// One schema that a document meets exactly when every one of these does, contents of files apart. Each stands in it as
     /// a resource of its own, so that its references stay its own.
     pub fn union(&self, targets: &[Target<'_>]) -> Value {
-        let mut parts = vec![serde_json::from_str(CANONICAL).unwrap_or_default()];
+        let mut parts = vec![canonical_schema().clone()];
         let mut names = Vec::new();
         for target in targets {
             let name = target.connector.describe().name;
@@ -134,6 +140,17 @@ impl Schemas {
     /// alone, and of its long lists only as much is looked at as shows that they are too long: what a document can cost
     /// is bounded by the schemas, not by its size.
     pub fn check(&self, document: &Value, targets: &[Target<'_>]) -> Verdict {
+        self.check_as_seen(document, targets, &|_| None)
+    }
+
+    /// As [`Schemas::check`], where a target may see the document otherwise than it was sent. The canonical schema is
+    /// asked of what was sent.
+    pub fn check_as_seen<'d>(
+        &self,
+        document: &'d Value,
+        targets: &[Target<'_>],
+        seen: &dyn Fn(AccountId) -> Option<&'d Value>,
+    ) -> Verdict {
         if longest_list(document) > LONGEST_LIST {
             let canonical = errors(&self.canonical, &cut(document), CANONICAL_NAME);
             if !canonical.is_empty() {
@@ -144,6 +161,7 @@ impl Schemas {
             Verdict { canonical: errors(&self.canonical, document, CANONICAL_NAME), ..Verdict::default() };
         for target in targets {
             let name = target.account.name.as_str();
+            let document = seen(target.account.id).unwrap_or(document);
             let mut refused = match self.by_connector.get(target.connector.describe().name) {
                 Some(schema) => errors(schema, document, name),
                 None => Vec::new(),
