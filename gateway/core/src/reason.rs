@@ -125,6 +125,8 @@ reasons! {
     FailsAlike = "fails_alike", Admin;
     /// The delivery broke its worker, or its stored data cannot be read.
     Poison = "poison", Us;
+    /// A step did not come to an end in its time, whatever the vendor answered meanwhile.
+    StepTooLong = "step_too_long", Us;
     /// An operator decided.
     OperatorDecided = "operator_decided", Nobody;
     /// The data was erased.

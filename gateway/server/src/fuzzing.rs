@@ -85,6 +85,7 @@ pub fn json_accept(bytes: &[u8]) {
     };
     let plain: Value = serde_json::from_slice(bytes).expect("what the strict reader takes, any reader takes");
     assert_eq!(document, plain, "both read the same");
+    assert!(survives(&document), "a number is the same to whoever reads doubles");
     let again = world.schemas.parse(document.to_string().as_bytes()).expect("what was written can be read");
     assert_eq!(document, again, "nothing is lost on the way");
     let part = PartMark { name: "cv", media_type: None, sha256: [7; 32] };
@@ -101,6 +102,18 @@ pub fn json_accept(bytes: &[u8]) {
     assert!(errors.len() <= 2_000, "{} complaints", errors.len());
     if verdict.canonical.is_empty() {
         Application::parse(bytes).expect("what the canonical schema takes is an application");
+    }
+}
+
+/// Does every whole number in it survive as double precision?
+fn survives(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            number.is_f64() || number.as_i64().is_some_and(|whole| whole.unsigned_abs() <= 1 << 53)
+        }
+        Value::Array(items) => items.iter().all(survives),
+        Value::Object(members) => members.values().all(survives),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alike::AlikePolicy;
 use crate::clock::later;
 use crate::config::live::Live;
 use crate::feeds::sync::Feeds;
@@ -90,6 +91,8 @@ pub struct SchedulePolicy {
     pub leases: Duration,
     /// Probes of what fails alike that may be due.
     pub probes: Duration,
+    /// When they are.
+    pub alike: Live<AlikePolicy>,
     /// The postings of each ATS account.
     pub jobs: Live<Duration>,
     /// Two syncs of one account are at least so far apart, however often intake rings.
@@ -269,7 +272,8 @@ impl Schedule {
 
     /// Sends one of many that fail alike.
     async fn probe_alike(&self) -> store::Result<()> {
-        for account in self.parts.store.probe_alike(self.parts.clock.now()).await? {
+        let policy = self.parts.policy.alike.get();
+        for account in self.parts.store.probe_alike(&policy, self.parts.clock.now()).await? {
             self.parts.bell.ring(account);
         }
         Ok(())

@@ -35,6 +35,7 @@ fn rig(decision: Decision) -> Rig {
         policy: SchedulePolicy {
             leases: Duration::from_secs(5),
             probes: Duration::from_secs(3_600),
+            alike: AlikePolicy::default().into(),
             jobs: Duration::from_secs(60).into(),
             jobs_gap: Duration::from_secs(2),
             forms: Duration::from_secs(60).into(),

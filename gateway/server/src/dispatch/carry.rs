@@ -259,7 +259,7 @@ impl Trip<'_> {
             }
             Err(_) => {
                 tracing::error!(delivery = %self.claim.delivery, step = step.name, "a delivery kept its worker too long");
-                (Outcome::new(Class::Unknown).because(Reason::OutcomeUnknown), true)
+                (Outcome::new(Class::Unknown).because(Reason::StepTooLong), true)
             }
         }
     }
@@ -282,7 +282,7 @@ impl Trip<'_> {
             now: self.now(),
             dice: retry::dice(self.dispatch.parts.entropy.as_ref()),
         };
-        let follow = if broke && begun.number >= self.retry.poison_after {
+        let follow = if broke && begun.broken + 1 >= self.retry.poison_after {
             retry::Follow::Park(Reason::Poison)
         } else {
             retry::decide(&self.retry, &outcome, situation)

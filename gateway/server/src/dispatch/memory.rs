@@ -34,16 +34,17 @@ impl Memory {
     /// Waits for room for so many bytes. One that is larger than all there is counts as all there is.
     pub(super) async fn take(&self, vendor: &str, bytes: u64) -> Share {
         let of_vendor = of_one_vendor(self.most);
-        let wanted = permits(usize::try_from(bytes).unwrap_or(usize::MAX)).clamp(1, of_vendor);
-        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let wanted = permits(usize::try_from(bytes).unwrap_or(usize::MAX)).clamp(1, self.most);
+        // One that is larger than a vendor's share waits until it is the vendor's only one, and counts as a whole.
+        let share = |most: usize| u32::try_from(wanted.min(most)).unwrap_or(u32::MAX);
         let vendor = {
             let mut vendors = self.vendors.lock().unwrap_or_else(PoisonError::into_inner);
             let known = vendors.entry(vendor.to_owned());
             Arc::clone(known.or_insert_with(|| Arc::new(Semaphore::new(of_vendor))))
         };
         // The vendor's first: who waits for its own vendor keeps nothing from the others.
-        let first = vendor.acquire_many_owned(wanted).await.ok();
-        Share([first, Arc::clone(&self.all).acquire_many_owned(wanted).await.ok()])
+        let first = vendor.acquire_many_owned(share(of_vendor)).await.ok();
+        Share([first, Arc::clone(&self.all).acquire_many_owned(share(self.most)).await.ok()])
     }
 }
 
@@ -68,6 +69,7 @@ mod tests {
         drop(well);
         assert!(memory.take("other", u64::MAX).now_or_never().is_none());
         drop(again);
-        assert!(memory.take("other", u64::MAX).now_or_never().is_some(), "what is larger than all there is goes alone");
+        let all = memory.take("other", u64::MAX).now_or_never();
+        assert!(all.is_some() && now("well").is_none(), "what is larger than all there is goes alone");
     }
 }

@@ -31,6 +31,7 @@ use causeway_core::clock::{Clock, Entropy};
 use causeway_core::ids::AccountId;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -138,8 +139,12 @@ impl Dispatch {
         let (report, mut reports) = mpsc::unbounded_channel();
         let mut desk = Desk::new(self.parts.policy.in_flight);
         let mut look_everywhere = true;
+        let mut look_at = Instant::now();
         while !stop.is_cancelled() {
             let wake = self.pass(&mut desk, look_everywhere).await;
+            if look_everywhere {
+                look_at = Instant::now() + TICK;
+            }
             while let Some(claim) = desk.start() {
                 let (dispatch, stop) = (Arc::clone(&self), stop.clone());
                 let report = Finished::of(claim.account, report.clone());
@@ -154,7 +159,8 @@ impl Dispatch {
                     while let Ok(finished) = reports.try_recv() {
                         desk.finished(&finished);
                     }
-                    false
+                    // However many report one after another: what nobody rang for is found within a tick.
+                    Instant::now() >= look_at
                 }
             };
         }

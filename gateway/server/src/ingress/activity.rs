@@ -64,9 +64,10 @@ impl Activity {
                 let inside = self.inside();
                 let now = Instant::now();
                 let due = match (inside.answers.values().min(), inside.working) {
-                    (Some(oldest), _) => *oldest + patience,
+                    (Some(oldest), 0) => *oldest + patience,
                     (None, 0) => inside.last + idle,
-                    (None, _) => now + patience,
+                    // What is worked on has a deadline of its own, and is not cut because of another stream.
+                    (_, 1..) => now + patience,
                 };
                 (now, due)
             };

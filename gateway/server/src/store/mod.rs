@@ -36,6 +36,7 @@ use causeway_core::posting::Form;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
+use crate::alike::AlikePolicy;
 use finding::Finding;
 use intake::{Accepted, ApplicationView, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery};
 use onboard::{NewOverlay, OverlayRecord, Recent, Rotate, Sighted, Tick, Which};
@@ -200,7 +201,7 @@ pub trait Store: Send + std::marker::Sync {
     /// many of each (unknown, due).
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)>;
     /// Where many fail alike and it is time, queues one of them as the probe. Returns the accounts that have one due.
-    async fn probe_alike(&self, now: Timestamp) -> Result<Vec<AccountId>>;
+    async fn probe_alike(&self, policy: &AlikePolicy, now: Timestamp) -> Result<Vec<AccountId>>;
 
     /// Delivered ones that are to be read back at their vendor by now: of each account that runs at most `limit`, longest
     /// due first.

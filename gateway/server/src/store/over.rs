@@ -28,6 +28,7 @@ use super::setup::{
 use super::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed, Retention, RetentionReport};
 use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 use super::{Result, Store};
+use crate::alike::AlikePolicy;
 
 macro_rules! verbs {
     ($($verb:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
@@ -140,7 +141,7 @@ verbs! {
     settle(settlement: Settlement) -> Settled;
     release(claim: &Claim, due_at: Timestamp) -> ();
     expire_leases(now: Timestamp) -> (u64, u64);
-    probe_alike(now: Timestamp) -> Vec<AccountId>;
+    probe_alike(policy: &AlikePolicy, now: Timestamp) -> Vec<AccountId>;
     unproven(now: Timestamp, limit: usize) -> Vec<Unproven>;
     load_delivered(unproven: &Unproven) -> WorkItem;
     record_sighting(unproven: &Unproven, sighting: Sighting, now: Timestamp) -> Settled;

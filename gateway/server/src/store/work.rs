@@ -105,6 +105,8 @@ pub struct Begun {
     pub attempt: AttemptId,
     /// Its number within the delivery, from 1.
     pub number: u32,
+    /// Attempts of this step before it that broke or kept their worker.
+    pub broken: u32,
 }
 
 /// What an attempt came to, and what follows.

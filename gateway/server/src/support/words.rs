@@ -41,6 +41,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
             "Many applications fail there in the same way. One of them is tried from time to time; all go once one went through."
         }
         Reason::Poison => "The stored data could not be worked on.",
+        Reason::StepTooLong => "A step did not come to an end in its time.",
         Reason::OperatorDecided => "An operator decided so.",
         Reason::Erased => "The data was erased.",
         Reason::Restored => "The data came back from a backup; deliveries wait until the restore is confirmed.",

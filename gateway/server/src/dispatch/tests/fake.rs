@@ -54,6 +54,8 @@ pub(crate) struct Row {
     pub(crate) asked: u32,
     pub(crate) missed: u32,
     pub(crate) stopped: Vec<String>,
+    /// The steps of attempts that broke or kept their worker.
+    pub(crate) broken: Vec<String>,
 }
 
 #[derive(Default)]
@@ -119,6 +121,7 @@ impl FakeStore {
             asked: 0,
             missed: 0,
             stopped: Vec::new(),
+            broken: Vec::new(),
         };
         inner.rows.insert(id, row);
         inner.order.push(id);
@@ -191,6 +194,10 @@ impl Row {
         if well {
             self.refs.extend(outcome.unwrap().refs.clone());
             self.vendor_id = outcome.unwrap().vendor_id.clone().or(self.vendor_id.take());
+        }
+        let reason = outcome.and_then(|outcome| outcome.reason);
+        if settlement.attempt.is_some() && matches!(reason, Some(Reason::Poison | Reason::StepTooLong)) {
+            self.broken.push(settlement.step.clone());
         }
         self.classes.extend(outcome.map(|outcome| outcome.class));
         self.on_wire = None;
@@ -335,7 +342,8 @@ impl Over for FakeStore {
         row.number += 1;
         row.on_wire = Some((step.to_owned(), now));
         let entropy = SeededEntropy::new(u64::from(row.number));
-        Ok(Begun { attempt: AttemptId::new(now, &entropy), number: row.number })
+        let broken = row.broken.iter().filter(|broken| *broken == step).count() as u32;
+        Ok(Begun { attempt: AttemptId::new(now, &entropy), number: row.number, broken })
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled> {

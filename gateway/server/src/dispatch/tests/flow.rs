@@ -141,6 +141,18 @@ async fn a_delivery_that_hangs_its_worker_is_parked_and_neighbours_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_step_that_is_late_once_is_no_poison() {
+    let rig = rig();
+    for name in ["note", "survey"] {
+        let step = StepPlan { name, title: "More", idempotency: Idempotency::Never };
+        rig.script(|script| script.steps.push(step));
+    }
+    rig.plays([say(Class::Accepted), say(Class::Accepted), Play::Hang, say(Class::Accepted)]);
+    let row = rig.deliver().await;
+    assert_eq!((row.state, row.number), (State::Delivered, 4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_many_fail_at_is_not_tried() {
     let rig = rig();
     let note = StepPlan { name: "note", title: "Note", idempotency: Idempotency::Always };
@@ -214,6 +226,31 @@ async fn a_flood_does_not_hold_up_a_quiet_tenant() {
     let script = rig.vendor.0.lock().unwrap();
     let position = script.tried.iter().rposition(|tried| last.contains(&tried.0)).unwrap();
     assert!(position < 32, "{position} tries before the quiet tenant was served");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_rang_for_is_found_although_others_report_all_the_time() {
+    let rig = rig_of(&DESCRIPTOR, json!({ "limit_calls": 100_000 }));
+    let other = crate::egress::testing::record("scripted", json!({ "limit_calls": 10_000 }));
+    let other_account = other.account.id;
+    rig.store.with_account(other);
+    for person in 0..500 {
+        rig.store.queue(rig.account, person);
+    }
+    rig.plays((0..501).map(|_| Play::Take(Duration::from_millis(100), Outcome::new(Class::Accepted))));
+    let (stop, tracker) = rig.start();
+    while rig.tried() < 20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (late, since) = (rig.store.queue(other_account, 1), rig.clock.now());
+    while !rig.store.all_settled() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    stop.cancel();
+    tracker.wait().await;
+    let script = rig.vendor.0.lock().unwrap();
+    let (_, _, at, ..) = script.tried.iter().find(|tried| tried.0 == late).unwrap();
+    assert!(at.duration_since(since).as_secs() < 4, "within a tick or two");
 }
 
 #[tokio::test(start_paused = true)]

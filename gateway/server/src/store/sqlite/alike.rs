@@ -17,6 +17,7 @@ use super::errors::Op;
 use super::rows::{Columns, StoredId, every, execute, first, micros, sql, to_json, value};
 use super::tx::Tx;
 use super::{SqliteStore, cases, delivery};
+use crate::alike::{AlikePolicy, Mark};
 use crate::clock::later;
 use crate::store::Result;
 use crate::store::finding::{Finding, Health};
@@ -28,12 +29,25 @@ pub(super) struct Group {
     pub(super) case: CaseId,
 }
 
-/// Counts a failure. The group it is held with, if many fail alike by now and what follows would be its own affair.
+/// A held one that is refused so often, at first and as the probe, is refused: it is not what all have that is wrong with it.
+const REFUSED_AFTER: u32 = 4;
+
+/// The mark as it is stored. What is refused lies in a job's questions, so each job's refusals are counted on their own.
+fn stored_mark(mark: &Mark, posting_id: &str) -> String {
+    let hash = mark.hash();
+    if mark.class == Class::Refused { format!("{hash} {posting_id}") } else { hash }
+}
+
+fn posting_of(conn: &Connection, id: DeliveryId) -> Op<String> {
+    Ok(value(conn, sql!("alike/posting_of"), params![id.bytes()])?.unwrap_or_default())
+}
+
+/// Counts a failure. The group it is held with, if many fail alike by now and what follows would be its own affair. A
+/// probe that failed alike makes room for the next one here, wherever it stands from now on.
 pub(super) fn failed(tx: &mut Tx<'_>, row: &Delivery, settlement: &Settlement) -> Op<Option<Group>> {
     let (Some(failed), now) = (&settlement.alike, settlement.ended_at) else { return Ok(None) };
-    let (hash, account) = (failed.mark.hash(), row.account);
+    let (hash, account) = (stored_mark(&failed.mark, &posting_of(tx.conn, row.id)?), row.account);
     let since = micros(now) - i64::try_from(failed.policy.within.as_micros()).unwrap_or(i64::MAX);
-    execute(tx.conn, sql!("alike/forget_old"), params![since])?;
     let (step, class) = (&failed.mark.step, failed.mark.class.as_str());
     let one = params![account.bytes(), hash, row.id.bytes(), step, class, micros(now)];
     execute(tx.conn, sql!("alike/failed"), one)?;
@@ -42,25 +56,33 @@ pub(super) fn failed(tx: &mut Tx<'_>, row: &Delivery, settlement: &Settlement) -
         first(tx.conn, sql!("alike/count"), of, |counted| Ok((counted.unsigned("many")?, counted.unsigned("clean")?)))?
             .unwrap_or_default();
     let everyone = clean >= failed.policy.after;
-    let mark = params![account.bytes(), hash];
-    let known = first(tx.conn, sql!("alike/group"), mark, |group| {
-        Ok((group.id("case_id")?, group.col::<bool>("everyone")?, group.maybe_id::<DeliveryId>("probe")?))
-    })?;
-    let (case, everyone, probe) = match known {
-        Some((case, was, probe)) => {
-            if everyone && !was {
-                execute(tx.conn, sql!("alike/group_everyone"), params![account.bytes(), hash])?;
-            }
-            (case, everyone || was, probe)
-        }
-        None if many >= failed.policy.after => (open(tx, row, failed, &hash, everyone, now)?, everyone, None),
-        None => return Ok(None),
-    };
     let itself = params![account.bytes(), hash, row.id.bytes()];
     let times: u32 = value(tx.conn, sql!("alike/times"), itself)?.unwrap_or(0);
+    let (case, everyone, is_probe) = match known(tx, account, &hash)? {
+        Some(group) => {
+            if everyone && !group.everyone {
+                execute(tx.conn, sql!("alike/group_everyone"), params![account.bytes(), hash])?;
+            }
+            let is_probe = group.probe == Some(row.id);
+            if is_probe {
+                let probes = group.probes.saturating_add(1);
+                let next = later(now, failed.policy.wait(probes, failed.dice));
+                execute(tx.conn, sql!("alike/probe_next"), params![account.bytes(), hash, probes, micros(next)])?;
+            }
+            (group.case, everyone || group.everyone, is_probe)
+        }
+        None if many >= failed.policy.after => (open(tx, row, failed, &hash, everyone, now)?, everyone, false),
+        None => return Ok(None),
+    };
     // With successes beside it a first failure says little: it may try again by its own schedule.
-    let is_one = everyone || times >= 3 || probe == Some(row.id);
-    let can_stop = match &settlement.next {
+    let is_one = everyone || times >= 3 || is_probe;
+    let is_its_own = failed.mark.class == Class::Refused && times >= REFUSED_AFTER;
+    Ok((is_one && !is_its_own && can_stop(row, &settlement.next)).then_some(Group { case }))
+}
+
+/// May it be held instead of what would follow?
+fn can_stop(row: &Delivery, next: &Next) -> bool {
+    match next {
         Next::Wait { .. } => row.verifying.is_none(),
         Next::Refuse { .. } => true,
         // What uses up its tries on what all have is not to blame.
@@ -73,8 +95,26 @@ pub(super) fn failed(tx: &mut Tx<'_>, row: &Delivery, settlement: &Settlement) -
         | Next::Adopt { .. }
         | Next::Resend { .. }
         | Next::PauseAccount { .. } => false,
-    };
-    Ok((is_one && can_stop).then_some(Group { case }))
+    }
+}
+
+/// A group that is open.
+struct Known {
+    case: CaseId,
+    everyone: bool,
+    probe: Option<DeliveryId>,
+    probes: u32,
+}
+
+fn known(tx: &Tx<'_>, account: AccountId, hash: &str) -> Op<Option<Known>> {
+    first(tx.conn, sql!("alike/group"), params![account.bytes(), hash], |group| {
+        Ok(Known {
+            case: group.id("case_id")?,
+            everyone: group.col("everyone")?,
+            probe: group.maybe_id("probe")?,
+            probes: group.unsigned("probes")?,
+        })
+    })
 }
 
 /// Many fail alike: one case, and everyone who waits for another try is held in it.
@@ -123,8 +163,7 @@ pub(super) fn stopped(conn: &Connection, account: AccountId, id: DeliveryId, pos
 
 /// Holds what was about to try a step at which many fail alike; queues it, if that is over by now.
 pub(super) fn hold_before(tx: &Tx<'_>, row: &mut Delivery, step: &str, now: Timestamp) -> Op<()> {
-    let posting_id: String = value(tx.conn, sql!("alike/posting_of"), params![row.id.bytes()])?.unwrap_or_default();
-    let one = params![row.account.bytes(), row.id.bytes(), posting_id];
+    let one = params![row.account.bytes(), row.id.bytes(), posting_of(tx.conn, row.id)?];
     let groups: Vec<(String, CaseId)> =
         every(tx.conn, sql!("alike/stopped"), one, |group| Ok((group.col("step")?, group.id("case_id")?)))?;
     match groups.into_iter().find(|(of, _)| of == step) {
@@ -137,49 +176,45 @@ pub(super) fn hold_before(tx: &Tx<'_>, row: &mut Delivery, step: &str, now: Time
     }
 }
 
-/// After a settlement: a success lets go whoever is held for the want of one, and a probe that ended makes room for the
-/// next.
-pub(super) fn settled(tx: &mut Tx<'_>, row: &Delivery, settlement: &Settlement) -> Op<()> {
+/// After a settlement: a success lets go whoever is held for the want of one, and a probe that ended in another way makes
+/// room for the next at once, since it said nothing about the others. `since` is when an attempt began whose record was
+/// found: it says nothing about what failed after it.
+pub(super) fn settled(tx: &mut Tx<'_>, row: &Delivery, settlement: &Settlement, since: Option<Timestamp>) -> Op<()> {
     let (account, now) = (row.account, settlement.ended_at);
     if !value::<bool>(tx.conn, sql!("alike/any"), params![account.bytes()])?.unwrap_or(false) {
         return Ok(());
     }
-    let class = settlement.outcome.as_ref().map(|outcome| outcome.class);
-    let found = matches!(settlement.next, Next::Adopt { .. });
-    if found || matches!(class, Some(Class::Accepted | Class::AlreadyThere)) {
-        went_well(tx, row, &settlement.step, now)?;
+    if settlement.attempt.is_some() {
+        execute(tx.conn, sql!("alike/allowed_once"), params![row.id.bytes()])?;
     }
-    let probe = params![account.bytes(), row.id.bytes()];
-    let probed = every(tx.conn, sql!("alike/probed"), probe, |group| {
-        Ok((group.col::<String>("mark")?, group.id::<CaseId>("case_id")?, group.unsigned::<u32>("probes")?))
-    })?;
-    for (mark, case, probes) in probed {
-        if row.state().is_live() {
-            continue;
+    let class = settlement.outcome.as_ref().map(|outcome| outcome.class);
+    match settlement.next {
+        Next::Adopt { .. } => went_well(tx, row, &settlement.step, since.unwrap_or(now), now)?,
+        _ if matches!(class, Some(Class::Accepted | Class::AlreadyThere)) => {
+            went_well(tx, row, &settlement.step, now, now)?;
         }
-        // It failed alike once more; or ended in another way, which says nothing about the others: the next one is sent.
-        let again = row.held == Some(HeldCause::FailsAlike) && row.case == Some(case);
-        let probes = if again { probes.saturating_add(1) } else { probes };
-        let wait = settlement.alike.as_ref().filter(|_| again).map(|failed| failed.policy.wait(probes, failed.dice));
-        let next = wait.map_or(now, |wait| later(now, wait));
-        execute(tx.conn, sql!("alike/probe_next"), params![account.bytes(), mark, probes, micros(next)])?;
+        _ => {}
+    }
+    if row.state().is_settled() {
+        let ended = params![account.bytes(), row.id.bytes(), micros(now)];
+        execute(tx.conn, sql!("alike/probe_ended"), ended)?;
     }
     Ok(())
 }
 
-fn went_well(tx: &mut Tx<'_>, row: &Delivery, step: &str, now: Timestamp) -> Op<()> {
+fn went_well(tx: &mut Tx<'_>, row: &Delivery, step: &str, until: Timestamp, now: Timestamp) -> Op<()> {
     let account = row.account;
-    let posting_id: String = value(tx.conn, sql!("alike/posting_of"), params![row.id.bytes()])?.unwrap_or_default();
-    let success = params![account.bytes(), row.id.bytes(), step, posting_id];
+    let posting_id = posting_of(tx.conn, row.id)?;
+    let success = params![account.bytes(), row.id.bytes(), step, posting_id, micros(until)];
     let ended: Vec<(String, CaseId)> =
         every(tx.conn, sql!("alike/went_well"), success, |group| Ok((group.col("mark")?, group.id("case_id")?)))?;
     for (mark, case) in ended {
         let freed = release(tx, (row.tenant, account), &mark, case, now)?;
         tracing::info!(account = %account, step, case = %case, freed, "one of many that failed alike went well: all go on");
     }
-    let success = params![account.bytes(), row.id.bytes(), step, posting_id];
+    let success = params![account.bytes(), row.id.bytes(), step, posting_id, micros(until)];
     execute(tx.conn, sql!("alike/forget_own"), success)?;
-    execute(tx.conn, sql!("alike/unclean"), params![account.bytes(), step]).map(|_| ())
+    execute(tx.conn, sql!("alike/unclean"), params![account.bytes(), step, micros(until)]).map(|_| ())
 }
 
 /// Ends a group: everyone it holds is queued again, behind fresh work. In a paused account they are held with it.
@@ -194,51 +229,62 @@ fn release(
     let freed = execute(tx.conn, sql!("alike/release"), params![case.bytes(), micros(now)])?;
     delivery::may(State::Queued, State::Held)?;
     execute(tx.conn, sql!("hold_of_paused_accounts"), params![micros(now)])?;
-    execute(tx.conn, sql!("alike/detach_refused"), params![case.bytes()])?;
     execute(tx.conn, sql!("alike/forget_mark"), params![account.bytes(), mark])?;
     execute(tx.conn, sql!("alike/group_end"), params![account.bytes(), mark])?;
-    cases::close(tx.conn, case, now)?;
+    // Who was refused before it was noticed is for a person to replay: the case stays open until nobody is left in it.
+    cases::close_when_empty(tx.conn, case, now)?;
     tx.audit(tenant, now, "system", "deliveries.release_alike", &case.to_string())?;
     Ok(freed)
 }
 
-/// A person replays one of many: it is the probe now.
-pub(super) fn replayed(conn: &Connection, id: DeliveryId, case: CaseId) -> Op<()> {
-    execute(conn, sql!("alike/probe_replayed"), params![case.bytes(), id.bytes()]).map(|_| ())
+/// A person replays one: it may try once, whoever else is held.
+pub(super) fn replayed(conn: &Connection, id: DeliveryId) -> Op<()> {
+    execute(conn, sql!("alike/allow"), params![id.bytes()]).map(|_| ())
 }
 
-pub(super) async fn probe(store: &SqliteStore, now: Timestamp) -> Result<Vec<AccountId>> {
-    let is_any = |conn: &Connection| Ok(value::<i64>(conn, sql!("alike/any_group"), [])?.is_some());
+pub(super) async fn probe(store: &SqliteStore, policy: &AlikePolicy, now: Timestamp) -> Result<Vec<AccountId>> {
+    let old = micros(now) - i64::try_from(policy.within.as_micros()).unwrap_or(i64::MAX);
+    let is_any = move |conn: &Connection| Ok(value::<i64>(conn, sql!("alike/any_work"), params![old])?.is_some());
     if !store.read(is_any).await? {
         return Ok(Vec::new());
     }
-    store.write(move |tx| probe_all(tx, now)).await
+    let policy = policy.clone();
+    store
+        .write(move |tx| {
+            execute(tx.conn, sql!("alike/forget_old"), params![old])?;
+            probe_all(tx, &policy, now)
+        })
+        .await
 }
 
-fn probe_all(tx: &mut Tx<'_>, now: Timestamp) -> Op<Vec<AccountId>> {
-    let gone = every(tx.conn, sql!("alike/probe_gone"), [], |group| {
-        Ok((group.id::<AccountId>("account")?, group.col::<String>("mark")?, group.unsigned::<u32>("probes")?))
-    })?;
-    for (account, mark, probes) in gone {
-        execute(tx.conn, sql!("alike/probe_next"), params![account.bytes(), mark, probes, micros(now)])?;
-    }
+fn probe_all(tx: &mut Tx<'_>, policy: &AlikePolicy, now: Timestamp) -> Op<Vec<AccountId>> {
+    execute(tx.conn, sql!("alike/probe_gone"), params![micros(now)])?;
+    // A probe that waits by its own schedule, for hours perhaps, is no longer one: it is held when it comes to its step.
     let due = every(tx.conn, sql!("alike/probe_due"), params![micros(now)], |group| {
         let whose = (group.id::<TenantId>("tenant")?, group.id::<AccountId>("account")?);
-        Ok((whose, group.col::<String>("mark")?, group.id::<CaseId>("case_id")?))
+        let (mark, case) = (group.col::<String>("mark")?, group.id::<CaseId>("case_id")?);
+        Ok((whose, mark, case, group.maybe_id::<DeliveryId>("probe")?, group.unsigned::<u32>("probes")?))
     })?;
     let mut ring = Vec::new();
-    for (whose, mark, case) in due {
+    for (whose, mark, case, probe, probes) in due {
+        let next = micros(later(now, policy.wait(probes, 0.0)));
         let picked: Option<DeliveryId> =
             first(tx.conn, sql!("alike/probe_pick"), params![case.bytes()], |one| one.id("id"))?;
-        let Some(picked) = picked else {
+        match (picked, probe) {
+            (Some(picked), _) => {
+                delivery::may(State::Held, State::Queued)?;
+                execute(tx.conn, sql!("alike/probe_queue"), params![picked.bytes(), micros(now)])?;
+                execute(tx.conn, sql!("alike/probe_is"), params![whose.1.bytes(), mark, picked.bytes(), next])?;
+                ring.push(whose.1);
+            }
+            (None, Some(probe)) => {
+                execute(tx.conn, sql!("alike/probe_is"), params![whose.1.bytes(), mark, probe.bytes(), next])?;
+            }
             // Nobody is left whom a success could let go; whoever comes next finds out by itself.
-            release(tx, whose, &mark, case, now)?;
-            continue;
-        };
-        delivery::may(State::Held, State::Queued)?;
-        execute(tx.conn, sql!("alike/probe_queue"), params![picked.bytes(), micros(now)])?;
-        execute(tx.conn, sql!("alike/probe_is"), params![whose.1.bytes(), mark, picked.bytes()])?;
-        ring.push(whose.1);
+            (None, None) => {
+                release(tx, whose, &mark, case, now)?;
+            }
+        }
     }
     Ok(ring)
 }

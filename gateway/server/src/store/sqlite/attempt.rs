@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 
 use super::delivery::Delivery;
 use super::errors::Op;
-use super::rows::{Columns, StoredId, execute, first, micros, sql, stored};
+use super::rows::{Columns, StoredId, execute, first, micros, sql, stored, value};
 use super::tx::Tx;
 use super::{SqliteStore, delivery};
 use crate::store::work::{Begun, Claim, Next, Settlement};
@@ -30,7 +30,11 @@ pub(super) async fn begin_attempt(store: &SqliteStore, claim: &Claim, step: &str
             if row.open_attempt.is_some() {
                 return Err(StoreError::Failed("the attempt before has to be settled first".to_owned()).into());
             }
-            let begun = Begun { attempt: AttemptId::new(now, tx.entropy), number: row.attempt_number + 1 };
+            let broken = match row.attempt_number {
+                0 => 0,
+                _ => value(tx.conn, sql!("attempts_broken"), params![row.id.bytes(), step])?.unwrap_or(0),
+            };
+            let begun = Begun { attempt: AttemptId::new(now, tx.entropy), number: row.attempt_number + 1, broken };
             row.attempt_number = begun.number;
             row.open_attempt = Some(begun.attempt);
             row.save(tx.conn, claim.fence, now)?;

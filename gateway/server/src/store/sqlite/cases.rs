@@ -69,3 +69,8 @@ pub(super) fn close_of_delivery(conn: &Connection, delivery: DeliveryId, at: Tim
 pub(super) fn close(conn: &Connection, case: CaseId, at: Timestamp) -> Op<()> {
     execute(conn, sql!("case_close"), params![case.bytes(), micros(at)]).map(|_| ())
 }
+
+/// Closes the case of many that failed alike, once they do not any more and none of them is left in it.
+pub(super) fn close_when_empty(conn: &Connection, case: CaseId, at: Timestamp) -> Op<()> {
+    execute(conn, sql!("case_close_when_empty"), params![case.bytes(), micros(at)]).map(|_| ())
+}

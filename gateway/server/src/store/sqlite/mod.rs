@@ -82,6 +82,7 @@ use super::setup::{
 use super::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed, Retention, RetentionReport};
 use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 use super::{Result, Store, StoreError};
+use crate::alike::AlikePolicy;
 
 pub use self::anchor::AnchorError;
 pub use self::custody::{Erasures, RestoreError, RestoreOptions, RestoreReport, restore};
@@ -276,8 +277,8 @@ impl Store for SqliteStore {
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)> {
         expire::expire_leases(self, now).await
     }
-    async fn probe_alike(&self, now: Timestamp) -> Result<Vec<AccountId>> {
-        alike::probe(self, now).await
+    async fn probe_alike(&self, policy: &AlikePolicy, now: Timestamp) -> Result<Vec<AccountId>> {
+        alike::probe(self, policy, now).await
     }
     async fn unproven(&self, now: Timestamp, limit: usize) -> Result<Vec<Unproven>> {
         read_back::unproven(self, now, limit).await

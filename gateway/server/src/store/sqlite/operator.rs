@@ -37,9 +37,7 @@ pub(super) async fn replay(
         if let Some(cause) = row.held.filter(|cause| ends_by_itself(*cause)) {
             return Err(StoreError::EndsByItself(cause).into());
         }
-        if let (Some(HeldCause::FailsAlike), Some(case)) = (row.held, row.case) {
-            alike::replayed(tx.conn, row.id, case)?;
-        }
+        alike::replayed(tx.conn, row.id)?;
         row.become_(State::Queued)?;
         row.next_attempt_at = Some(now);
         (row.reason, row.fields, row.case) = (None, None, None);
@@ -96,10 +94,14 @@ async fn on_one<T: Send + 'static>(
         .write(move |tx| {
             let mut row = of_tenant(tx, tenant, id)?;
             let fence = row.fence;
+            let case = row.case;
             let done = act(tx, &mut row)?;
             cases::close_of_delivery(tx.conn, id, now)?;
             row.fence += 1;
             row.save(tx.conn, fence, now)?;
+            if let Some(case) = case {
+                cases::close_when_empty(tx.conn, case, now)?;
+            }
             tx.audit(tenant, now, &actor, action, &id.to_string())?;
             Ok(done)
         })

@@ -70,6 +70,7 @@ fn apply(tx: &mut Tx<'_>, settlement: &Settlement, sealed: Sealed) -> Op<Settled
     row.claims = 0;
     row.fields = None;
     keep_what_was_given(tx, &mut row, settlement)?;
+    let since = row.verifying.as_ref().map(|verifying| verifying.since);
     match alike::failed(tx, &row, settlement)? {
         Some(group) => {
             row.fields = sealed.fields;
@@ -77,13 +78,13 @@ fn apply(tx: &mut Tx<'_>, settlement: &Settlement, sealed: Sealed) -> Op<Settled
         }
         None => follow(tx, &mut row, settlement, sealed.fields)?,
     }
-    if matches!(row.state(), State::InFlight | State::Waiting)
+    if matches!(row.state(), State::InFlight | State::Waiting | State::Queued)
         && let Some((reason, case)) = row.paused
     {
         row.hold_paused(reason, case)?;
     }
     row.save(tx.conn, fence, now)?;
-    alike::settled(tx, &row, settlement)?;
+    alike::settled(tx, &row, settlement, since)?;
     Ok(Settled::Done { state: row.state() })
 }
 

@@ -66,7 +66,7 @@ impl<B: Backend> World<B> {
 
     /// The delivery that is the probe now.
     async fn probe(&self) -> Claim {
-        assert_eq!(self.store.probe_alike(self.now()).await.unwrap(), [self.ats]);
+        assert_eq!(self.store.probe_alike(&policy(), self.now()).await.unwrap(), [self.ats]);
         let claim = self.one_claim().await;
         assert!(self.stopped(&claim).await.is_empty(), "the probe goes");
         claim
@@ -111,10 +111,10 @@ pub(crate) async fn many_that_fail_alike_are_held_in_one_case<B: Backend>(w: Wor
 
 pub(crate) async fn a_probe_that_goes_well_lets_all_go<B: Backend>(w: World<B>) {
     w.group().await;
-    assert_eq!(w.store.probe_alike(w.now()).await.unwrap(), [], "not before its time");
+    assert_eq!(w.store.probe_alike(&policy(), w.now()).await.unwrap(), [], "not before its time");
     w.pass(60);
     let probe = w.probe().await;
-    assert_eq!(w.store.probe_alike(w.now()).await.unwrap(), [], "one at a time");
+    assert_eq!(w.store.probe_alike(&policy(), w.now()).await.unwrap(), [], "one at a time");
     assert_eq!(w.is_down(&probe).await, State::Held);
     let next = w.store.cases(w.tenant, 10).await.unwrap()[0].alike.clone().unwrap();
     assert_eq!((next.failed_probes, next.next_probe_at), (1, Some(w.later(300))), "it waits longer");
@@ -132,11 +132,12 @@ pub(crate) async fn a_probe_that_goes_well_lets_all_go<B: Backend>(w: World<B>) 
 }
 
 pub(crate) async fn who_was_refused_before_stays_refused_and_is_listed<B: Backend>(w: World<B>) {
-    let mut ids = Vec::new();
+    let (mut ids, mut refused) = (Vec::new(), Vec::new());
     for name in ["ada", "bela", "chi", "dan"] {
         let (id, claim) = w.take(name, "4001").await;
         w.says_no(&claim).await;
         ids.push(id);
+        refused.push(claim.delivery);
     }
     let states = [State::Refused, State::Refused, State::Held, State::Held];
     for (id, state) in ids.iter().zip(states) {
@@ -151,9 +152,91 @@ pub(crate) async fn who_was_refused_before_stays_refused_and_is_listed<B: Backen
     w.stops(&same).await;
     w.pass(60);
     w.goes_well(&w.probe().await).await;
-    for (id, state) in ids.iter().zip([State::Refused, State::Refused]) {
-        assert_eq!(w.state(*id).await, state, "a person may replay it");
+    for id in &ids[..2] {
+        assert_eq!(w.state(*id).await, State::Refused, "a person may replay it");
     }
+    for (left, delivery) in [(2, refused[0]), (1, refused[1])] {
+        assert_eq!(w.store.cases(w.tenant, 10).await.unwrap()[0].deliveries, left, "they stay listed until then");
+        w.store.replay(w.tenant, delivery, "test", w.now()).await.unwrap();
+    }
+    assert!(w.store.cases(w.tenant, 10).await.unwrap().is_empty());
+}
+
+pub(crate) async fn refusals_at_different_jobs_have_nothing_in_common<B: Backend>(w: World<B>) {
+    for job in ["4001", "4002", "4003"] {
+        let (_, claim) = w.take(&format!("no-{job}"), job).await;
+        assert_eq!(w.says_no(&claim).await, State::Refused);
+        let (_, claim) = w.take(&format!("well-{job}"), "4009").await;
+        w.goes_well(&claim).await;
+    }
+    assert!(w.store.cases(w.tenant, 10).await.unwrap().is_empty());
+}
+
+pub(crate) async fn what_is_refused_again_and_again_is_refused<B: Backend>(w: World<B>) {
+    let mut last = None;
+    for name in ["ada", "bela", "chi"] {
+        let (id, claim) = w.take(name, "4001").await;
+        w.says_no(&claim).await;
+        last = Some(id);
+    }
+    for state in [State::Held, State::Held, State::Refused] {
+        w.pass(300);
+        let probe = w.probe().await;
+        assert_eq!(w.says_no(&probe).await, state);
+    }
+    assert_eq!(w.state(last.unwrap()).await, State::Refused, "it is not what all have that is wrong with it");
+}
+
+pub(crate) async fn a_probe_whose_outcome_is_unknown_failed<B: Backend>(w: World<B>) {
+    w.group().await;
+    w.pass(60);
+    let probe = w.probe().await;
+    assert_eq!(w.fails(&probe, Class::Unavailable, w.unknown()).await, State::Verifying);
+    let alike = w.store.cases(w.tenant, 10).await.unwrap()[0].alike.clone().unwrap();
+    assert_eq!((alike.failed_probes, alike.next_probe_at), (1, Some(w.later(300))));
+    w.pass(30);
+    let claim = w.one_claim().await;
+    assert_eq!(claim.delivery, probe.delivery);
+    let hold = Next::Hold { cause: HeldCause::Operator, reason: Reason::OutcomeCannotBeKnown, fields: Vec::new() };
+    assert_eq!(w.settle(w.untried(&claim, hold)).await, State::Held);
+    assert_eq!(w.store.probe_alike(&policy(), w.now()).await.unwrap(), [], "nobody is sent sooner for it");
+}
+
+pub(crate) async fn a_probe_that_waits_for_hours_is_none<B: Backend>(w: World<B>) {
+    w.group().await;
+    w.pass(60);
+    let first = w.probe().await;
+    let busy = Next::Wait { until: w.later(6 * 3600), reason: Reason::VendorBusy, consumed: false };
+    assert_eq!(w.go(&first, Class::NotNow, busy).await, State::Waiting);
+    w.pass(3_600);
+    let second = w.probe().await;
+    assert_ne!(second.delivery, first.delivery);
+    w.store.release(&second, w.later(3_600)).await.unwrap();
+    w.pass(5 * 3_600);
+    let again = w.claim(2).await.into_iter().find(|claim| claim.delivery == first.delivery).unwrap();
+    assert_eq!(w.stops(&again).await, State::Held, "it is one of many again");
+}
+
+pub(crate) async fn a_record_of_before_says_nothing_of_the_outage<B: Backend>(w: World<B>) {
+    let (_, before) = w.take("zoe", "4001").await;
+    assert_eq!(w.go(&before, Class::Unknown, w.unknown()).await, State::Verifying);
+    w.pass(1);
+    w.group().await;
+    w.pass(30);
+    let claim = w.one_claim().await;
+    assert_eq!(claim.delivery, before.delivery);
+    let mut found = w.untried(
+        &claim,
+        Next::Adopt {
+            vendor_id: "v1".into(),
+            refs: std::collections::BTreeMap::new(),
+            possible_duplicate: false,
+            is_application: true,
+        },
+    );
+    found.outcome = Some(Outcome::new(Class::AlreadyThere));
+    assert_eq!(w.settle(found).await, State::InFlight);
+    assert_eq!(w.store.census().await.unwrap()[&State::Held], 3, "they stay held");
 }
 
 pub(crate) async fn successes_between_say_that_it_lies_in_each<B: Backend>(w: World<B>) {
@@ -197,7 +280,7 @@ pub(crate) async fn a_probe_that_ends_otherwise_makes_room<B: Backend>(w: World<
     let last = w.probe().await;
     let refused = Next::Refuse { reason: Reason::PostingClosed, fields: Vec::new() };
     assert_eq!(w.go(&last, Class::Refused, refused).await, State::Refused);
-    assert_eq!(w.store.probe_alike(w.now()).await.unwrap(), []);
+    assert_eq!(w.store.probe_alike(&policy(), w.now()).await.unwrap(), []);
     assert!(w.store.cases(w.tenant, 10).await.unwrap().is_empty(), "nobody is left to be let go");
     let (_, claim) = w.take("dan", "4001").await;
     assert!(w.stopped(&claim).await.is_empty());
@@ -226,15 +309,35 @@ pub(crate) async fn what_may_be_on_the_wire_is_found_out_first<B: Backend>(w: Wo
     assert_eq!(w.stops(&again).await, State::Held);
 }
 
-pub(crate) async fn a_replay_is_a_probe_and_a_pause_outlasts_it<B: Backend>(w: World<B>) {
+pub(crate) async fn a_replay_may_try_and_a_pause_outlasts_it<B: Backend>(w: World<B>) {
     let ids = w.group().await;
-    w.store.replay(w.tenant, ids[1].1, "test", w.now()).await.unwrap();
-    let claim = w.one_claim().await;
-    assert_eq!((claim.delivery, w.stopped(&claim).await.len()), (ids[1].1, 0));
+    for (_, delivery) in &ids[..2] {
+        w.store.replay(w.tenant, *delivery, "test", w.now()).await.unwrap();
+    }
+    let claims = w.claim(3).await;
+    assert_eq!(claims.len(), 2);
+    for claim in &claims {
+        assert!(w.stopped(claim).await.is_empty(), "each may try once");
+    }
+    assert_eq!(w.is_down(&claims[0]).await, State::Held);
+    let claim = claims[1].clone();
     w.store.pause_account(w.ats, Reason::AccountPaused, "test", w.now()).await.unwrap();
     w.goes_well(&claim).await;
     for id in [ids[0].0, ids[2].0] {
         assert_eq!((w.state(id).await, w.reason(id).await), (State::Held, Some(Reason::AccountPaused)));
     }
     assert_eq!(w.store.resume_account(w.ats, "test", w.now()).await.unwrap(), 2);
+}
+
+pub(crate) async fn what_is_let_go_in_a_paused_account_is_held_with_it<B: Backend>(w: World<B>) {
+    w.group().await;
+    let (id, fresh) = w.take("dan", "4001").await;
+    assert_eq!(w.stopped(&fresh).await, ["submit"]);
+    w.pass(60);
+    w.goes_well(&w.probe().await).await;
+    w.store.pause_account(w.ats, Reason::AccountPaused, "test", w.now()).await.unwrap();
+    // The group is over by the time it is to be held with it, and the account is paused.
+    let (cause, reason) = (HeldCause::FailsAlike, Reason::FailsAlike);
+    w.settle(w.untried(&fresh, Next::Hold { cause, reason, fields: Vec::new() })).await;
+    assert_eq!((w.state(id).await, w.reason(id).await), (State::Held, Some(Reason::AccountPaused)));
 }

@@ -88,7 +88,13 @@ macro_rules! store_suite {
                 successes_between_say_that_it_lies_in_each
                 a_probe_that_ends_otherwise_makes_room
                 what_may_be_on_the_wire_is_found_out_first
-                a_replay_is_a_probe_and_a_pause_outlasts_it
+                a_replay_may_try_and_a_pause_outlasts_it
+                refusals_at_different_jobs_have_nothing_in_common
+                what_is_refused_again_and_again_is_refused
+                a_probe_whose_outcome_is_unknown_failed
+                a_probe_that_waits_for_hours_is_none
+                a_record_of_before_says_nothing_of_the_outage
+                what_is_let_go_in_a_paused_account_is_held_with_it
             ]
             proving: [
                 a_delivered_one_is_read_back_when_due

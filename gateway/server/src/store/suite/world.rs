@@ -218,7 +218,7 @@ impl<B: Backend> World<B> {
 }
 
 fn no_attempt<B: Backend>(world: &World<B>) -> Begun {
-    Begun { attempt: causeway_core::ids::AttemptId::new(world.now(), &world.entropy), number: 0 }
+    Begun { attempt: causeway_core::ids::AttemptId::new(world.now(), &world.entropy), number: 0, broken: 0 }
 }
 
 pub(crate) fn delivered() -> Next {

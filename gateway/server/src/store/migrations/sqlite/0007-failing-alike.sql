@@ -13,8 +13,16 @@ CREATE TABLE alike (
     PRIMARY KEY (account, mark, delivery)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX alike_by_time ON alike (last_at);
+CREATE INDEX alike_clean ON alike (account, step) WHERE clean = 1;
+
+-- Replayed by a person: may try once, whoever else is held.
+CREATE TABLE alike_allowed (
+    delivery BLOB PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
 -- A mark that so many share that they are held, in the case. everyone: those that were not tried yet are held, too. probe:
--- the one that is tried meanwhile; without one, next_probe_at is when there will be.
+-- the one that is tried meanwhile. next_probe_at: when the next one is, if nothing went well by then.
 CREATE TABLE alike_groups (
     account       BLOB NOT NULL,
     mark          TEXT NOT NULL,

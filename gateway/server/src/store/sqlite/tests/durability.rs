@@ -333,17 +333,23 @@ fn hot_statements_use_their_indexes() {
     let scans = [
         "accounts",
         "api_key_origins",
+        "any_work",
+        "case_close_when_empty",
         "census",
         "due_accounts",
         "due_next",
         "erasure_log",
         "hold_of_paused_accounts",
+        "of_case",
+        "open_groups",
+        "probe_due",
+        "probe_gone",
         "tenants",
         "tenant_keys",
         "unproven_accounts",
     ];
     let mut checked = 0;
-    let files = [sql.join("trace"), sql].map(|folder| std::fs::read_dir(folder).unwrap());
+    let files = [sql.join("trace"), sql.join("alike"), sql].map(|folder| std::fs::read_dir(folder).unwrap());
     for path in files.into_iter().flatten().map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let text = std::fs::read_to_string(&path).unwrap();

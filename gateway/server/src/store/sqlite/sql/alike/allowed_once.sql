@@ -1,0 +1,1 @@
+DELETE FROM alike_allowed WHERE delivery = ?1

@@ -1,1 +1,0 @@
-SELECT 1 FROM alike_groups LIMIT 1
