@@ -24,3 +24,4 @@ mod rig;
 mod sandbox;
 mod site;
 mod tickets;
+mod webhooks;

@@ -4,7 +4,7 @@ use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::pii::Pii;
 
-use super::{Fault, FaultKind, Request, Response, Services, TenantName, custody};
+use super::{Fault, FaultKind, Request, Response, Services, TenantName, custody, webhooks};
 use crate::ingress::auth::{ApiKey, KeyPrefix};
 use crate::setup::{self, AccountChange, AccountWish, Hidden, KeyWish, SetupError};
 use crate::store::StoreError;
@@ -72,10 +72,11 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
             Ok(Response::Cases(cases.iter().map(Into::into).collect()))
         }
         Request::Custody(request) => custody::execute(services, request).await,
+        Request::Webhooks(request) => webhooks::execute(services, request).await,
     }
 }
 
-fn done(id: impl std::fmt::Display, what: &str) -> Response {
+pub(super) fn done(id: impl std::fmt::Display, what: &str) -> Response {
     Response::Done { id: id.to_string(), done: what.to_owned() }
 }
 

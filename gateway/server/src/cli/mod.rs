@@ -15,7 +15,9 @@ mod progress;
 mod serve;
 mod table;
 mod table_custody;
+mod table_webhooks;
 mod verbs;
+pub mod webhooks;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -100,6 +102,7 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         | Command::Export(_)
         | Command::Backup(_)
         | Command::Restore(_)
+        | Command::Webhooks(_)
         | Command::Migrate
         | Command::Reload => {
             let mut settings = Config::load(config.as_deref())?;

@@ -39,6 +39,7 @@ pub(super) async fn run(command: Command, config: Config, read: ReadConfig, json
         Command::Export(args) => desk.export(args).await,
         Command::Backup(args) => desk.backup(args).await,
         Command::Restore(args) => desk.restore(args).await,
+        Command::Webhooks(webhooks) => desk.webhooks(webhooks).await,
         Command::Migrate => desk.migrate().await,
         Command::Reload => desk.reload().await,
         Command::Demo(_) | Command::Sandbox(_) | Command::Doctor => unreachable!("run without a configuration"),
@@ -51,6 +52,7 @@ fn end_of(response: &Response) -> End {
         Response::Report(report) if !report.found => End::NothingFound,
         Response::Plan(reach) if reach.is_unknown() => End::NothingFound,
         Response::Checked(checked) if is_refused(checked) => End::No,
+        Response::EndpointTested { taken: false, .. } => End::No,
         _an_answer => End::Answered,
     }
 }

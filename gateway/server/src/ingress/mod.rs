@@ -64,6 +64,8 @@ pub struct IngressParts {
     /// What stands under `/v1/support` on the management listener; its handlers get an `Extension<auth::Caller>` whose
     /// key has the scope `support`.
     pub support: Router,
+    /// What stands under `/v1/webhooks` there; its handlers get the `Caller` and ask for the scope themselves.
+    pub webhooks: Router,
     /// More to show under `/metrics`.
     pub metrics: Vec<Exposition>,
     /// What `/readyz` says.
@@ -106,7 +108,7 @@ impl Ingress {
         let shared = Shared::new(parts.config, Arc::clone(&parts.store), parts.clock, parts.entropy);
         let open = management::open(Arc::clone(&parts.readiness), Arc::clone(&shared.metrics), parts.metrics);
         let public = stack::public(&shared, applications);
-        let management = stack::management(&shared, open, parts.support);
+        let management = stack::management(&shared, open, parts.support, parts.webhooks);
         Self { shared, store: parts.store, readiness: parts.readiness, public, management }
     }
 

@@ -101,7 +101,9 @@ pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
 }
 
 /// The management listener: no shedding, no quota, so that it answers when the public one does not.
-pub(super) fn management(shared: &Shared, open: Router, support: Router) -> Router {
+pub(super) fn management(shared: &Shared, open: Router, support: Router, webhooks: Router) -> Router {
+    // Past webhooks are a site's own: a key is enough, the handler says which.
+    let webhooks = webhooks.layer(around(Arc::clone(&shared.authenticator), authenticate));
     let support = support.layer(
         ServiceBuilder::new()
             // Support sees persons: reaching the port is not enough.
@@ -123,7 +125,12 @@ pub(super) fn management(shared: &Shared, open: Router, support: Router) -> Rout
         .layer(around((), refuse_encoded))
         .layer(RequestBodyLimitLayer::new(body::MAX_DOCUMENT.as_len()))
         .layer(RequestBodyDeadlineLayer::new(shared.config.body_total));
-    Router::new().merge(open).nest("/v1/support", support).fallback(pages::nothing_here).layer(stack)
+    Router::new()
+        .merge(open)
+        .nest("/v1/support", support)
+        .nest("/v1/webhooks", webhooks)
+        .fallback(pages::nothing_here)
+        .layer(stack)
 }
 
 /// The semaphore of the global limit.

@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use aws_lc_rs::hmac;
 use causeway_core::clock::Entropy;
 use causeway_core::email::NormalEmail;
-use causeway_core::ids::{AccountId, SubmissionId, TenantId};
+use causeway_core::ids::{AccountId, EndpointId, SubmissionId, TenantId};
 use data_encoding::HEXLOWER;
 use uuid::Uuid;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -131,6 +131,7 @@ pub(crate) enum Owner {
     Submission(SubmissionId),
     Demographics(SubmissionId),
     Account(AccountId),
+    Endpoint(EndpointId),
 }
 
 impl Owner {
@@ -140,6 +141,7 @@ impl Owner {
             Self::Submission(_) => "submission",
             Self::Demographics(_) => "demographics",
             Self::Account(_) => "account",
+            Self::Endpoint(_) => "endpoint",
         }
     }
 
@@ -148,6 +150,7 @@ impl Owner {
         match self {
             Self::Submission(id) | Self::Demographics(id) => id.as_uuid(),
             Self::Account(id) => id.as_uuid(),
+            Self::Endpoint(id) => id.as_uuid(),
         }
     }
 }

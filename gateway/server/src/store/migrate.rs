@@ -26,6 +26,7 @@ pub(crate) const SQLITE: &[Migration] = &[
         sql: include_str!("migrations/sqlite/0003-keys-of-two-kinds.sql"),
     },
     Migration { number: 4, name: "suspended keys", sql: include_str!("migrations/sqlite/0004-suspended-keys.sql") },
+    Migration { number: 6, name: "webhooks", sql: include_str!("migrations/sqlite/0006-webhooks.sql") },
 ];
 
 /// Why the database was not migrated. It is as it was before.

@@ -11,6 +11,7 @@ pub mod finding;
 pub mod intake;
 pub mod setup;
 pub mod trace;
+pub mod webhooks;
 pub mod work;
 
 pub(crate) mod blobs;

@@ -110,3 +110,13 @@ async fn support_needs_its_own_scope_on_the_management_listener() {
         assert_eq!(exchange(served.public, &bytes).await.status, 404, "not on the public listener");
     }
 }
+
+#[tokio::test]
+async fn the_page_of_past_webhooks_takes_a_key() {
+    let served = Served::new().await;
+    for (headers, expected) in [(String::new(), 401), (format!("Authorization: Bearer {}\r\n", served.key), 200)] {
+        let bytes = request("GET", "/v1/webhooks/deliveries", &headers, b"");
+        assert_eq!(exchange(served.management, &bytes).await.status, expected, "{headers}");
+    }
+    served.stop().await;
+}

@@ -52,6 +52,7 @@ impl Served {
             intake: world.intake(intake::Config::default()),
             store: Arc::clone(&world.store) as Arc<dyn Store>,
             support: Router::new().route("/lookup", post(async || "found")),
+            webhooks: Router::new().route("/deliveries", axum::routing::get(async || "sent")),
             metrics: vec![Arc::new(|out: &mut String| out.push_str("more 1\n"))],
             readiness: Arc::new(Readiness::default()),
             clock: Arc::clone(&world.clock) as Arc<dyn Clock>,

@@ -7,6 +7,7 @@
 mod accept;
 mod accounts;
 mod anchor;
+mod announce;
 mod apply_sync;
 mod attempt;
 mod awaiting;
@@ -35,6 +36,7 @@ mod submission;
 mod trace;
 mod tx;
 mod upkeep;
+mod webhooks;
 mod writer;
 
 #[cfg(test)]

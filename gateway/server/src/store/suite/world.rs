@@ -21,11 +21,14 @@ use jiff::{SignedDuration, Timestamp};
 use crate::store::Store;
 use crate::store::intake::{Accepted, NewApplication, NewDelivery};
 use crate::store::setup::{NewAccount, NewTenant, Sync};
+use crate::store::webhooks::Webhooks;
 use crate::store::work::{Begun, Claim, ClaimRequest, Next, Proof, Settled, Settlement, Verifying};
 
 /// A backend on ground of its own.
 pub(crate) trait Backend: Default {
     fn open(&self, clock: Arc<ManualClock>) -> Arc<dyn Store>;
+    /// The opened store's other side.
+    fn webhooks(&self) -> Arc<dyn Webhooks>;
 }
 
 pub(crate) struct World<B> {
