@@ -20,6 +20,7 @@ mod preflight;
 mod privacy;
 mod process;
 mod quickstart;
+mod receipts;
 mod rig;
 mod sandbox;
 mod site;

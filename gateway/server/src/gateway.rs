@@ -245,6 +245,7 @@ fn ingress(core: &Core, config: &Config, intake: Arc<Intake>, support: &Support)
         intake,
         store: Arc::clone(&core.store),
         support: crate::support::http::routes(support.clone()),
+        receipts: Arc::clone(&core.sites.receipts),
         webhooks: crate::webhooks::http::routes(Arc::clone(&core.sites.store)),
         metrics: Vec::new(),
         readiness: Arc::new(Readiness::default()),

@@ -45,6 +45,12 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
             services.store.revoke_key(tenant, key, &ACTOR.to_string(), services.clock.now()).await?;
             Ok(done(key, "revoked"))
         }
+        Request::ReceiptKeys => Ok(Response::ReceiptKeys(services.sites.receipts.receipt_keys().await?)),
+        Request::ReceiptKeyRotate => {
+            let receipts = &services.sites.receipts;
+            let key = receipts.rotate_receipt_key(&ACTOR.to_string(), services.clock.now()).await?;
+            Ok(done(key.id, "signs the receipts of what comes from now on; the former keys stay listed"))
+        }
         Request::JobsSync { tenant, account } => {
             let account = services.account(tenant, &account).await?;
             Ok(Response::Synced(services.vendors.sync(&account).await?))

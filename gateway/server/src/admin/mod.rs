@@ -23,6 +23,7 @@ use crate::setup::{AccountChange, AccountWish, Hidden, KeyWish};
 use crate::store::Store;
 use crate::store::custody::BackupReport;
 use crate::store::finding::Finding;
+use crate::store::receipts::ReceiptKey;
 use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord, SyncReport, Tenant};
 use crate::store::webhooks::{Endpoint, MessagePage};
 use crate::support::copies::Confirmed;
@@ -113,6 +114,8 @@ pub enum Request {
     KeyCreate { tenant: TenantName, name: String, wish: KeyWish },
     Keys { tenant: TenantName },
     KeyRevoke { tenant: TenantName, key: KeyId },
+    ReceiptKeys,
+    ReceiptKeyRotate,
     JobsSync { tenant: TenantName, account: String },
     Jobs { tenant: TenantName, account: Option<String> },
     JobShow { tenant: TenantName, job: String },
@@ -140,6 +143,7 @@ pub enum Response {
     Changed { account: String, deliveries: u64 },
     KeyMade { key: KeyRecord, text: Hidden },
     Keys(Vec<KeyRecord>),
+    ReceiptKeys(Vec<ReceiptKey>),
     Synced(SyncReport),
     Jobs(Vec<PostingRecord>),
     Report(Box<Report>),

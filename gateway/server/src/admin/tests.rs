@@ -34,7 +34,8 @@ impl Vendors for NoVendors {
     }
 }
 
-fn sites(store: Arc<dyn Webhooks>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Sites {
+fn sites(opened: &Arc<SqliteStore>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Sites {
+    let store: Arc<dyn Webhooks> = Arc::clone(opened) as Arc<dyn Webhooks>;
     let client = Arc::new(SiteClient::new(&SitePolicy::default(), Arc::new(SystemResolver), Arc::clone(clock)));
     let sender = Sender::new(SenderParts {
         store: Arc::clone(&store),
@@ -44,7 +45,7 @@ fn sites(store: Arc<dyn Webhooks>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Ent
         retry: crate::retry::RetryPolicy::default().into(),
         policy: WebhookPolicy::default(),
     });
-    Sites { store, sender, client }
+    Sites { store, sender, client, receipts: Arc::<SqliteStore>::clone(opened) }
 }
 
 fn services(dir: &Path) -> Services {
@@ -53,7 +54,7 @@ fn services(dir: &Path) -> Services {
     let options = OpenOptions::new(dir, RootKey::generate(&*entropy), Arc::clone(&clock), Arc::clone(&entropy));
     let opened = SqliteStore::open(options).unwrap();
     let store: Arc<dyn Store> = Arc::clone(&opened) as Arc<dyn Store>;
-    let sites = sites(Arc::clone(&opened) as Arc<dyn Webhooks>, &clock, &entropy);
+    let sites = sites(&opened, &clock, &entropy);
     let support = Support::new(Arc::clone(&store), opened, Arc::clone(&clock), Arc::new(|_| {}));
     Services { store, support, clock, entropy, vendors: Arc::new(NoVendors), settings: Arc::new(NothingRuns), sites }
 }

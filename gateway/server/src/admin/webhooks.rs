@@ -12,6 +12,7 @@ use super::{Fault, FaultKind, Response, Services, TenantName};
 use crate::clock::later;
 use crate::egress::SiteClient;
 use crate::setup::Hidden;
+use crate::store::receipts::Receipts;
 use crate::store::webhooks::{EventType, MessageQuery, MessageStatus, NewEndpoint, NewSecret, Webhooks, Which};
 use crate::webhooks::{Sender, new_secret};
 
@@ -24,6 +25,8 @@ pub struct Sites {
     pub sender: Arc<Sender>,
     /// Judges URLs.
     pub client: Arc<SiteClient>,
+    /// Signs receipts.
+    pub receipts: Arc<dyn Receipts>,
 }
 
 /// What can be asked.

@@ -322,6 +322,10 @@ pub enum Keys {
         /// The key's id.
         key: KeyId,
     },
+    /// List the keys that sign receipts, with their public parts.
+    Receipts,
+    /// Sign the receipts of what comes from now on with a new key; the former ones stay listed.
+    RotateReceipts,
     /// Make the root key that wraps all others. Keep a copy elsewhere.
     InitRoot,
 }
@@ -394,6 +398,8 @@ mod tests {
             "causeway keys create --scope support --name desk",
             "causeway keys create --publishable --origin https://jobs.example.org --origin http://localhost:3000 --test",
             "causeway keys init-root",
+            "causeway keys receipts --json",
+            "causeway keys rotate-receipts",
             "causeway jobs sync greenhouse",
             "causeway sandbox greenhouse --listen 127.0.0.1:9101",
             "causeway migrate",

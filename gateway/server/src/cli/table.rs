@@ -34,6 +34,7 @@ pub(super) fn of(response: &Response) -> String {
             format!("{}\n\nThis is the key {} ({}). It is shown only now.", text.0.reveal(), key.id, scopes(key))
         }
         Response::Keys(keys) => self::keys(keys),
+        Response::ReceiptKeys(keys) => table_webhooks::receipt_keys(keys),
         Response::Synced(report) => format!(
             "{} jobs listed: {} opened, {} changed, {} closed.",
             report.listed, report.opened, report.changed, report.closed

@@ -1,8 +1,10 @@
-//! The answers of `webhooks` for people. Pure.
+//! The answers of `webhooks` and of `keys receipts` for people. Pure.
 
 use causeway_core::ids::EndpointId;
+use data_encoding::BASE64;
 
 use super::table::{at, maybe, rows};
+use crate::store::receipts::ReceiptKey;
 use crate::store::webhooks::{Endpoint, Message, MessagePage};
 
 pub(super) fn made(endpoint: &Endpoint, secret: &str) -> String {
@@ -66,4 +68,11 @@ fn message(message: &Message) -> Vec<String> {
         maybe(message.next_at.map(at)),
         message.id.to_string(),
     ]
+}
+
+pub(super) fn receipt_keys(keys: &[ReceiptKey]) -> String {
+    rows(
+        &["key", "signs since", "Ed25519 public key"],
+        keys.iter().map(|key| vec![key.id.to_string(), at(key.since), BASE64.encode(&key.public)]),
+    )
 }

@@ -156,6 +156,8 @@ impl Desk {
             }
             Keys::List(of) => self.show("reading keys", Request::Keys { tenant: of.tenant }).await,
             Keys::Revoke { of, key } => self.show("revoking", Request::KeyRevoke { tenant: of.tenant, key }).await,
+            Keys::Receipts => self.show("reading keys", Request::ReceiptKeys).await,
+            Keys::RotateReceipts => self.show("making a key", Request::ReceiptKeyRotate).await,
             Keys::InitRoot => {
                 let path = crate::gateway::init_root(&self.config)?;
                 let path = path.display().to_string();

@@ -18,6 +18,7 @@ use crate::schema::form_digest;
 use crate::store::Store;
 use crate::store::custody::Custody;
 use crate::store::keys::RootKey;
+use crate::store::receipts::Receipts;
 use crate::store::setup::{AccountRecord, SyncReport};
 use crate::store::sqlite::{OpenOptions, SqliteStore};
 use crate::store::webhooks::Webhooks;
@@ -53,6 +54,7 @@ impl Core {
         let opened = SqliteStore::open(options).context("the store does not open")?;
         let custody: Arc<dyn Custody> = Arc::clone(&opened) as Arc<dyn Custody>;
         let webhooks: Arc<dyn Webhooks> = Arc::clone(&opened) as Arc<dyn Webhooks>;
+        let receipts: Arc<dyn Receipts> = Arc::clone(&opened) as Arc<dyn Receipts>;
         let store: Arc<dyn Store> = wrap(opened);
         let lives = Lives::new(&config.reloadable);
         let connectors: Connectors = Arc::new(causeway_connectors::by_name);
@@ -82,7 +84,7 @@ impl Core {
             retry: lives.retry.clone(),
             policy: WebhookPolicy::default(),
         });
-        let sites = Sites { store: webhooks, sender, client };
+        let sites = Sites { store: webhooks, sender, client, receipts };
         Ok(Self { store, custody, clock, entropy, connectors, egress, feeds, lives, sites })
     }
 

@@ -23,6 +23,7 @@ mod multipart;
 mod pages;
 mod preflight;
 mod problem;
+mod receipts;
 mod request;
 mod stack;
 mod stall;
@@ -45,6 +46,7 @@ pub use metrics::Metrics;
 use crate::intake::{EdgeCounters, Intake};
 use crate::quota::{AddressQuota, TenantQuota};
 use crate::store::Store;
+use crate::store::receipts::Receipts;
 use applications::Applications;
 use auth::Authenticator;
 use browser::Origins;
@@ -66,6 +68,8 @@ pub struct IngressParts {
     pub support: Router,
     /// What stands under `/v1/webhooks` there; its handlers get the `Caller` and ask for the scope themselves.
     pub webhooks: Router,
+    /// Signs receipts.
+    pub receipts: Arc<dyn Receipts>,
     /// More to show under `/metrics`.
     pub metrics: Vec<Exposition>,
     /// What `/readyz` says.
@@ -107,7 +111,7 @@ impl Ingress {
         let applications = Applications { intake: parts.intake, budget, readiness };
         let shared = Shared::new(parts.config, Arc::clone(&parts.store), parts.clock, parts.entropy);
         let open = management::open(Arc::clone(&parts.readiness), Arc::clone(&shared.metrics), parts.metrics);
-        let public = stack::public(&shared, applications);
+        let public = stack::public(&shared, applications, &parts.receipts);
         let management = stack::management(&shared, open, parts.support, parts.webhooks);
         Self { shared, store: parts.store, readiness: parts.readiness, public, management }
     }

@@ -29,16 +29,17 @@ use super::body::{self, MAX_BODY};
 use super::browser::{cors, within_address};
 use super::lazy::around;
 use super::request::{TraceIds, forget_foreign_id};
-use super::{Shared, access_log, jobs, metrics, pages, preflight, problem};
+use super::{Shared, access_log, jobs, metrics, pages, preflight, problem, receipts};
 use crate::intake::Refusal;
 use crate::quota::TenantQuota;
+use crate::store::receipts::Receipts;
 use crate::store::setup::Scope;
 
 /// Headers whose values are never to be printed by anything below.
 const SENSITIVE: [HeaderName; 3] = [AUTHORIZATION, COOKIE, HeaderName::from_static("idempotency-key")];
 
 /// The public listener: three route groups under one stack.
-pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
+pub(super) fn public(shared: &Shared, applications: Applications, receipts: &Arc<dyn Receipts>) -> Router {
     let config = &shared.config;
     // Keyed: the tenant comes from the API key.
     let keyed = Router::new()
@@ -49,7 +50,9 @@ pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
         .route("/v1/jobs/{id}", get(jobs::job))
         .route("/v1/jobs/{id}/form", get(jobs::form))
         .with_state(applications);
-    let keyed = keyed.route_layer(
+    let signed =
+        Router::new().route("/v1/applications/{id}/receipt", get(receipts::receipt)).with_state(Arc::clone(receipts));
+    let keyed = keyed.merge(signed).route_layer(
         ServiceBuilder::new()
             // Before anything is counted against a tenant or read for it.
             .layer(around(Arc::clone(&shared.authenticator), authenticate))
@@ -65,7 +68,9 @@ pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
     // connector here verifies hooks yet, so every account is one that has no hook.
     let hook = Router::new().route("/v1/hooks/{account}", post(pages::no_hook));
     // Public: the same for everybody.
-    let public = Router::new().route("/problems/{code}", get(pages::problem_page));
+    let keys =
+        Router::new().route("/.well-known/causeway-receipt-keys", get(receipts::keys)).with_state(Arc::clone(receipts));
+    let public = Router::new().route("/problems/{code}", get(pages::problem_page)).merge(keys);
 
     let stack = ServiceBuilder::new()
         // First, so that everything below may name the request; a caller's own id could hold anything and is dropped.

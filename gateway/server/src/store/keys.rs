@@ -266,6 +266,7 @@ impl TenantKeys {
 /// The root key and the tenants' keys it opened.
 pub(crate) struct Keyring {
     root: SealKey,
+    installation: SealKey,
     anchor: hmac::Key,
     check: [u8; 32],
     tenants: RwLock<HashMap<TenantId, Arc<TenantKeys>>>,
@@ -275,7 +276,8 @@ impl Keyring {
     pub(crate) fn new(root: &RootKey) -> Self {
         let wrap = SealKey::new(&Zeroizing::new(derive(&root.0, b"wrap tenant keys")));
         let anchor = hmac::Key::new(hmac::HMAC_SHA256, &*Zeroizing::new(derive(&root.0, b"audit anchor")));
-        Self { root: wrap, anchor, check: root.check_value(), tenants: RwLock::new(HashMap::new()) }
+        let installation = SealKey::new(&Zeroizing::new(derive(&root.0, b"installation")));
+        Self { root: wrap, installation, anchor, check: root.check_value(), tenants: RwLock::new(HashMap::new()) }
     }
 
     /// See [`RootKey::check_value`].
@@ -286,6 +288,11 @@ impl Keyring {
     /// The signature of a line outside the database. Not a tenant's: it must be readable when the tenant is gone.
     pub(crate) fn anchor_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         keyed_hash(&self.anchor, parts)
+    }
+
+    /// Seals what belongs to the installation and to no tenant.
+    pub(crate) fn installation(&self) -> &SealKey {
+        &self.installation
     }
 
     /// A key for a new tenant, wrapped. It is known here after [`Keyring::install`].

@@ -9,6 +9,7 @@
 pub mod custody;
 pub mod finding;
 pub mod intake;
+pub mod receipts;
 pub mod setup;
 pub mod trace;
 pub mod webhooks;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use causeway_core::clock::{Clock, Entropy};
+use causeway_core::ids::{SubmissionId, TenantId};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,11 +26,28 @@ use super::auth::{ApiKey, KeyPrefix};
 use super::{Config, Ingress, IngressParts, Readiness};
 use crate::intake;
 use crate::intake::fake::World;
-use crate::store::Store;
+use crate::store::receipts::{ReceiptKey, Receipts, SignedReceipt};
 use crate::store::setup::{KeyRecord, Scope};
+use crate::store::{self, Store, StoreError};
 
 /// How long anything in these tests may take before it counts as never.
 const NEVER: Duration = Duration::from_secs(10);
+
+/// Signs nothing; the store's own tests test signing.
+struct NoReceipts;
+
+#[async_trait::async_trait]
+impl Receipts for NoReceipts {
+    async fn signed_receipt(&self, _: TenantId, _: SubmissionId, _: bool) -> store::Result<SignedReceipt> {
+        Err(StoreError::NotFound("receipt"))
+    }
+    async fn receipt_keys(&self) -> store::Result<Vec<ReceiptKey>> {
+        Ok(Vec::new())
+    }
+    async fn rotate_receipt_key(&self, _: &str, _: jiff::Timestamp) -> store::Result<ReceiptKey> {
+        Err(StoreError::NotFound("receipt"))
+    }
+}
 
 /// A served ingress over a fake world.
 struct Served {
@@ -52,6 +70,7 @@ impl Served {
             intake: world.intake(intake::Config::default()),
             store: Arc::clone(&world.store) as Arc<dyn Store>,
             support: Router::new().route("/lookup", post(async || "found")),
+            receipts: Arc::new(NoReceipts),
             webhooks: Router::new().route("/deliveries", axum::routing::get(async || "sent")),
             metrics: vec![Arc::new(|out: &mut String| out.push_str("more 1\n"))],
             readiness: Arc::new(Readiness::default()),

@@ -28,6 +28,7 @@ mod postings;
 mod pragmas;
 mod read_back;
 mod readers;
+mod receipts;
 mod refuse;
 mod rows;
 mod settle;

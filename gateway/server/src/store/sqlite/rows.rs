@@ -5,7 +5,8 @@
 use std::str::FromStr;
 
 use causeway_core::ids::{
-    AccountId, AttemptId, BlobId, CaseId, DeliveryId, EndpointId, KeyId, MessageId, SubmissionId, TenantId,
+    AccountId, AttemptId, BlobId, CaseId, DeliveryId, EndpointId, KeyId, MessageId, ReceiptKeyId, SubmissionId,
+    TenantId,
 };
 use jiff::Timestamp;
 use rusqlite::types::FromSql;
@@ -36,7 +37,7 @@ macro_rules! stored_id {
     )* };
 }
 
-stored_id!(TenantId AccountId SubmissionId DeliveryId AttemptId CaseId BlobId KeyId EndpointId MessageId);
+stored_id!(TenantId AccountId SubmissionId DeliveryId AttemptId CaseId BlobId KeyId EndpointId MessageId ReceiptKeyId);
 
 /// Reads columns by name.
 pub(crate) trait Columns {

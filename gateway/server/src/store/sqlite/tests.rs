@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use super::{OpenError, OpenOptions, SqliteStore};
 use crate::store::Store;
 use crate::store::keys::RootKey;
+use crate::store::receipts::Receipts;
 use crate::store::suite::store_suite;
 use crate::store::suite::world::Backend;
 use crate::store::webhooks::Webhooks;
@@ -70,6 +71,10 @@ impl Backend for Sqlite {
     }
 
     fn webhooks(&self) -> Arc<dyn Webhooks> {
+        self.inner()
+    }
+
+    fn receipts(&self) -> Arc<dyn Receipts> {
         self.inner()
     }
 }

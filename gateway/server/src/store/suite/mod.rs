@@ -8,6 +8,7 @@ pub(crate) mod holding;
 pub(crate) mod intake;
 pub(crate) mod people;
 pub(crate) mod proving;
+pub(crate) mod receipts;
 pub(crate) mod setting_up;
 pub(crate) mod settling;
 pub(crate) mod trace;
@@ -101,6 +102,11 @@ macro_rules! store_suite {
                 what_was_erased_does_not_come_back
                 open_cases_are_listed
                 retention_removes_what_is_past_its_time
+            ]
+            receipts: [
+                a_receipt_says_what_was_stored_and_verifies
+                a_receipt_is_its_tenants_and_its_worlds_and_goes_with_an_erasure
+                a_new_key_signs_what_comes_from_then_on
             ]
             webhooks: [
                 a_site_is_told_of_every_settled_delivery
