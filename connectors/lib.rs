@@ -13,6 +13,9 @@ mod hubspot;
 #[cfg(test)]
 mod fates;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+
 /// Every connector, in the order people see them.
 pub fn all() -> Vec<Arc<dyn Connector>> {
     vec![

@@ -108,7 +108,7 @@ fn record(id: String, candidate: &str, created: Timestamp) -> VendorRecord {
         (reference::APPLICATION.to_owned(), id.clone()),
         (reference::CANDIDATE.to_owned(), candidate.to_owned()),
     ]);
-    VendorRecord { vendor_id: id, refs, created_at: Some(created), carries_our_reference: false }
+    VendorRecord { vendor_id: id, refs, created_at: Some(created), carries_our_reference: false, is_application: true }
 }
 
 /// `None` when the answer is a yes that cannot be read, or a no to this one record.

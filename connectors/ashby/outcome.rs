@@ -56,7 +56,9 @@ impl No {
 pub(super) fn judge(answer: &Response<Bytes>) -> Result<Envelope, No> {
     let status = answer.status().as_u16();
     let words = String::from_utf8_lossy(answer.body());
-    let envelope = serde_json::from_slice::<Envelope>(answer.body()).ok();
+    // Text first: a reader of bytes passes over what is no text in members that nobody wants, and such a body is no JSON.
+    let text = std::str::from_utf8(answer.body()).ok();
+    let envelope = text.and_then(|text| serde_json::from_str::<Envelope>(text).ok());
     let code = envelope.as_ref().and_then(Envelope::code).map(str::to_owned);
     let said = |class, reason| Outcome::new(class).because(reason).said(status, &words);
     let drifted = |class, reason| Outcome { drift: true, ..said(class, reason) };

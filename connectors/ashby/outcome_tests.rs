@@ -108,3 +108,25 @@ fn a_read_that_fails_says_why() {
     assert!(matches!(failure(200, &no("invalid_input")), ReadError::Unreadable(_)));
     assert!(matches!(failure(302, ""), ReadError::Misconfigured(_)));
 }
+
+#[test]
+fn only_the_documented_yes_is_one() {
+    let handle =
+        r#"{"success":true,"results":{"handle":"h1","url":"https://files.example.org/1","fields":{"key":"k"}}}"#;
+    let submitted =
+        r#"{"success":true,"results":{"submittedFormInstance":{"id":"i1"},"formMessages":{"blocked":false}}}"#;
+    let application = r#"{"success":true,"results":{"id":"a1","candidate":{"id":"c1"}}}"#;
+    let all_well =
+        [format!("200\n{handle}"), "204\n".to_owned(), format!("200\n{submitted}"), format!("200\n{application}")];
+    let all_well = all_well.each_ref().map(String::as_str);
+    crate::fuzzing::tests::check(&crate::ashby::Ashby, &all_well, |step, answer, body| {
+        let Some(body) = body.filter(|body| answer.status() == 200 && body["success"] == true) else { return false };
+        match step {
+            "submit" => {
+                let results = &body["results"];
+                results["submittedFormInstance"]["id"].is_string() && results["formMessages"]["blocked"] != true
+            }
+            _ => body["results"]["id"].is_string(),
+        }
+    });
+}

@@ -133,7 +133,13 @@ impl Seen {
             ("application_id".to_owned(), self.id.clone()),
             ("candidate_id".to_owned(), self.candidate_id),
         ]);
-        VendorRecord { vendor_id: self.id, refs, created_at: Some(self.created_at), carries_our_reference: false }
+        VendorRecord {
+            vendor_id: self.id,
+            refs,
+            created_at: Some(self.created_at),
+            carries_our_reference: false,
+            is_application: true,
+        }
     }
 }
 

@@ -85,3 +85,16 @@ fn no_answer_is_neither_yes_nor_no_unless_nothing_was_sent() {
         assert_eq!((outcome.class, outcome.reason, outcome.retry_after), (class, Some(reason), wait), "{error:?}");
     }
 }
+
+#[test]
+fn only_the_documented_yes_is_one() {
+    crate::fuzzing::tests::check(
+        &crate::greenhouse::Greenhouse,
+        &["200\n{\"success\":\"Saved\"}"],
+        |_, answer, body| {
+            let says = |yes: &Value| yes.as_str().is_some_and(|text| !text.is_empty()) || yes == &Value::Bool(true);
+            let said = body.is_some_and(|body| body.get("error").is_none() && body.get("success").is_some_and(says));
+            answer.status() == 200 && said
+        },
+    );
+}

@@ -45,6 +45,7 @@ pub(super) async fn find(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Found
         refs: [(reference::CONTACT.to_owned(), contact.id.clone())].into(),
         vendor_id: contact.id,
         carries_our_reference: false,
+        is_application: false,
     }]))
 }
 

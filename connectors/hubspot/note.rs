@@ -65,6 +65,7 @@ pub(super) async fn find(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Found
                     refs: [(reference::NOTE.to_owned(), note.id.clone())].into(),
                     vendor_id: note.id,
                     carries_our_reference: true,
+                    is_application: false,
                 }]));
             }
         }

@@ -48,6 +48,7 @@ pub(super) async fn find(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Found
         refs: [(reference::RECORD.to_owned(), record.id.clone())].into(),
         vendor_id: record.id,
         carries_our_reference: true,
+        is_application: true,
     }]))
 }
 

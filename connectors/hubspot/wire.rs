@@ -147,9 +147,10 @@ pub(super) struct Property {
     pub(super) has_unique_value: bool,
 }
 
-/// The body as the wanted shape, if it is that.
+/// The body as the wanted shape, if it is that. Text first: a reader of bytes passes over what is no text in members that
+/// nobody wants, and such a body is no JSON.
 pub(super) fn read<T: serde::de::DeserializeOwned>(answer: &Response<Bytes>) -> Option<T> {
-    serde_json::from_slice(answer.body()).ok()
+    serde_json::from_str(std::str::from_utf8(answer.body()).ok()?).ok()
 }
 
 fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::client::Client;
 use crate::documents::{self, Applicant};
+use crate::prototype::Prototype;
 use crate::rig::{self, Gateway, GatewayOptions, Tenancy};
 use crate::wire::Wire;
 
@@ -27,20 +28,30 @@ pub(crate) struct Report {
     pub(crate) ratio: f64,
     /// What an accept costs the gateway, on either core.
     pub(crate) cpu_us_per_accept: f64,
+    /// The least that could accept, beside the same ceiling: see `prototype`.
+    pub(crate) prototype_per_s: f64,
+    pub(crate) prototype_ratio: f64,
+    pub(crate) prototype_cpu_us: f64,
+    /// The gateway beside the prototype.
+    pub(crate) of_prototype: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) with_dispatch_per_s: f64,
     pub(crate) with_resumes_per_s: f64,
+    /// Once more at the end, over everything that the runs since the last round have stored.
+    pub(crate) grown_per_s: f64,
     pub(crate) rounds: Vec<Round>,
     pub(crate) violations: Vec<String>,
 }
 
-/// One alternation of ceiling and gateway.
+/// One alternation of ceiling, prototype and gateway, each with a new database.
 #[derive(Debug, Serialize)]
 pub(crate) struct Round {
     pub(crate) accepted_per_s: f64,
     pub(crate) ceiling_per_s: f64,
+    pub(crate) prototype_per_s: f64,
     pub(crate) cpu_us_per_accept: f64,
+    pub(crate) prototype_cpu_us: f64,
 }
 
 const CONNECTIONS: usize = 64;
@@ -50,22 +61,18 @@ const CEILING_MIN: f64 = 12_000.0;
 
 pub(crate) async fn run(rounds: usize, seconds: u64) -> Result<Report> {
     let length = Duration::from_secs(seconds);
-    let stage = Stage::set(1).await?;
     let off = [("CAUSEWAY_DISPATCH_ENABLED", "false")];
+    let mut stage = Stage::set(1).await?;
     let mut measured = Vec::new();
     let mut rss_mb: f64 = 0.0;
-    let body = documents::applicant("ceiling", 7, 1, &stage.job, &stage.answers, 0).document;
     for round in 0..rounds {
-        let ceiling_per_s = ceiling(&body, length)?;
-        let gateway = stage.start(&off).await?;
-        let (cpu_before, began) = (gateway.cpu_s()?, Instant::now());
-        let accepted = closed_loop(&stage, gateway.public, &format!("r{round}"), length, 0).await?;
-        let accepts = accepted * began.elapsed().as_secs_f64();
-        let cpu_us_per_accept = (gateway.cpu_s()? - cpu_before) * 1e6 / accepts;
-        rss_mb = rss_mb.max(gateway.rss_mb()?);
-        gateway.stop()?;
-        eprintln!("round {round}: {accepted:.0} accepts/s at {cpu_us_per_accept:.0} us, ceiling {ceiling_per_s:.0}/s");
-        measured.push(Round { accepted_per_s: accepted, ceiling_per_s, cpu_us_per_accept });
+        if round > 0 {
+            stage = Stage::set(1).await?;
+        }
+        let (one, rss) = one_round(&stage, &off, length).await?;
+        rss_mb = rss_mb.max(rss);
+        eprintln!("round {round}: {one:.0?}");
+        measured.push(one);
     }
     let accepted_per_s = median(measured.iter().map(|round| round.accepted_per_s));
     let gateway = stage.start(&off).await?;
@@ -76,23 +83,58 @@ pub(crate) async fn run(rounds: usize, seconds: u64) -> Result<Report> {
     gateway.kill();
     let gateway = stage.start(&off).await?;
     let with_resumes_per_s = closed_loop(&stage, gateway.public, "resumes", length, 200 * 1024).await?;
+    let grown_per_s = closed_loop(&stage, gateway.public, "grown", length, 0).await?;
     gateway.stop()?;
 
+    let of = |figure: fn(&Round) -> f64| median(measured.iter().map(figure));
     let mut report = Report {
         accepted_per_s,
         rss_mb,
-        ceiling_per_s: median(measured.iter().map(|round| round.ceiling_per_s)),
-        ratio: median(measured.iter().map(|round| round.accepted_per_s / round.ceiling_per_s)),
-        cpu_us_per_accept: median(measured.iter().map(|round| round.cpu_us_per_accept)),
+        ceiling_per_s: of(|round| round.ceiling_per_s),
+        ratio: of(|round| round.accepted_per_s / round.ceiling_per_s),
+        cpu_us_per_accept: of(|round| round.cpu_us_per_accept),
+        prototype_per_s: of(|round| round.prototype_per_s),
+        prototype_ratio: of(|round| round.prototype_per_s / round.ceiling_per_s),
+        prototype_cpu_us: of(|round| round.prototype_cpu_us),
+        of_prototype: of(|round| round.accepted_per_s / round.prototype_per_s),
         p50_ms: percentile(&mut latencies, 0.50),
         p99_ms: percentile(&mut latencies, 0.99),
         with_dispatch_per_s,
         with_resumes_per_s,
+        grown_per_s,
         rounds: measured,
         violations: Vec::new(),
     };
     report.violations = violations(&report);
     Ok(report)
+}
+
+/// Returns the gateway's resident memory too, in MB.
+async fn one_round(stage: &Stage, settings: &[(&str, &str)], length: Duration) -> Result<(Round, f64)> {
+    let body = documents::applicant("ceiling", 7, 1, &stage.job, &stage.answers, 0).document;
+    let ceiling_per_s = ceiling(&body, length)?;
+    let folder = tempfile::tempdir()?;
+    let prototype = Prototype::start(folder.path(), &stage.tenancy.key)?;
+    let (prototype_per_s, prototype_cpu_us) = costed(stage, prototype.address, length, || prototype.cpu_s()).await?;
+    drop(prototype);
+    let gateway = stage.start(settings).await?;
+    let (accepted_per_s, cpu_us_per_accept) = costed(stage, gateway.public, length, || gateway.cpu_s()).await?;
+    let rss_mb = gateway.rss_mb()?;
+    gateway.stop()?;
+    let round = Round { accepted_per_s, ceiling_per_s, prototype_per_s, cpu_us_per_accept, prototype_cpu_us };
+    Ok((round, rss_mb))
+}
+
+/// A closed loop: accepts per second, and what each took of the server's processor time in microseconds.
+async fn costed(
+    stage: &Stage,
+    to: SocketAddr,
+    length: Duration,
+    cpu_s: impl Fn() -> Result<f64>,
+) -> Result<(f64, f64)> {
+    let (before, began) = (cpu_s()?, Instant::now());
+    let per_s = closed_loop(stage, to, "closed", length, 0).await?;
+    Ok((per_s, (cpu_s()? - before) * 1e6 / (per_s * began.elapsed().as_secs_f64())))
 }
 
 fn violations(report: &Report) -> Vec<String> {
@@ -265,26 +307,36 @@ pub(crate) fn ceiling(body: &[u8], length: Duration) -> Result<f64> {
     let connection = open_bare(folder.path())?;
     let started = Instant::now();
     let mut id = 0_u64;
-    let (tenant, accounts) = (new_id(1, 7), [new_id(1, 8), new_id(1, 9)]);
     while started.elapsed() < length {
-        let transaction = connection.unchecked_transaction()?;
-        {
-            let mut insert_body =
-                transaction.prepare_cached("INSERT INTO body (id, tenant, content) VALUES (?1, ?2, ?3)")?;
-            let mut insert_delivery = transaction
-                .prepare_cached("INSERT INTO delivery (id, body, account, due_at) VALUES (?1, ?2, ?3, ?4)")?;
-            for _ in 0..APPLICATIONS_PER_COMMIT {
-                id += 1;
-                let (key, due_at) = (new_id(id, 0), i64::try_from(id)?);
-                insert_body.execute(rusqlite::params![key, tenant, body])?;
-                insert_delivery.execute(rusqlite::params![new_id(id, 1), key, accounts[0], due_at])?;
-                insert_delivery.execute(rusqlite::params![new_id(id, 2), key, accounts[1], due_at])?;
-            }
-        }
-        transaction.commit()?;
+        insert_bare(&connection, id + 1, (0..APPLICATIONS_PER_COMMIT).map(|_| body))?;
+        id += APPLICATIONS_PER_COMMIT;
     }
     #[expect(clippy::cast_precision_loss, reason = "a count of applications")]
     Ok(id as f64 / started.elapsed().as_secs_f64())
+}
+
+/// One synced commit: a body and two deliveries each, numbered from `first`.
+pub(crate) fn insert_bare<'a>(
+    connection: &rusqlite::Connection,
+    first: u64,
+    bodies: impl Iterator<Item = &'a [u8]>,
+) -> Result<()> {
+    let (tenant, accounts) = (new_id(1, 7), [new_id(1, 8), new_id(1, 9)]);
+    let transaction = connection.unchecked_transaction()?;
+    {
+        let mut insert_body =
+            transaction.prepare_cached("INSERT INTO body (id, tenant, content) VALUES (?1, ?2, ?3)")?;
+        let mut insert_delivery =
+            transaction.prepare_cached("INSERT INTO delivery (id, body, account, due_at) VALUES (?1, ?2, ?3, ?4)")?;
+        for (id, body) in (first..).zip(bodies) {
+            let (key, due_at) = (new_id(id, 0), i64::try_from(id)?);
+            insert_body.execute(rusqlite::params![key, tenant, body])?;
+            insert_delivery.execute(rusqlite::params![new_id(id, 1), key, accounts[0], due_at])?;
+            insert_delivery.execute(rusqlite::params![new_id(id, 2), key, accounts[1], due_at])?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
 }
 
 /// 16 bytes, ordered by number with a random tail, as version 7 UUIDs are.
@@ -293,7 +345,7 @@ fn new_id(number: u64, kind: u64) -> Vec<u8> {
     [high.to_be_bytes(), low.to_be_bytes()].concat()
 }
 
-fn open_bare(folder: &Path) -> Result<rusqlite::Connection> {
+pub(crate) fn open_bare(folder: &Path) -> Result<rusqlite::Connection> {
     let connection = rusqlite::Connection::open(folder.join("ceiling.db"))?;
     connection.execute_batch(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;

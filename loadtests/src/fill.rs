@@ -62,8 +62,7 @@ struct Filler {
 impl Filler {
     async fn accept(&self, number: u64) -> Result<()> {
         let now = SystemClock.now();
-        // Random ones would meet sooner or later among a million; a site's are made again by intake then.
-        let code = format!("{number:09}");
+        let code = self.store.new_code().await?;
         let deliveries = self.accounts.iter().map(|record| NewDelivery {
             id: DeliveryId::new(now, &OsEntropy),
             account: record.account.id,

@@ -14,6 +14,7 @@ mod marks;
 mod order;
 mod postings;
 mod preflight;
+mod prototype;
 mod rig;
 mod validate;
 mod wire;
@@ -49,6 +50,14 @@ enum Run {
         /// Seconds for each measurement.
         #[arg(long, default_value_t = 10)]
         seconds: u64,
+    },
+    /// What `accept` measures itself against; ends when it is ended.
+    #[command(hide = true)]
+    Prototype {
+        #[arg(long)]
+        folder: std::path::PathBuf,
+        #[arg(long)]
+        token: String,
     },
     /// SIGKILL at random under load, answers dropped after commit, then the three ledgers.
     Crash {
@@ -133,6 +142,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             let report = accept::run(*rounds, *seconds).await?;
             show(json, &report, &report.violations)
         }
+        Run::Prototype { folder, token } => prototype::serve(folder, token).await.map(|()| true),
         Run::Crash { kills, submissions, seed } => {
             let report = crash::run(&crash_plan(None, *kills, *submissions, *seed)).await?;
             show(json, &report, &report.violations)

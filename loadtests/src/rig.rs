@@ -100,7 +100,7 @@ pub(crate) fn signal(pid: u32, name: &str) -> Result<()> {
 }
 
 /// User and system time of a process and its threads. The kernel counts both for user space in hundredths of a second.
-fn cpu_s(pid: u32) -> Result<f64> {
+pub(crate) fn cpu_s(pid: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let after_name = stat.rsplit_once(')').context("no command name")?.1;
     let ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse);

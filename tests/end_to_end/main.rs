@@ -4,6 +4,7 @@
 //! inside. Every test has its own folder, ports and vendors, waits for events and never for time, and ends what it began.
 
 mod account;
+mod alike;
 mod ashby;
 mod backup;
 mod bad_input;

@@ -82,6 +82,11 @@ impl Sent {
         self.values.get(name).and_then(Value::as_str).unwrap_or_default().trim()
     }
 
+    /// As it was sent: no fact says that the vendor cuts anything off.
+    fn verbatim(&self, name: &str) -> &str {
+        self.values.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
     fn has(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|value| value.as_str() != Some(""))
     }
@@ -280,7 +285,8 @@ impl Greenhouse {
         let (id, candidate_id) = (self.first_application_id + number, self.first_candidate_id + number);
         // Ids and times must rise together, whatever the machine's clock does.
         let created_ms = self.applications.last().map_or(now_ms, |last| last.created_ms.max(now_ms));
-        let (first_name, last_name, email) = (sent.text("first_name"), sent.text("last_name"), sent.text("email"));
+        let [first_name, last_name] = ["first_name", "last_name"].map(|name| sent.verbatim(name));
+        let email = sent.text("email");
         let record = json!({
             "id": id, "candidate_id": candidate_id, "job_post_id": job_post_id, "email": email,
             "first_name": first_name, "last_name": last_name, "created_at": rfc3339(created_ms),

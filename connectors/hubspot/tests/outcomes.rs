@@ -7,6 +7,7 @@ use causeway_core::outcome::{Class, Found};
 use causeway_core::reason::Reason;
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
+use serde_json::Value;
 
 use super::super::outcome;
 use super::{answer, now};
@@ -117,4 +118,29 @@ fn the_pace_is_read_from_the_ten_second_headers() {
     let pace = Pace { calls: 100, remaining: 97, window: Some(Duration::from_secs(10)) };
     assert_eq!(outcome::pace(answer("contact_conflict_409").headers()), Some(pace));
     assert_eq!(outcome::pace(&HeaderMap::new()), None);
+}
+
+#[test]
+fn only_the_documented_yes_is_one() {
+    let all_well = [
+        "404\n{}",
+        r#"201
+{"id":"11","properties":{"email":"ada@example.org"}}"#,
+        "404\n{}",
+        r#"200
+{"results":[{"id":"12","new":true}]}"#,
+        r#"201
+{"id":"13"}"#,
+        r#"200
+{"status":"COMPLETE","results":[{}]}"#,
+    ];
+    crate::fuzzing::tests::check(&crate::hubspot::HubSpot, &all_well, |step, answer, body| {
+        let is_id = |id: &Value| id.as_str().is_some_and(|id| !id.is_empty()) || id.is_number();
+        let has_id = body.is_some_and(|body| {
+            let results = body["results"].as_array().into_iter().flatten();
+            is_id(&body["id"]) || results.into_iter().any(|one| is_id(&one["id"]) || is_id(&one["toObjectId"]))
+        });
+        // An association is answered with what it joins; the answer names no record of its own.
+        answer.status().is_success() && (has_id || step == "association")
+    });
 }

@@ -124,14 +124,16 @@ pub enum HeldCause {
     PostingUnknown,
     /// The posting's form has never been fetched.
     FormUnknown,
+    /// Many deliveries fail in the same way: one of them is tried from time to time, and all go once one went well.
+    FailsAlike,
     /// A person has to decide: unknown outcome, repeat, or an operator's wish.
     Operator,
 }
 
 impl HeldCause {
     /// Every cause.
-    pub const ALL: [Self; 5] =
-        [Self::AccountPaused, Self::Invalid, Self::PostingUnknown, Self::FormUnknown, Self::Operator];
+    pub const ALL: [Self; 6] =
+        [Self::AccountPaused, Self::Invalid, Self::PostingUnknown, Self::FormUnknown, Self::FailsAlike, Self::Operator];
 
     /// The stable text of the cause.
     pub const fn as_str(self) -> &'static str {
@@ -140,6 +142,7 @@ impl HeldCause {
             Self::Invalid => "invalid",
             Self::PostingUnknown => "posting_unknown",
             Self::FormUnknown => "form_unknown",
+            Self::FailsAlike => "fails_alike",
             Self::Operator => "operator",
         }
     }

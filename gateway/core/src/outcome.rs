@@ -188,4 +188,6 @@ pub struct VendorRecord {
     pub created_at: Option<Timestamp>,
     /// It carries a reference of ours, so it can be no one else's.
     pub carries_our_reference: bool,
+    /// It is what the delivery is known by at the vendor, not something beside it, as a contact or a note is.
+    pub is_application: bool,
 }

@@ -118,6 +118,8 @@ reasons! {
     RepeatApplication = "repeat_application", Admin;
     /// The retry schedule is used up.
     RetriesExhausted = "retries_exhausted", Us;
+    /// Many deliveries of the account fail in the same way; one is tried from time to time.
+    FailsAlike = "fails_alike", Admin;
     /// The delivery broke its worker, or its stored data cannot be read.
     Poison = "poison", Us;
     /// An operator decided.

@@ -44,6 +44,7 @@ pub struct Fixed {
 #[expect(missing_docs, reason = "the default file describes every key")]
 pub struct Reloadable {
     pub retry: Retry,
+    pub alike: Alike,
     pub sync: Sync,
     pub retention: Retention,
 }
@@ -92,6 +93,8 @@ sections! {
     struct Log { format: LogFormat, filter: String, }
     /// `[retry]`
     struct Retry { schedule: Vec<Span>, jitter_percent: u8, retry_after_cap: Span, verify_gap: Span, }
+    /// `[alike]`
+    struct Alike { after: u32, within: Span, probes: Vec<Span>, }
     /// `[sync]`
     struct Sync { jobs: Span, forms: Span, }
     /// `[retention]`
@@ -165,7 +168,7 @@ impl Config {
 
     /// Values that read well and cannot work.
     fn impossible(&self) -> Vec<Impossible> {
-        let (Fixed { limits, dispatch, listen, log, .. }, Reloadable { retry, sync, retention }) =
+        let (Fixed { limits, dispatch, listen, log, .. }, Reloadable { retry, alike, sync, retention }) =
             (&self.fixed, &self.reloadable);
         let second = Duration::from_secs(1);
         let filter = crate::telemetry::fault_of(&log.filter);
@@ -199,6 +202,9 @@ impl Config {
             (limits.connections_per_address == 0, "limits.connections_per_address", "must be at least 1", none),
             (retry.schedule.is_empty(), "retry.schedule", "must name at least one wait", none),
             (retry.jitter_percent > 50, "retry.jitter_percent", "must be between 0 and 50", none),
+            (alike.after < 2, "alike.after", "must be at least 2", none),
+            (alike.probes.is_empty(), "alike.probes", "must name at least one wait", none),
+            (alike.probes.iter().any(|wait| wait.0 < second), "alike.probes", "must be at least \"1s\" each", none),
             (
                 retention.idempotency.0 < Duration::from_secs(30 * 86_400),
                 "retention.idempotency",

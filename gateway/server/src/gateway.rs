@@ -143,6 +143,7 @@ impl Gateway {
             clock: Arc::clone(&core.clock),
             entropy: Arc::clone(&core.entropy),
             retry: core.lives.retry.clone(),
+            alike: core.lives.alike.clone(),
             policy: wires::dispatch(&config, STOP_GRACE),
         })?;
         let schedule = Schedule::new(ScheduleParts {

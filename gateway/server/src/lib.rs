@@ -7,6 +7,7 @@ pub mod intake;
 pub mod schema;
 pub mod store;
 
+pub mod alike;
 pub mod dispatch;
 pub mod queue;
 
@@ -28,6 +29,8 @@ pub mod gateway;
 
 pub mod clock;
 pub mod config;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod hash;
 pub mod telemetry;
 pub mod units;

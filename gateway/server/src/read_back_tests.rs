@@ -144,7 +144,7 @@ impl Rig {
 
 fn vendor_record(id: &str, created_at: Option<Timestamp>, ours: bool) -> VendorRecord {
     let refs = Refs::from([("application_id".to_owned(), id.to_owned())]);
-    VendorRecord { vendor_id: id.to_owned(), refs, created_at, carries_our_reference: ours }
+    VendorRecord { vendor_id: id.to_owned(), refs, created_at, carries_our_reference: ours, is_application: true }
 }
 
 #[tokio::test(start_paused = true)]

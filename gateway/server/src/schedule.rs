@@ -1,7 +1,7 @@
 //! Periodic work: what has to happen without anybody asking. Each job is a lease row with a fence, so that of several
 //! gateways one does it.
 //!
-//! Jobs: leases that ran out; postings of each ATS account, and at once when intake rings for one it does not know; forms
+//! Jobs: leases that ran out; probes of what fails alike; postings of each ATS account, and at once when intake rings for one it does not know; forms
 //! that became old; deliveries that waited for a posting or form; retention; orphaned blobs; the audit's anchor. A job that fails is logged and
 //! comes again; one that hangs delays only itself. It judges no application: a [`Judge`] is handed in.
 
@@ -87,6 +87,8 @@ impl SyncBell {
 pub struct SchedulePolicy {
     /// Leases that ran out.
     pub leases: Duration,
+    /// Probes of what fails alike that may be due.
+    pub probes: Duration,
     /// The postings of each ATS account.
     pub jobs: Live<Duration>,
     /// Two syncs of one account are at least so far apart, however often intake rings.
@@ -151,8 +153,9 @@ impl Schedule {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let tracker = TaskTracker::new();
         let policy = &self.parts.policy;
-        let jobs: [(Job, Live<Duration>); 8] = [
+        let jobs: [(Job, Live<Duration>); 9] = [
             (Job::Leases, policy.leases.into()),
+            (Job::Probes, policy.probes.into()),
             (Job::Jobs, policy.jobs.clone()),
             (Job::Forms, policy.forms.clone()),
             (Job::Awaiting, policy.awaiting.into()),
@@ -230,6 +233,7 @@ impl Schedule {
     async fn once(&self, job: Job) -> store::Result<()> {
         match job {
             Job::Leases => self.expire_leases().await,
+            Job::Probes => self.probe_alike().await,
             Job::Jobs => self.sync_all().await,
             Job::Forms => self.forms().await,
             Job::Awaiting => self.decide_awaiting().await.map(|_| ()),
@@ -254,6 +258,14 @@ impl Schedule {
         let (unknown, due) = self.parts.store.expire_leases(self.parts.clock.now()).await?;
         if unknown + due > 0 {
             tracing::warn!(unknown, due, "leases of deliveries ran out");
+        }
+        Ok(())
+    }
+
+    /// Sends one of many that fail alike.
+    async fn probe_alike(&self) -> store::Result<()> {
+        for account in self.parts.store.probe_alike(self.parts.clock.now()).await? {
+            self.parts.bell.ring(account);
         }
         Ok(())
     }
@@ -397,6 +409,7 @@ fn cannot_be_read(record: &AccountRecord) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
     Leases,
+    Probes,
     Jobs,
     Forms,
     Awaiting,
@@ -410,6 +423,7 @@ impl Job {
     const fn name(self) -> &'static str {
         match self {
             Self::Leases => "expire-leases",
+            Self::Probes => "probe-alike",
             Self::Jobs => "sync-jobs",
             Self::Forms => "sync-forms",
             Self::Awaiting => "decide-awaiting",

@@ -33,6 +33,7 @@ fn rig(decision: Decision) -> Rig {
         clock: Arc::clone(&feeds.clock),
         policy: SchedulePolicy {
             leases: Duration::from_secs(5),
+            probes: Duration::from_secs(3_600),
             jobs: Duration::from_secs(60).into(),
             jobs_gap: Duration::from_secs(2),
             forms: Duration::from_secs(60).into(),

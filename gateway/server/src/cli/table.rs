@@ -9,6 +9,7 @@ use crate::admin::{CheckVerdict, Reloaded, Response};
 use crate::setup::role_text;
 use crate::store::finding::{Finding, Health};
 use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord};
+use crate::store::trace::Alike;
 use crate::support::Report;
 use crate::support::view::{Answer, CaseView, DeliveryView};
 
@@ -193,13 +194,22 @@ fn cases(cases: &[CaseView]) -> String {
         cases.iter().map(|case| {
             vec![
                 at(case.opened_at),
-                format!("{} ({})", case.text, case.reason),
+                format!("{} ({}){}", case.text, case.reason, case.alike.as_ref().map_or(String::new(), alike)),
                 case.who_acts.as_str().to_owned(),
                 case.deliveries.to_string(),
                 maybe(case.delivery),
             ]
         }),
     )
+}
+
+/// What many have in common, and when one of them is tried.
+fn alike(alike: &Alike) -> String {
+    let status = alike.vendor_status.map_or(String::new(), |status| format!(", status {status}"));
+    let places = if alike.fields.is_empty() { String::new() } else { format!(", at {}", alike.fields.join(", ")) };
+    let next =
+        alike.next_probe_at.map_or_else(|| "one is being tried".to_owned(), |next| format!("next try {}", at(next)));
+    format!(" {}: {}{status}{places}; {next}", alike.step, alike.class)
 }
 
 fn report(report: &Report) -> String {

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-use super::{Config, Data, Dispatch, Fixed, Impossible, Limits, Listen, Log, Reloadable, Retention, Retry, Sync};
+use super::{
+    Alike, Config, Data, Dispatch, Fixed, Impossible, Limits, Listen, Log, Reloadable, Retention, Retry, Sync,
+};
 
 /// Every environment variable of ours begins so.
 const PREFIX: &str = "CAUSEWAY_";
@@ -69,6 +71,7 @@ struct Document {
     dispatch: Dispatch,
     log: Log,
     retry: Retry,
+    alike: Alike,
     sync: Sync,
     retention: Retention,
 }
@@ -109,10 +112,10 @@ pub(super) fn merge(
     overlay_environment(environment, &mut table, &mut places, &mut mistakes);
     // A key with a mistake has its default from here on, so that the rest is looked at, too.
     if let Some(document) = deserialize(table, &known, &places, &mut mistakes) {
-        let Document { data, listen, limits, dispatch, log, retry, sync, retention } = document;
+        let Document { data, listen, limits, dispatch, log, retry, alike, sync, retention } = document;
         let config = Config {
             fixed: Fixed { data, listen, limits, dispatch, log },
-            reloadable: Reloadable { retry, sync, retention },
+            reloadable: Reloadable { retry, alike, sync, retention },
         };
         let is_told = |key: &str| mistakes.iter().any(|mistake| owner_of(&mistake.key) == key);
         let impossible = config.impossible().into_iter().filter(|impossible| {

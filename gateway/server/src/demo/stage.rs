@@ -202,6 +202,7 @@ async fn start_gateway(data: &Path, public: SocketAddr, management: SocketAddr) 
         .env("CAUSEWAY_DISPATCH_BREAKER_OPEN_FIRST", "300ms")
         .env("CAUSEWAY_DISPATCH_BREAKER_OPEN_MOST", "1s")
         .env("CAUSEWAY_RETRY_VERIFY_GAP", "1s")
+        .env("CAUSEWAY_ALIKE_PROBES", "1s,2s")
         // The play decides when the gateway learns of a closed job.
         .env("CAUSEWAY_SYNC_JOBS", "1h")
         .stdin(Stdio::null())

@@ -6,25 +6,21 @@ use std::time::Duration;
 
 use causeway_core::application::Application;
 use causeway_core::connector::{Connector, Delivery, File, Http};
-use causeway_core::delivery::{Idempotency, StepPlan};
+use causeway_core::delivery::{HeldCause, Idempotency, StepPlan};
 use causeway_core::outcome::{Class, Outcome};
 use causeway_core::reason::Reason;
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::memory::Share;
 use super::settle::Ended;
 use super::{Dispatch, MARGIN};
+use crate::alike::Mark;
 use crate::retry::{self, RetryPolicy, Situation};
 use crate::store::StoreError;
-use crate::store::work::{Begun, Claim, Next, RESTORED, Verifying, WorkItem};
-
-/// Semaphores count to 2³², so memory is counted in KiB.
-pub(super) fn permits(bytes: usize) -> usize {
-    bytes.div_ceil(1024)
-}
+use crate::store::work::{Begun, Claim, FailedAlike, Next, RESTORED, Verifying, WorkItem};
 
 /// A delivery in hand.
 pub(super) struct Trip<'a> {
@@ -38,7 +34,7 @@ pub(super) struct Trip<'a> {
     /// What is unknown is unknown since a restore.
     pub(super) restored: bool,
     /// The files' share of the memory.
-    _memory: Option<OwnedSemaphorePermit>,
+    _memory: Option<Share>,
 }
 
 /// Whether the trip goes on.
@@ -81,7 +77,9 @@ impl Dispatch {
             return Err(self.park(&claim, "load").await);
         };
         let takes_files = connector.describe().takes_files && !application.attachments.is_empty();
-        let (files, memory) = if takes_files { self.files(&claim, &application).await? } else { (Vec::new(), None) };
+        let vendor = &item.account.account.connector;
+        let (files, memory) =
+            if takes_files { self.files(&claim, vendor, &application).await? } else { (Vec::new(), None) };
         let retry = self.parts.retry.get().of_account(&item.account.account.settings);
         let restored = claim.verifying.as_ref().is_some_and(|verifying| verifying.step == RESTORED);
         Ok(Trip { dispatch: self, claim, item, application, files, connector, retry, restored, _memory: memory })
@@ -91,15 +89,13 @@ impl Dispatch {
     async fn files(
         &self,
         claim: &Claim,
+        vendor: &str,
         application: &Application,
-    ) -> Result<(Vec<File>, Option<OwnedSemaphorePermit>), Option<Timestamp>> {
+    ) -> Result<(Vec<File>, Option<Share>), Option<Timestamp>> {
         let bytes = application.attachments.iter().fold(0u64, |sum, file| sum.saturating_add(file.size));
-        let most = permits(self.parts.policy.attachment_bytes);
-        let wanted = permits(usize::try_from(bytes).unwrap_or(usize::MAX)).clamp(1, most.max(1));
-        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-        let memory = Arc::clone(&self.memory).acquire_many_owned(wanted).await.ok();
+        let memory = self.memory.take(vendor, bytes).await;
         match self.parts.store.load(claim, true).await {
-            Ok((_, files)) => Ok((files, memory)),
+            Ok((_, files)) => Ok((files, Some(memory))),
             Err(error) => Err(self.unloadable(claim, &error).await),
         }
     }
@@ -157,6 +153,9 @@ impl Trip<'_> {
                 self.dispatch.release(&self.claim, now).await;
                 return Some(now);
             }
+            if self.item.stopped.iter().any(|stopped| stopped == step.name) {
+                return self.stop_at(step).await;
+            }
             if let Went::Ended(due) = self.attempt(step, at == last).await {
                 return due;
             }
@@ -198,6 +197,13 @@ impl Trip<'_> {
         }
     }
 
+    /// Many fail alike at this step: it is held with them, and no call is spent on it.
+    async fn stop_at(&self, step: &StepPlan) -> Option<Timestamp> {
+        let (cause, reason) = (HeldCause::FailsAlike, Reason::FailsAlike);
+        let ended = Ended::untried(&self.claim, step.name, self.now());
+        self.dispatch.settle(ended, Next::Hold { cause, reason, fields: Vec::new() }).await.due()
+    }
+
     /// One try of one step.
     async fn attempt(&mut self, step: &StepPlan, last: bool) -> Went {
         let parts = &self.dispatch.parts;
@@ -224,7 +230,8 @@ impl Trip<'_> {
         self.came_to(step, last, begun, begun_at, outcome, broke, took).await
     }
 
-    /// Runs the step within its deadline; a panic is an unknown outcome, and told apart.
+    /// Runs the step within its deadline. A panic is an unknown outcome, and so is a step that never ends; both are told
+    /// apart. A vendor that does not answer ends its call long before.
     async fn run(&self, step: &StepPlan, http: &dyn Http) -> (Outcome, bool) {
         let delivery = self.delivery();
         let run = AssertUnwindSafe(self.connector.run(step.name, &delivery, http)).catch_unwind();
@@ -234,7 +241,10 @@ impl Trip<'_> {
                 tracing::error!(delivery = %self.claim.delivery, step = step.name, "a delivery broke its worker");
                 (Outcome::new(Class::Unknown).because(Reason::Poison), true)
             }
-            Err(_) => (Outcome::new(Class::Unknown).because(Reason::OutcomeUnknown), false),
+            Err(_) => {
+                tracing::error!(delivery = %self.claim.delivery, step = step.name, "a delivery kept its worker too long");
+                (Outcome::new(Class::Unknown).because(Reason::OutcomeUnknown), true)
+            }
         }
     }
 
@@ -274,6 +284,11 @@ impl Trip<'_> {
         let done = matches!(follow, retry::Follow::Done);
         let next = self.next(follow, step, last, since, &outcome).await;
         let gained = outcome.refs.clone();
+        let alike = Mark::of(step.name, &outcome).map(|mark| FailedAlike {
+            mark,
+            policy: self.dispatch.parts.alike.get(),
+            dice: situation.dice,
+        });
         let ended = Ended {
             claim: self.claim.clone(),
             attempt: Some(begun),
@@ -281,6 +296,7 @@ impl Trip<'_> {
             outcome: Some(outcome),
             ended_at: self.now(),
             took,
+            alike,
         };
         let settled = self.dispatch.settle_or_unlink(ended, next).await;
         if done && !last && settled.went_well() {

@@ -3,12 +3,14 @@
 //! Pure bookkeeping, no I/O. Losing it loses nothing: leases bring the work back.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_core::ids::AccountId;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::fair;
 use crate::store::work::Claim;
 
 /// A delivery's worker has ended. Sent when dropped, so a worker that dies reports too.
@@ -50,6 +52,8 @@ pub(super) struct Desk {
     ready: BTreeMap<AccountId, VecDeque<Claim>>,
     /// Each account's calls at once, as last told.
     concurrency: BTreeMap<AccountId, usize>,
+    /// Each account's vendor.
+    vendors: BTreeMap<AccountId, Arc<str>>,
     /// Who was started last, to go on behind him.
     last: Option<AccountId>,
     /// Accounts known to have more due work.
@@ -66,6 +70,7 @@ impl Desk {
             running: BTreeMap::new(),
             ready: BTreeMap::new(),
             concurrency: BTreeMap::new(),
+            vendors: BTreeMap::new(),
             last: None,
             more: BTreeSet::new(),
             blocked: BTreeMap::new(),
@@ -102,8 +107,15 @@ impl Desk {
     }
 
     /// How many more claims the account could use.
-    pub(super) fn appetite(&mut self, account: AccountId, concurrency: usize, calls: usize) -> usize {
+    pub(super) fn appetite(
+        &mut self,
+        account: AccountId,
+        vendor: &Arc<str>,
+        concurrency: usize,
+        calls: usize,
+    ) -> usize {
         self.concurrency.insert(account, concurrency);
+        self.vendors.insert(account, Arc::clone(vendor));
         let held = self.running_of(account) + self.ready_of(account);
         (2 * concurrency).saturating_sub(held).min(calls.saturating_sub(self.ready_of(account)))
     }
@@ -112,6 +124,26 @@ impl Desk {
     pub(super) fn free(&self) -> usize {
         let held = self.running.values().sum::<usize>() + self.ready.values().map(VecDeque::len).sum::<usize>();
         (2 * self.in_flight).saturating_sub(held)
+    }
+
+    /// Of these, how many more each vendor's accounts together may hold.
+    pub(super) fn room(&self) -> BTreeMap<Arc<str>, usize> {
+        let mut room: BTreeMap<Arc<str>, usize> =
+            self.vendors.values().map(|vendor| (Arc::clone(vendor), fair::of_one_vendor(2 * self.in_flight))).collect();
+        let waiting = self.ready.iter().map(|(account, claims)| (account, claims.len()));
+        for (account, held) in self.running.iter().map(|(account, count)| (account, *count)).chain(waiting) {
+            if let Some(room) = self.vendors.get(account).and_then(|vendor| room.get_mut(vendor)) {
+                *room = room.saturating_sub(held);
+            }
+        }
+        room
+    }
+
+    /// May one more of this account's vendor be under way?
+    fn vendor_may_start(&self, account: AccountId) -> bool {
+        let vendor = self.vendors.get(&account);
+        let same = self.running.iter().filter(|(other, _)| self.vendors.get(*other) == vendor);
+        same.map(|(_, count)| count).sum::<usize>() < fair::of_one_vendor(self.in_flight)
     }
 
     /// The store's answer to a claim. An account that got nothing has nothing more that can be claimed now.
@@ -140,10 +172,10 @@ impl Desk {
             let behind = (std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded);
             self.ready.range(behind).map(|(account, _)| *account).collect()
         });
-        let account = after
-            .into_iter()
-            .chain(self.ready.keys().copied())
-            .find(|account| self.running_of(*account) < self.concurrency.get(account).copied().unwrap_or(1))?;
+        let account = after.into_iter().chain(self.ready.keys().copied()).find(|account| {
+            self.running_of(*account) < self.concurrency.get(account).copied().unwrap_or(1)
+                && self.vendor_may_start(*account)
+        })?;
         let queue = self.ready.get_mut(&account)?;
         let claim = queue.pop_front();
         if queue.is_empty() {
@@ -176,5 +208,55 @@ impl Desk {
 
     pub(super) fn into_ready(self) -> impl Iterator<Item = Claim> {
         self.ready.into_values().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway_core::clock::SeededEntropy;
+    use causeway_core::ids::{DeliveryId, SubmissionId, TenantId};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn claims(account: AccountId, count: usize, entropy: &SeededEntropy) -> Vec<Claim> {
+        let claim = |_| Claim {
+            delivery: DeliveryId::new(NOW, entropy),
+            tenant: TenantId::new(NOW, entropy),
+            account,
+            submission: SubmissionId::new(NOW, entropy),
+            fence: 1,
+            until: NOW,
+            attempts: 0,
+            verifying: None,
+        };
+        (0..count).map(claim).collect()
+    }
+
+    #[test]
+    fn a_vendor_that_hangs_leaves_places_and_claims_for_the_others() {
+        let (entropy, mut desk) = (SeededEntropy::new(1), Desk::new(8));
+        let (hung, well): (Arc<str>, Arc<str>) = ("hung".into(), "well".into());
+        let accounts: Vec<_> = (0..4).map(|_| AccountId::new(NOW, &entropy)).collect();
+        for account in &accounts[..3] {
+            assert_eq!(desk.appetite(*account, &hung, 8, 100), 16);
+            desk.claimed(&[(*account, 4)], claims(*account, 4, &entropy));
+        }
+        desk.appetite(accounts[3], &well, 8, 100);
+        assert_eq!((desk.free(), desk.room()), (4, BTreeMap::from([(Arc::clone(&hung), 0), (Arc::clone(&well), 12)])));
+        let mut started = 0;
+        while let Some(claim) = desk.start() {
+            assert_ne!(claim.account, accounts[3]);
+            started += 1;
+        }
+        assert_eq!(started, 6, "two places stay free of a vendor that answers nobody");
+        desk.claimed(&[(accounts[3], 4)], claims(accounts[3], 4, &entropy));
+        for _ in 0..2 {
+            assert_eq!(desk.start().map(|claim| claim.account), Some(accounts[3]));
+        }
+        assert!(desk.start().is_none(), "all eight are taken");
+        desk.finished(&Report { account: accounts[3], next: None });
+        assert_eq!(desk.start().map(|claim| claim.account), Some(accounts[3]));
     }
 }

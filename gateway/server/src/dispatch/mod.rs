@@ -18,6 +18,7 @@
 mod carry;
 mod desk;
 mod fair;
+mod memory;
 mod settle;
 mod verify;
 
@@ -29,10 +30,11 @@ use std::time::Duration;
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::ids::AccountId;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alike::AlikePolicy;
 use crate::config::live::Live;
 use crate::egress::{self, Connectors, Egress};
 use crate::queue::embedded::EmbeddedBell;
@@ -98,6 +100,8 @@ pub struct DispatchParts {
     pub entropy: Arc<dyn Entropy>,
     /// When to try again.
     pub retry: Live<RetryPolicy>,
+    /// When many that fail alike are held.
+    pub alike: Live<AlikePolicy>,
     /// The figures.
     pub policy: DispatchPolicy,
 }
@@ -110,7 +114,7 @@ pub struct LeaseTooShort;
 /// See the module's documentation.
 pub struct Dispatch {
     parts: DispatchParts,
-    memory: Arc<Semaphore>,
+    memory: memory::Memory,
     accounts: Mutex<HashMap<AccountId, (u64, AccountRecord)>>,
     turn: AtomicUsize,
 }
@@ -124,7 +128,7 @@ impl Dispatch {
         if parts.policy.lease <= parts.policy.step_deadline + MARGIN {
             return Err(LeaseTooShort);
         }
-        let memory = Arc::new(Semaphore::new(carry::permits(parts.policy.attachment_bytes)));
+        let memory = memory::Memory::new(parts.policy.attachment_bytes);
         Ok(Arc::new(Self { parts, memory, accounts: Mutex::default(), turn: AtomicUsize::new(0) }))
     }
 
@@ -170,7 +174,7 @@ impl Dispatch {
         }
         let wants = self.wants(desk, now).await;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let wants = fair::share(&wants, desk.free(), turn);
+        let wants = fair::share(&wants, desk.free(), desk.room(), turn);
         if wants.is_empty() {
             return desk.wake(now, TICK);
         }
@@ -212,8 +216,9 @@ impl Dispatch {
                 desk.blocked(id, room.from);
                 continue;
             }
-            let calls = desk.appetite(id, concurrency, room.calls);
-            wants.push(Want { tenant: record.account.tenant, account: id, calls });
+            let vendor: Arc<str> = record.account.connector.as_str().into();
+            let calls = desk.appetite(id, &vendor, concurrency, room.calls);
+            wants.push(Want { tenant: record.account.tenant, account: id, vendor, calls });
         }
         wants
     }

@@ -16,7 +16,7 @@ use crate::clock::later;
 use crate::read_back;
 use crate::retry::Follow;
 use crate::store::StoreError;
-use crate::store::work::{Begun, Claim, Next, Proof, Settled, Settlement, Verifying};
+use crate::store::work::{Begun, Claim, FailedAlike, Next, Proof, Settled, Settlement, Verifying};
 
 /// How often a settlement is tried while the store cannot write.
 const TRIES: u32 = 6;
@@ -30,6 +30,8 @@ pub(super) struct Ended {
     pub(super) outcome: Option<Outcome>,
     pub(super) ended_at: Timestamp,
     pub(super) took: Duration,
+    /// What its failure may have in common with others'.
+    pub(super) alike: Option<FailedAlike>,
 }
 
 impl Ended {
@@ -42,6 +44,7 @@ impl Ended {
             outcome: None,
             ended_at: now,
             took: Duration::ZERO,
+            alike: None,
         }
     }
 }
@@ -85,8 +88,8 @@ impl Dispatch {
         };
         let mut pause = Duration::from_millis(100);
         for _ in 0..TRIES {
-            let Ended { claim, attempt, step, outcome, ended_at, took } = ended.clone();
-            let settlement = Settlement { claim, attempt, step, outcome, ended_at, took, next: next.clone() };
+            let Ended { claim, attempt, step, outcome, ended_at, took, alike } = ended.clone();
+            let settlement = Settlement { claim, attempt, step, outcome, ended_at, took, alike, next: next.clone() };
             match self.parts.store.settle(settlement).await {
                 Ok(Settled::Done { .. }) => return Committed::Done(due),
                 Ok(Settled::LinkTaken) => return Committed::LinkTaken,

@@ -75,6 +75,7 @@ impl Trip<'_> {
             outcome: Some(outcome),
             ended_at: self.now(),
             took,
+            alike: None,
         }
     }
 
@@ -97,11 +98,16 @@ impl Trip<'_> {
                 continue;
             }
             let mut outcome = Outcome::new(Class::AlreadyThere);
-            outcome.vendor_id = Some(record.vendor_id.clone());
+            outcome.vendor_id = record.is_application.then(|| record.vendor_id.clone());
             outcome.refs = record.refs.clone();
             let ended = self.looked(verifying, outcome, took);
             let possible_duplicate = self.restored && self.leaves_unasked(plan, &verifying.step);
-            let next = Next::Adopt { vendor_id: record.vendor_id, refs: record.refs.clone(), possible_duplicate };
+            let next = Next::Adopt {
+                vendor_id: record.vendor_id,
+                is_application: record.is_application,
+                refs: record.refs.clone(),
+                possible_duplicate,
+            };
             match self.dispatch.settle(ended, next).await {
                 Committed::Done(_) => {
                     self.item.refs.extend(record.refs);

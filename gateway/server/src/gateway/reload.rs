@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::admin::{Fault, FaultKind, Reload, Reloaded};
+use crate::alike::AlikePolicy;
 use crate::config::live::Live;
 use crate::config::{Config, Mistakes, Reloadable};
 use crate::retry::RetryPolicy;
@@ -19,6 +20,7 @@ pub type ReadConfig = Arc<dyn Fn() -> Result<Config, Mistakes> + Send + Sync>;
 #[derive(Clone)]
 pub(super) struct Lives {
     pub(super) retry: Live<RetryPolicy>,
+    pub(super) alike: Live<AlikePolicy>,
     pub(super) retry_after_cap: Live<Duration>,
     pub(super) verify_gap: Live<Duration>,
     pub(super) jobs: Live<Duration>,
@@ -37,6 +39,16 @@ fn retry(settings: &Reloadable) -> RetryPolicy {
         retry_after_cap: retry.retry_after_cap.0,
         verify_gap: retry.verify_gap.0,
         ..RetryPolicy::default()
+    }
+}
+
+fn alike(settings: &Reloadable) -> AlikePolicy {
+    let alike = &settings.alike;
+    AlikePolicy {
+        after: alike.after,
+        within: alike.within.0,
+        probes: alike.probes.iter().map(|span| span.0).collect(),
+        jitter: f64::from(settings.retry.jitter_percent) / 100.0,
     }
 }
 
@@ -62,6 +74,7 @@ impl Lives {
     pub(super) fn new(settings: &Reloadable) -> Self {
         Self {
             retry: retry(settings).into(),
+            alike: alike(settings).into(),
             retry_after_cap: settings.retry.retry_after_cap.0.into(),
             verify_gap: settings.retry.verify_gap.0.into(),
             jobs: settings.sync.jobs.0.into(),
@@ -73,6 +86,7 @@ impl Lives {
 
     fn set(&self, settings: &Reloadable) {
         self.retry.set(retry(settings));
+        self.alike.set(alike(settings));
         self.retry_after_cap.set(settings.retry.retry_after_cap.0);
         self.verify_gap.set(settings.retry.verify_gap.0);
         self.jobs.set(settings.sync.jobs.0);

@@ -131,6 +131,7 @@ pub(super) fn feeds(lives: &Lives) -> SyncPolicy {
 pub(super) fn schedule(lives: &Lives) -> SchedulePolicy {
     SchedulePolicy {
         leases: Duration::from_secs(1),
+        probes: Duration::from_secs(1),
         jobs: lives.jobs.clone(),
         jobs_gap: Duration::from_secs(1),
         forms: lives.forms_looked_at.clone(),

@@ -27,6 +27,9 @@ pub struct Config {
     /// A body never pauses longer than this, nor does a client that takes an answer.
     #[serde(with = "duration")]
     pub body_progress: Duration,
+    /// A connection that several requests share (HTTP/2) may be without any this long.
+    #[serde(with = "duration")]
+    pub idle: Duration,
     /// A body arrives as a whole within this. Shorter than `deadline`, or slow bodies are answered as if we were slow.
     #[serde(with = "duration")]
     pub body_total: Duration,
@@ -56,6 +59,7 @@ impl Default for Config {
             deadline: Duration::from_secs(75),
             header_read: Duration::from_secs(10),
             body_progress: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
             body_total: Duration::from_secs(60),
             drain: Duration::from_secs(30),
             max_in_flight: 512,

@@ -1,10 +1,11 @@
 //! Below HTTP: accepting connections, bounding them, and ending them well.
 //!
 //! Own loop, because the limits that protect against slow and many clients live here: connections in all and per
-//! address, time for a request's header and for taking an answer, streams and header sizes. Out of file descriptors, it waits and goes on. It
+//! address, time for a request's header, for taking an answer and for doing nothing, streams and header sizes. Out of file descriptors, it waits and goes on. It
 //! knows nothing of routes.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::Config;
+use super::activity::Activity;
 use super::metrics::Metrics;
 use super::stall::Impatient;
 
@@ -39,12 +41,21 @@ pub(super) struct Listener {
     socket: TcpListener,
     router: Router,
     http: Arc<Builder<TokioExecutor>>,
-    header_read: Duration,
-    write_stall: Duration,
+    times: Times,
     drain: Duration,
     room: Arc<Semaphore>,
     addresses: Arc<Addresses>,
     metrics: Arc<Metrics>,
+}
+
+/// How long a connection may do nothing.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    header_read: Duration,
+    /// An answer that is not taken.
+    stall: Duration,
+    /// No request at all.
+    idle: Duration,
 }
 
 impl Listener {
@@ -53,8 +64,7 @@ impl Listener {
             socket,
             router,
             http: Arc::new(protocol(config.header_read)),
-            header_read: config.header_read,
-            write_stall: config.body_progress,
+            times: Times { header_read: config.header_read, stall: config.body_progress, idle: config.idle },
             drain: config.drain,
             room: Arc::new(Semaphore::new(config.max_connections.clamp(1, Semaphore::MAX_PERMITS))),
             addresses: Arc::new(Addresses { most: config.max_connections_per_address, open: Mutex::default() }),
@@ -77,14 +87,9 @@ impl Listener {
             if stream.set_nodelay(true).is_err() {
                 tracing::debug!("a connection ended before it was served");
             }
-            let stream = Impatient::new(stream, self.write_stall);
-            let serving = serve(
-                stream,
-                (self.router.clone(), address),
-                Arc::clone(&self.http),
-                graceful.watcher(),
-                self.header_read,
-            );
+            let stream = Impatient::new(stream, self.times.stall);
+            let router = (self.router.clone(), address);
+            let serving = serve(stream, router, Arc::clone(&self.http), graceful.watcher(), self.times);
             let (metrics, cut) = (Arc::clone(&self.metrics), cut.clone());
             connections.spawn(async move {
                 let _open = Open::new(metrics);
@@ -164,25 +169,50 @@ async fn serve(
     (router, address): (Router, IpAddr),
     http: Arc<Builder<TokioExecutor>>,
     watcher: Watcher,
-    header_read: Duration,
+    times: Times,
 ) {
     let spoke = Arc::new(AtomicBool::new(false));
-    let speaks = Arc::clone(&spoke);
+    let (speaks, activity) = (Arc::clone(&spoke), Activity::new());
+    let acts = Arc::clone(&activity);
+    let many = Arc::new(AtomicBool::new(false));
+    let is_many = Arc::clone(&many);
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
         speaks.store(true, Ordering::Relaxed);
+        let shares = request.version() == http::Version::HTTP_2;
+        is_many.store(shares, Ordering::Relaxed);
+        let watched = shares.then(|| (acts.work(), Arc::clone(&acts)));
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(address));
-        router.clone().oneshot(request)
+        let answered = router.clone().oneshot(request);
+        async move {
+            let answer = answered.await?;
+            Ok::<_, Infallible>(match &watched {
+                Some((_working, activity)) => answer.map(|body| activity.answer(body)),
+                None => answer,
+            })
+        }
     });
     let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
     let mut connection = pin!(watcher.watch(connection));
     // The library's header timeout starts once it knows the protocol; a client that never says that much is ours to end.
-    let first = tokio::time::timeout(header_read.saturating_mul(2), connection.as_mut()).await;
-    if first.is_err() && spoke.load(Ordering::Relaxed) {
-        // A connection's own end (reset, malformed request, timeout) is the client's affair, and is answered if it can be.
-        if connection.await.is_err() {
-            tracing::debug!("a connection ended early");
+    let first = tokio::time::timeout(times.header_read.saturating_mul(2), connection.as_mut()).await;
+    if first.is_ok() || !spoke.load(Ordering::Relaxed) {
+        return;
+    }
+    let ends = async {
+        // HTTP/1.1 has its own: the header's time between two requests, the socket's for an answer.
+        if many.load(Ordering::Relaxed) {
+            activity.ends(times.stall, times.idle).await;
+        } else {
+            std::future::pending::<()>().await;
         }
+    };
+    tokio::select! {
+        // A connection's own end (reset, malformed request, timeout) is the client's affair, and is answered if it can be.
+        ended = connection => if ended.is_err() {
+            tracing::debug!("a connection ended early");
+        },
+        () = ends => tracing::debug!("a connection that did nothing was cut"),
     }
 }
 

@@ -8,6 +8,7 @@
 //! Ingress never sees egress: a slow vendor cannot slow intake.
 
 mod access_log;
+mod activity;
 mod applications;
 pub mod auth;
 pub mod body;
@@ -19,7 +20,7 @@ mod lazy;
 mod listener;
 mod management;
 mod metrics;
-mod multipart;
+pub(crate) mod multipart;
 mod pages;
 mod preflight;
 mod problem;

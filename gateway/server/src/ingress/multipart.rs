@@ -47,6 +47,12 @@ pub(super) async fn read(body: Body, boundary: &str, announced: Option<u64>) -> 
     }
 }
 
+/// All parts of a body that arrived whole: for the fuzz targets.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn whole(body: Bytes, boundary: &str) -> Option<(Bytes, Vec<FilePart>)> {
+    Reader::new(body, boundary).parts().ok().map(|parts| (parts.document, parts.files))
+}
+
 /// What arrived, and whether it was everything.
 async fn buffer(body: Body, announced: Option<u64>) -> (Bytes, Result<(), Problem>) {
     let expected = announced.unwrap_or(0).min(MAX_BODY.bytes());

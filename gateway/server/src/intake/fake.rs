@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use super::{Config, Intake, IntakeParts, SyncBell};
 use crate::queue::Bell;
 use crate::schema::Schemas;
+use crate::store::code::Codes;
 use crate::store::intake::{
     Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
 };
@@ -51,7 +52,7 @@ pub(crate) struct Inside {
     pub(crate) edge: Vec<EdgeCount>,
     pub(crate) ready: Vec<ReadyDelivery>,
     pub(crate) decided: Vec<(DeliveryId, Decision)>,
-    pub(crate) codes_to_refuse: usize,
+    pub(crate) codes: u64,
     pub(crate) key_lookups: usize,
     pub(crate) view_lookups: usize,
 }
@@ -112,6 +113,12 @@ impl Over for FakeStore {
         self.generation.load(Ordering::SeqCst)
     }
 
+    async fn new_code(&self) -> Result<String> {
+        let mut inside = self.inside();
+        inside.codes += 1;
+        Ok(Codes::new(&[7; 32]).of(inside.codes).unwrap())
+    }
+
     async fn accept(&self, application: NewApplication) -> Result<Accepted> {
         self.mood().await?;
         let mut inside = self.inside();
@@ -123,10 +130,6 @@ impl Over for FakeStore {
         if let Some(before) = before {
             let same = before.fingerprint == application.fingerprint;
             return Ok(if same { Accepted::Before { receipt: before.receipt.clone() } } else { Accepted::KeyReused });
-        }
-        if inside.codes_to_refuse > 0 {
-            inside.codes_to_refuse -= 1;
-            return Ok(Accepted::CodeTaken);
         }
         let due = application.deliveries.iter().filter(|delivery| delivery.held.is_none());
         let ring = due.map(|delivery| delivery.account).collect();

@@ -10,7 +10,6 @@
 
 mod awaiting;
 mod board;
-pub mod code;
 mod edge;
 mod form;
 mod judge;
@@ -51,9 +50,6 @@ use judge::Asking;
 use submission::Envelope;
 use targets::{Connectors, Start};
 use views::Views;
-
-/// How often a short code may turn out to be taken. With 35 random bits once is rare.
-const CODES_TRIED: usize = 8;
 
 /// The figures intake works with.
 #[derive(Debug, Clone, PartialEq)]
@@ -241,7 +237,7 @@ impl Intake {
         }
     }
 
-    /// One transaction. The code is unique within the tenant; a taken one is made anew.
+    /// One transaction.
     async fn accept(
         &self,
         sender: Sender,
@@ -256,9 +252,9 @@ impl Intake {
         };
         let key = submission.idempotency_key(sender.test);
         let running = key.as_deref().map(|key| self.overlap.enter(sender.tenant, key));
-        let id = SubmissionId::new(received_at, self.entropy.as_ref());
-        for _ in 0..CODES_TRIED {
-            let code = code::generate(self.entropy.as_ref());
+        let storing = async {
+            let id = SubmissionId::new(received_at, self.entropy.as_ref());
+            let code = self.store.new_code().await?;
             let receipt = receipt::write(id, &code, &submission.document, (received_at, sender.test), decided);
             let application = NewApplication {
                 id,
@@ -273,32 +269,29 @@ impl Intake {
                 attachments: submission.attachments(),
                 deliveries: self.deliveries(decided, received_at),
                 idempotency_key: key.as_deref().map(str::to_owned),
-                fingerprint: fingerprint.clone(),
+                fingerprint,
                 code,
                 receipt: receipt.clone(),
                 trace_id: submission.trace_id.clone(),
                 test: sender.test,
             };
-            let Ok(accepted) = tokio::time::timeout(self.config.store_deadline, self.store.accept(application)).await
-            else {
-                let code = match running {
-                    Some(running) if running.is_second => Code::IdempotencyInProgress,
-                    Some(_) | None => Code::DeadlineExceeded,
-                };
-                return Err(Problem::new(code).retry_after(2).into());
+            Ok((receipt, self.store.accept(application).await?))
+        };
+        let Ok(stored) = tokio::time::timeout(self.config.store_deadline, storing).await else {
+            let code = match running {
+                Some(running) if running.is_second => Code::IdempotencyInProgress,
+                Some(_) | None => Code::DeadlineExceeded,
             };
-            match accepted.map_err(|error| not_accepted(&error))? {
-                Accepted::New { ring, .. } => {
-                    ring.into_iter().for_each(|account| self.bell.ring(account));
-                    return Ok(receipt);
-                }
-                Accepted::Before { receipt } => return Ok(receipt),
-                Accepted::KeyReused => return Err(Code::IdempotencyKeyReused.into()),
-                Accepted::CodeTaken => {}
+            return Err(Problem::new(code).retry_after(2).into());
+        };
+        match stored.map_err(|error| not_accepted(&error))? {
+            (receipt, Accepted::New { ring, .. }) => {
+                ring.into_iter().for_each(|account| self.bell.ring(account));
+                Ok(receipt)
             }
+            (_, Accepted::Before { receipt }) => Ok(receipt),
+            (_, Accepted::KeyReused) => Err(Code::IdempotencyKeyReused.into()),
         }
-        tracing::error!("every short code tried was taken");
-        Err(Code::Internal.into())
     }
 
     fn deliveries(&self, decided: &Decided, now: Timestamp) -> Vec<NewDelivery> {
@@ -326,7 +319,7 @@ impl Intake {
         match self.store.accepted_before(sender.tenant, &key, fingerprint).await {
             Ok(Some(Accepted::Before { receipt })) => Ok(Some(receipt)),
             Ok(Some(Accepted::KeyReused)) => Err(Code::IdempotencyKeyReused.into()),
-            Ok(Some(Accepted::New { .. } | Accepted::CodeTaken) | None) => Ok(None),
+            Ok(Some(Accepted::New { .. }) | None) => Ok(None),
             Err(error) => Err(unavailable("accepted_before", &error)),
         }
     }

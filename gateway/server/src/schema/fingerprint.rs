@@ -26,7 +26,8 @@ pub struct PartMark<'a> {
 /// part's name, type and hash, in the order of names. Every piece is preceded by its length, so no two lists run
 /// together into the same bytes.
 pub fn fingerprint(document: &Value, parts: &[PartMark<'_>]) -> Vec<u8> {
-    let mut bytes = vec![0; 8];
+    let mut bytes = Vec::with_capacity(4_096);
+    bytes.extend([0; 8]);
     canonical(document, &mut bytes);
     let length = (bytes.len() as u64 - 8).to_be_bytes();
     bytes.splice(..8, length);
@@ -67,29 +68,33 @@ fn canonical(value: &Value, out: &mut Vec<u8>) {
             }
             out.push(b']');
         }
+        // The map keeps its names in order, unless somebody else in the build asks it not to.
+        Value::Object(members) if members.keys().is_sorted() => object(members.iter(), out),
         Value::Object(members) => {
             let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
-            // The map keeps its names in order, unless somebody else in the build asks it not to.
-            if !sorted.is_sorted_by_key(|(name, _)| *name) {
-                sorted.sort_unstable_by_key(|(name, _)| *name);
-            }
-            out.push(b'{');
-            for (index, (name, member)) in sorted.into_iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                quoted(name, out);
-                out.push(b':');
-                canonical(member, out);
-            }
-            out.push(b'}');
+            sorted.sort_unstable_by_key(|(name, _)| *name);
+            object(sorted.into_iter(), out);
         }
     }
 }
 
+fn object<'a>(members: impl Iterator<Item = (&'a String, &'a Value)>, out: &mut Vec<u8>) {
+    out.push(b'{');
+    for (index, (name, member)) in members.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        quoted(name, out);
+        out.push(b':');
+        canonical(member, out);
+    }
+    out.push(b'}');
+}
+
 fn quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+    // Without an early end the compiler looks at many bytes at once.
+    if text.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\')) {
         let mut escaped = String::with_capacity(text.len() + 8);
         for character in text.chars() {
             match character {

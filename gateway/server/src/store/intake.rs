@@ -54,7 +54,7 @@ pub struct NewApplication {
     pub idempotency_key: Option<String>,
     /// The canonical document and each part's name, type and hash, ready to be keyed by the store.
     pub fingerprint: Vec<u8>,
-    /// The short code, unique within the tenant.
+    /// The short code, as the store gave it.
     pub code: String,
     /// The answer's body, stored and replayed byte for byte.
     pub receipt: Bytes,
@@ -105,8 +105,6 @@ pub enum Accepted {
     },
     /// The key stands for another request.
     KeyReused,
-    /// The short code is taken: make another.
-    CodeTaken,
 }
 
 /// A submission that was refused, yet held an e-mail and a job.

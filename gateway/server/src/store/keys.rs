@@ -19,6 +19,7 @@ use data_encoding::HEXLOWER;
 use uuid::Uuid;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use super::code::Codes;
 use super::seal::{BlindEmail, DoesNotOpen, Place, SealKey, derive, first_half, keyed_hash};
 
 /// What stands before the key in its file.
@@ -268,6 +269,7 @@ pub(crate) struct Keyring {
     root: SealKey,
     installation: SealKey,
     anchor: hmac::Key,
+    codes: Codes,
     check: [u8; 32],
     tenants: RwLock<HashMap<TenantId, Arc<TenantKeys>>>,
 }
@@ -277,12 +279,19 @@ impl Keyring {
         let wrap = SealKey::new(&Zeroizing::new(derive(&root.0, b"wrap tenant keys")));
         let anchor = hmac::Key::new(hmac::HMAC_SHA256, &*Zeroizing::new(derive(&root.0, b"audit anchor")));
         let installation = SealKey::new(&Zeroizing::new(derive(&root.0, b"installation")));
-        Self { root: wrap, installation, anchor, check: root.check_value(), tenants: RwLock::new(HashMap::new()) }
+        let codes = Codes::new(&Zeroizing::new(derive(&root.0, b"receipt codes")));
+        let (check, tenants) = (root.check_value(), RwLock::new(HashMap::new()));
+        Self { root: wrap, installation, anchor, codes, check, tenants }
     }
 
     /// See [`RootKey::check_value`].
     pub(crate) fn check_value(&self) -> [u8; 32] {
         self.check
+    }
+
+    /// What spells receipts' codes.
+    pub(crate) fn codes(&self) -> &Codes {
+        &self.codes
     }
 
     /// The signature of a line outside the database. Not a tenant's: it must be readable when the tenant is gone.

@@ -16,6 +16,7 @@ pub mod webhooks;
 pub mod work;
 
 pub(crate) mod blobs;
+pub(crate) mod code;
 pub mod keys;
 pub(crate) mod migrate;
 pub mod over;
@@ -132,6 +133,8 @@ pub trait Store: Send + std::marker::Sync {
 
     // --- intake -----------------------------------------------------------------------------------------------------
 
+    /// A short code for a new application. No other application of this store has or had it.
+    async fn new_code(&self) -> Result<String>;
     /// One synced transaction: submission, deliveries, idempotency, audit row; attachments synced before it.
     async fn accept(&self, application: NewApplication) -> Result<Accepted>;
     /// What a request with this idempotency key came to, if it was accepted before: `Before` or `KeyReused`. Asked when
@@ -170,6 +173,8 @@ pub trait Store: Send + std::marker::Sync {
     /// Deliveries whose lease has run out: an attempt on the wire becomes unknown, the rest are due again. Returns how
     /// many of each (unknown, due).
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)>;
+    /// Where many fail alike and it is time, queues one of them as the probe. Returns the accounts that have one due.
+    async fn probe_alike(&self, now: Timestamp) -> Result<Vec<AccountId>>;
 
     /// Delivered ones that are to be read back at their vendor by now: of each account that runs at most `limit`, longest
     /// due first.

@@ -113,6 +113,7 @@ verbs! {
     put_form(account: AccountId, form: &Form, now: Timestamp) -> ();
     postings(account: AccountId) -> Vec<PostingRecord>;
     posting_view(tenant: TenantId, posting_id: &str, test: bool) -> PostingView;
+    new_code() -> String;
     accept(application: NewApplication) -> Accepted;
     accepted_before(tenant: TenantId, idempotency_key: &str, fingerprint: Vec<u8>) -> Option<Accepted>;
     record_refusal(refusal: NewRefusal) -> ();
@@ -127,6 +128,7 @@ verbs! {
     settle(settlement: Settlement) -> Settled;
     release(claim: &Claim, due_at: Timestamp) -> ();
     expire_leases(now: Timestamp) -> (u64, u64);
+    probe_alike(now: Timestamp) -> Vec<AccountId>;
     unproven(now: Timestamp, limit: usize) -> Vec<Unproven>;
     load_delivered(unproven: &Unproven) -> WorkItem;
     record_sighting(unproven: &Unproven, sighting: Sighting, now: Timestamp) -> Settled;

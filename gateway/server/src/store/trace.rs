@@ -200,6 +200,27 @@ pub struct Case {
     pub opened_at: Timestamp,
     /// How many deliveries are attached.
     pub deliveries: u64,
+    /// What they have in common, where many fail alike.
+    pub alike: Option<Alike>,
+}
+
+/// What many deliveries that fail have in common. Names places, never values.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Alike {
+    /// The step.
+    pub step: String,
+    /// What trying it comes to.
+    pub class: Class,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// The vendor's status.
+    pub vendor_status: Option<u16>,
+    /// The places complained of.
+    pub fields: Vec<String>,
+    /// How often one was tried again and failed alike.
+    pub failed_probes: u32,
+    /// When one is tried next; none while one is.
+    pub next_probe_at: Option<Timestamp>,
 }
 
 /// One audit row to write. Holds ids only.

@@ -11,6 +11,7 @@ use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
 use super::setup::AccountRecord;
+use crate::alike::{AlikePolicy, Mark};
 
 /// An account with due work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,6 +94,8 @@ pub struct WorkItem {
     pub done: Vec<String>,
     /// Whether it was ever resent without knowing that the former attempt failed.
     pub possible_duplicate: bool,
+    /// Steps that are not to be tried now: many deliveries fail alike there, and this one is not the probe.
+    pub stopped: Vec<String>,
 }
 
 /// An attempt that may go out now.
@@ -119,8 +122,21 @@ pub struct Settlement {
     pub ended_at: Timestamp,
     /// How long the vendor took.
     pub took: Duration,
+    /// What the failure has in common with others, if it failed in a way that others can share.
+    pub alike: Option<FailedAlike>,
     /// What follows.
     pub next: Next,
+}
+
+/// A failure that others may share, and what is done about many.
+#[derive(Debug, Clone)]
+pub struct FailedAlike {
+    /// What they would have in common.
+    pub mark: Mark,
+    /// How many are many, and when one of them is tried again.
+    pub policy: AlikePolicy,
+    /// In 0..1, for the time of the next probe.
+    pub dice: f64,
 }
 
 /// What follows.
@@ -153,6 +169,8 @@ pub enum Next {
     Adopt {
         /// Identifies the record within the account.
         vendor_id: String,
+        /// The delivery is known by it from now on; else it only is no other delivery's.
+        is_application: bool,
         /// References to keep.
         refs: Refs,
         /// What follows may be there too, and nobody asks.

@@ -209,7 +209,7 @@ const fn ends_by_itself(cause: HeldCause) -> &'static str {
         HeldCause::PostingUnknown => "it waits for its job to be known: run `causeway jobs sync` for the account",
         HeldCause::FormUnknown => "it waits for its job's questions, which are fetched in the background",
         HeldCause::AccountPaused => "its account is paused: resume the account, which sends what was held",
-        HeldCause::Invalid | HeldCause::Operator => "it goes on by itself",
+        HeldCause::Invalid | HeldCause::FailsAlike | HeldCause::Operator => "it goes on by itself",
     }
 }
 

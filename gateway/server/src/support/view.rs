@@ -232,6 +232,9 @@ pub struct CaseView {
     pub opened_at: Timestamp,
     /// How many deliveries are attached.
     pub deliveries: u64,
+    /// What they have in common, where many fail alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alike: Option<crate::store::trace::Alike>,
 }
 
 impl From<&crate::store::trace::Case> for CaseView {
@@ -246,6 +249,7 @@ impl From<&crate::store::trace::Case> for CaseView {
             who_acts: case.reason.who_acts(),
             opened_at: case.opened_at,
             deliveries: case.deliveries,
+            alike: case.alike.clone(),
         }
     }
 }

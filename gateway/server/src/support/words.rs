@@ -36,6 +36,9 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         }
         Reason::RepeatApplication => "The same person applied to the same job before.",
         Reason::RetriesExhausted => "Every retry failed.",
+        Reason::FailsAlike => {
+            "Many applications fail there in the same way. One of them is tried from time to time; all go once one went through."
+        }
         Reason::Poison => "The stored data could not be worked on.",
         Reason::OperatorDecided => "An operator decided so.",
         Reason::Erased => "The data was erased.",
@@ -65,6 +68,7 @@ pub(super) const fn state(state: State, held: Option<HeldCause>) -> &'static str
             Some(HeldCause::Invalid) => "is held because it does not meet the account's rules",
             Some(HeldCause::PostingUnknown) => "is held until the job is known",
             Some(HeldCause::FormUnknown) => "is held until the job's questions are known",
+            Some(HeldCause::FailsAlike) => "is held because many fail in the same way, until one of them goes through",
             Some(HeldCause::Operator) | None => "is held until a person decides",
         },
         State::Delivered => "is done",

@@ -173,7 +173,7 @@ impl Rig {
             deliveries: vec![NewDelivery { id: delivery, account: self.ats, held, repeats: Repeats::Deliver }],
             idempotency_key: Some(id.to_string()),
             fingerprint: id.to_string().into_bytes(),
-            code: id.to_string(),
+            code: self.store.new_code().await.unwrap(),
             receipt: Bytes::from_static(b"{}"),
             trace_id: "trace".into(),
             test: false,

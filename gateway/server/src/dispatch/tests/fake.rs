@@ -53,6 +53,7 @@ pub(crate) struct Row {
     pub(crate) settled_at: Option<Timestamp>,
     pub(crate) asked: u32,
     pub(crate) missed: u32,
+    pub(crate) stopped: Vec<String>,
 }
 
 #[derive(Default)]
@@ -117,6 +118,7 @@ impl FakeStore {
             settled_at: None,
             asked: 0,
             missed: 0,
+            stopped: Vec::new(),
         };
         inner.rows.insert(id, row);
         inner.order.push(id);
@@ -179,6 +181,7 @@ impl Row {
             refs: self.refs.clone(),
             done: self.done.clone(),
             possible_duplicate: self.possible_duplicate,
+            stopped: self.stopped.clone(),
         }
     }
 
@@ -211,7 +214,7 @@ impl Row {
                 self.verifying = Some(verifying.clone());
                 self.become_(State::Verifying, Some(*until))
             }
-            Next::Adopt { vendor_id, refs, possible_duplicate } => {
+            Next::Adopt { vendor_id, refs, possible_duplicate, .. } => {
                 self.possible_duplicate |= possible_duplicate;
                 self.vendor_id = Some(vendor_id.clone());
                 self.refs.extend(refs.clone());

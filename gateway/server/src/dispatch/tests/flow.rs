@@ -122,6 +122,38 @@ async fn a_delivery_that_breaks_its_worker_is_parked_after_three_times() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_delivery_that_hangs_its_worker_is_parked_and_neighbours_go_on() {
+    let rig = rig_of(&DESCRIPTOR, json!({ "limit_calls": 10_000, "limit_concurrency": 4 }));
+    // One comes first and hangs every time; the vendor never shows it, so it is tried again.
+    rig.script(|script| script.first_hangs = true);
+    let hung = rig.store.queue(rig.account, 1);
+    let others: Vec<_> = (2..60).map(|person| rig.store.queue(rig.account, person)).collect();
+    let began = rig.clock.now();
+    rig.settle().await;
+    let row = rig.store.row(hung);
+    assert_eq!((row.state, row.reason, row.number), (State::Parked, Some(Reason::Poison), 3));
+    let script = rig.vendor.0.lock().unwrap();
+    for id in others {
+        let (_, _, at, ..) = script.tried.iter().find(|tried| tried.0 == id).unwrap();
+        assert!(at.duration_since(began).as_secs() < 5, "nobody waits for it");
+        assert_eq!(rig.store.row(id).state, State::Delivered);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_many_fail_at_is_not_tried() {
+    let rig = rig();
+    let note = StepPlan { name: "note", title: "Note", idempotency: Idempotency::Always };
+    rig.script(|script| script.steps.push(note));
+    let id = rig.store.queue(rig.account, 1);
+    rig.store.lock().rows.get_mut(&id).unwrap().stopped = vec!["note".to_owned()];
+    rig.settle().await;
+    let row = rig.store.row(id);
+    assert_eq!((row.state, row.held, row.reason), (State::Held, Some(HeldCause::FailsAlike), Some(Reason::FailsAlike)));
+    assert_eq!((rig.tried(), row.done.as_slice()), (1, ["submit".to_owned()].as_slice()), "as far as it goes");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_paused_account_holds_the_rest() {
     let rig = rig_of(&DESCRIPTOR, json!({ "limit_concurrency": 1 }));
     rig.plays([say(Class::Unauthorised)]);
@@ -212,6 +244,7 @@ async fn a_lease_that_a_step_could_outlast_is_refused() {
         clock: Arc::clone(&rig.clock) as Arc<dyn Clock>,
         entropy: Arc::new(SeededEntropy::new(5)),
         retry: RetryPolicy::default().into(),
+        alike: AlikePolicy::default().into(),
         policy: DispatchPolicy { lease: Duration::from_secs(80), ..DispatchPolicy::default() },
     });
     assert!(refused.is_err());

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Dispatch, DispatchParts, DispatchPolicy};
+use crate::alike::AlikePolicy;
 use crate::egress::testing::{DESCRIPTOR, TokioClock, plant, record};
 use crate::egress::{BreakerPolicy, Egress, EgressParts, EgressPolicy, SystemResolver};
 use crate::queue::Bell;
@@ -53,6 +54,8 @@ struct Script {
     most: usize,
     /// Each try sends one request.
     sends: bool,
+    /// Every try of the delivery that is tried first hangs.
+    first_hangs: bool,
 }
 
 struct Scripted(Mutex<Script>, &'static Descriptor);
@@ -99,7 +102,12 @@ impl Connector for Scripted {
             script.tried.push(seen);
             script.now += 1;
             script.most = script.most.max(script.now);
-            script.plays.pop_front().unwrap_or_else(|| say(Class::Accepted))
+            let first = script.tried[0].0;
+            if script.first_hangs && delivery.id == first {
+                Play::Hang
+            } else {
+                script.plays.pop_front().unwrap_or_else(|| say(Class::Accepted))
+            }
         };
         let outcome = match play {
             Play::Say(outcome) => outcome,
@@ -190,6 +198,7 @@ impl Rig {
                 ..RetryPolicy::default()
             }
             .into(),
+            alike: AlikePolicy::default().into(),
             policy: DispatchPolicy::default(),
         };
         Dispatch::new(parts).unwrap()

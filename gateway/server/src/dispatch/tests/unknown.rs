@@ -11,7 +11,7 @@ use crate::store::work::{RESTORED, Verifying};
 
 fn seen(id: &str, created_at: Option<Timestamp>, ours: bool) -> VendorRecord {
     let refs = Refs::from([("application_id".to_owned(), id.to_owned())]);
-    VendorRecord { vendor_id: id.to_owned(), refs, created_at, carries_our_reference: ours }
+    VendorRecord { vendor_id: id.to_owned(), refs, created_at, carries_our_reference: ours, is_application: true }
 }
 
 fn at(rig: &Rig, seconds: i64) -> Option<Timestamp> {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod browser;
+mod http2;
 mod keys;
 mod listener;
 mod stack;

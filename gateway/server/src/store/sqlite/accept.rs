@@ -33,6 +33,8 @@ struct Prepared {
     serial: [u8; 16],
     fingerprint: [u8; 32],
     key_hash: Option<[u8; 32]>,
+    /// What the code was made of.
+    number: i64,
     sealed: SealedDocument,
     fields: Vec<Option<Vec<u8>>>,
     attachments: Vec<(BlobId, Vec<u8>)>,
@@ -55,6 +57,8 @@ pub(super) async fn accept(store: &SqliteStore, application: NewApplication) -> 
 
 async fn prepare(store: &SqliteStore, mut new: NewApplication) -> Result<Prepared> {
     let keys = store.tenant_keys(new.tenant)?;
+    let number = store.keys.codes().number(&new.code).and_then(|number| i64::try_from(number).ok());
+    let number = number.ok_or_else(|| StoreError::Failed("a code that is none of the store's".to_owned()))?;
     let (data_key, sealed) = seal_document(store, &keys, new.tenant, new.id, &new.document);
     let mut fields = Vec::with_capacity(new.deliveries.len());
     for delivery in &new.deliveries {
@@ -76,6 +80,7 @@ async fn prepare(store: &SqliteStore, mut new: NewApplication) -> Result<Prepare
         serial: keys.serial(&new.email, &new.posting_id),
         fingerprint: keys.fingerprint(&std::mem::take(&mut new.fingerprint)),
         key_hash: new.idempotency_key.take().map(|key| keys.idempotency(&key)),
+        number,
         sealed,
         fields,
         attachments,
@@ -91,9 +96,7 @@ fn commit(tx: &mut Tx<'_>, prepared: &Prepared) -> Op<Accepted> {
     let since = micros(new.received_at - REPEAT);
     let person = params![new.tenant.bytes(), prepared.email.exact, new.posting_id, since, new.test];
     let repeat_of: Option<SubmissionId> = first(tx.conn, sql!("accept_repeat_of"), person, |row| row.id("id"))?;
-    if !insert_submission(tx, prepared, repeat_of)? {
-        return Ok(Accepted::CodeTaken);
-    }
+    insert_submission(tx, prepared, repeat_of)?;
     let mut ring = Vec::new();
     for (delivery, fields) in new.deliveries.iter().zip(&prepared.fields) {
         let queued = insert_delivery(tx, prepared, delivery, fields.as_deref(), repeat_of.is_some())?;
@@ -144,11 +147,10 @@ pub(super) async fn accepted_before(
     store.read(move |conn| bound(conn, tenant, &key_hash, &fingerprint)).await
 }
 
-/// False when the short code is taken.
-fn insert_submission(tx: &Tx<'_>, prepared: &Prepared, repeat_of: Option<SubmissionId>) -> Op<bool> {
-    let Prepared { new, email, sealed, fingerprint, key_hash, attachments, .. } = prepared;
+fn insert_submission(tx: &Tx<'_>, prepared: &Prepared, repeat_of: Option<SubmissionId>) -> Op<()> {
+    let Prepared { new, email, sealed, fingerprint, key_hash, attachments, number, .. } = prepared;
     let (id, tenant) = (new.id.bytes(), new.tenant.bytes());
-    let inserted = tx.conn.prepare_cached(sql!("accept_submission"))?.execute(params![
+    let row = params![
         id,
         tenant,
         new.key.bytes(),
@@ -162,6 +164,7 @@ fn insert_submission(tx: &Tx<'_>, prepared: &Prepared, repeat_of: Option<Submiss
         fingerprint,
         key_hash,
         new.code,
+        number,
         repeat_of.map(StoredId::bytes),
         &*new.receipt,
         new.trace_id,
@@ -169,17 +172,15 @@ fn insert_submission(tx: &Tx<'_>, prepared: &Prepared, repeat_of: Option<Submiss
         sealed.demographics.as_ref().map(|(at, _)| at),
         sealed.demographics.as_ref().map(|(_, sealed)| sealed),
         sealed.document
-    ])?;
-    if inserted == 0 {
-        return Ok(false);
-    }
+    ];
+    execute(tx.conn, sql!("accept_submission"), row)?;
     for (kind, wrapped) in &sealed.keys {
         execute(tx.conn, sql!("wrapped_key_insert"), params![id, kind, tenant, wrapped])?;
     }
     for (position, (blob, meta)) in attachments.iter().enumerate() {
         execute(tx.conn, sql!("attachment_insert"), params![blob.bytes(), id, tenant, position as i64, meta])?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Why a delivery does not start as queued.
@@ -208,7 +209,13 @@ fn insert_delivery(
     let case = match start.cause {
         None => None,
         Some(HeldCause::AccountPaused) => paused_case,
-        Some(HeldCause::Invalid | HeldCause::PostingUnknown | HeldCause::FormUnknown | HeldCause::Operator) => {
+        Some(
+            HeldCause::Invalid
+            | HeldCause::PostingUnknown
+            | HeldCause::FormUnknown
+            | HeldCause::FailsAlike
+            | HeldCause::Operator,
+        ) => {
             let about = (new.tenant, delivery.account, delivery.id);
             let reason = start.reason.unwrap_or(Reason::OperatorDecided);
             Some(cases::open(tx, about, reason, new.received_at)?)

@@ -45,9 +45,9 @@ pub(super) fn parked(conn: &Connection, id: DeliveryId) -> Op<()> {
     execute(conn, sql!("webhooks/announce_delivery"), params![id.bytes()]).map(|_| ())
 }
 
-/// A pause has just held these.
-pub(super) fn paused(conn: &Connection, case: CaseId) -> Op<()> {
-    execute(conn, sql!("webhooks/announce_pause"), params![case.bytes()]).map(|_| ())
+/// These were just held together, in a case of their own.
+pub(super) fn held_in(conn: &Connection, case: CaseId) -> Op<()> {
+    execute(conn, sql!("webhooks/announce_case"), params![case.bytes()]).map(|_| ())
 }
 
 /// What returns to paused accounts is about to be held.
@@ -65,14 +65,17 @@ mod tests {
     use std::path::Path;
 
     /// Statements that write `deliveries.state`, each with what announces it.
-    const KNOWN: [&str; 9] = [
+    const KNOWN: [&str; 12] = [
         "accept_delivery.sql",          // `made`
+        "alike/hold_members.sql",       // `held_in`
+        "alike/probe_queue.sql",        // to what goes on by itself
+        "alike/release.sql",            // to what goes on by itself
         "delivery_park_unreadable.sql", // `parked`
         "delivery_save.sql",            // `moved`
         "expire_due.sql",               // to what goes on by itself
         "expire_unknown.sql",           // to what goes on by itself
         "hold_of_paused_accounts.sql",  // `of_paused_accounts`
-        "pause_hold.sql",               // `paused`
+        "pause_hold.sql",               // `held_in`
         "resume_queue.sql",             // to what goes on by itself
         "trace/erase_delivery.sql",     // `erasing`, once for the application
     ];

@@ -16,12 +16,17 @@ use super::errors::{Moment, Stop, classify};
 use super::writer::OnFatal;
 use crate::store::{Result, StoreError};
 
-/// Pages not yet moved that are worth a checkpoint: 24 MiB. A page that many commits change is moved once, and every
+/// Pages not yet moved that are worth a checkpoint: 48 MiB. A page that many commits change is moved once, and every
 /// checkpoint syncs twice beside the commits' own syncs.
-const WORTH_IT: i64 = 6_144;
+const WORTH_IT: i64 = 12_288;
 
-/// Pages at which the log is started over: 48 MiB, which leaves room for the commits until then under 64 MiB.
-const START_OVER: i64 = 12_288;
+/// Pages at which the log is started over: 96 MiB, which leaves room for the commits until then under 128 MiB.
+const START_OVER: i64 = 24_576;
+
+/// Pages that the writer may have to move itself when it starts the log over: 4 MiB, a few milliseconds. With more to
+/// move the other thread is asked once more, until the log has grown by another 24 MiB.
+const LITTLE: i64 = 1_024;
+const NO_MORE_ASKING: i64 = 6_144;
 
 /// How long starting over may wait for readers before it is put off.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -82,13 +87,14 @@ impl Checkpointer {
     /// Called between commits.
     pub(super) fn after_commit(&self, conn: &Connection) {
         let Ok(size) = checkpoint(conn, "NOOP") else { return };
-        if size.pages >= self.start_over_at.get() {
+        let (left, at) = (size.pages - size.moved, self.start_over_at.get());
+        if size.pages >= at && (left <= LITTLE || size.pages >= at + NO_MORE_ASKING) {
             match self.start_over(conn) {
                 StartedOver::Yes => self.start_over_at.set(START_OVER),
                 StartedOver::BehindReader => self.start_over_at.set(size.pages.saturating_add(TRY_AGAIN)),
                 StartedOver::BehindCheckpoint => {}
             }
-        } else if size.pages - size.moved >= WORTH_IT {
+        } else if left >= WORTH_IT || size.pages >= at {
             self.shared.wish.lock().unwrap_or_else(PoisonError::into_inner).wanted = true;
             self.shared.wake.notify_one();
         }
@@ -193,11 +199,11 @@ mod tests {
         let reader = open(Use::Read);
         let checkpointer = Checkpointer::start(open(Use::Checkpoint), Arc::new(|_| {})).unwrap();
         let commit = || {
-            writer.execute("INSERT INTO scratch VALUES (randomblob(1000000))", []).unwrap();
+            writer.execute("INSERT INTO scratch VALUES (randomblob(4000000))", []).unwrap();
             checkpointer.after_commit(&writer);
         };
         reader.execute_batch("BEGIN; SELECT count(*) FROM scratch").unwrap();
-        // Every commit is some 245 pages.
+        // Every commit is some 980 pages.
         (0..55).for_each(|_| commit());
         let put_off = checkpointer.start_over_at.get();
         assert!(put_off >= START_OVER + TRY_AGAIN, "{put_off}");

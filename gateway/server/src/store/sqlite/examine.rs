@@ -21,7 +21,7 @@ use super::open::known_check;
 use super::pragmas::{self, Unsafe};
 use super::rows::{Columns, every, sql};
 use super::trace::first_bad;
-use super::{SqliteStore, accounts};
+use super::{SqliteStore, accounts, alike};
 use crate::store::finding::Health::{Bad, Warning, Well};
 use crate::store::finding::{Finding, Health};
 use crate::store::keys::{Keyring, RootKey};
@@ -129,6 +129,8 @@ fn contents(conn: &Connection, keys: &Keyring, folder: &Path) -> Vec<Finding> {
             vec![Finding::new("audit chain", Bad, format!("cannot be read: {}", StoreError::from(error)))]
         }));
         findings.push(anchors(conn, keys, folder));
+        // A database that is not migrated yet has no such groups.
+        findings.extend(alike::findings(conn).unwrap_or_default());
     }
     findings
 }

@@ -19,7 +19,7 @@ use super::delivery::Delivery;
 use super::errors::Op;
 use super::rows::{Columns, StoredId, every, first, sql};
 use super::submission::{AttachmentMeta, Demographics, data_key, open_attachment, open_document};
-use super::{SqliteStore, accounts, blob_error, cases, delivery, postings};
+use super::{SqliteStore, accounts, alike, blob_error, cases, delivery, postings};
 use crate::hash::sha256;
 use crate::store::keys::{DataKey, Keyring};
 use crate::store::work::{Claim, Unproven, WorkItem};
@@ -100,6 +100,7 @@ fn open(conn: &Connection, keyring: &Keyring, row: Delivery) -> Op<(WorkItem, Da
     let document = open_document(conn, &keys, row.tenant, row.submission, &key, wanted)?;
     let about = about(conn, row.submission, row.tenant)?;
     let (posting, form) = posting_and_form(conn, keyring, &about, row.form_digest.as_deref())?;
+    let stopped = alike::stopped(conn, row.account, row.id, &about.posting_id)?;
     let item = WorkItem {
         account,
         posting,
@@ -110,6 +111,7 @@ fn open(conn: &Connection, keyring: &Keyring, row: Delivery) -> Op<(WorkItem, Da
         refs: row.refs,
         done: every(conn, sql!("steps_done"), params![row.id.bytes()], |step| step.col("step"))?,
         possible_duplicate: row.possible_duplicate,
+        stopped,
     };
     Ok((item, key))
 }

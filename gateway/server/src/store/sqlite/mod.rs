@@ -6,6 +6,7 @@
 
 mod accept;
 mod accounts;
+mod alike;
 mod anchor;
 mod announce;
 mod apply_sync;
@@ -21,6 +22,7 @@ mod errors;
 mod examine;
 mod expire;
 mod load;
+mod numbers;
 mod open;
 mod operator;
 mod pause;
@@ -64,6 +66,7 @@ use rusqlite::Connection;
 
 use self::anchor::Anchor;
 use self::errors::Op;
+use self::numbers::Numbers;
 use self::readers::Readers;
 use self::tx::Tx;
 use self::writer::Writer;
@@ -98,6 +101,7 @@ pub struct SqliteStore {
     entropy: Arc<dyn Entropy>,
     on_fatal: OnFatal,
     generation: Arc<AtomicU64>,
+    numbers: Numbers,
     anchor: Arc<Anchor>,
     folder: PathBuf,
     _lock: File,
@@ -188,6 +192,9 @@ impl Store for SqliteStore {
         self.generation.load(Ordering::Acquire)
     }
 
+    async fn new_code(&self) -> Result<String> {
+        numbers::new_code(self).await
+    }
     async fn accept(&self, application: NewApplication) -> Result<Accepted> {
         accept::accept(self, application).await
     }
@@ -235,6 +242,9 @@ impl Store for SqliteStore {
     }
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)> {
         expire::expire_leases(self, now).await
+    }
+    async fn probe_alike(&self, now: Timestamp) -> Result<Vec<AccountId>> {
+        alike::probe(self, now).await
     }
     async fn unproven(&self, now: Timestamp, limit: usize) -> Result<Vec<Unproven>> {
         read_back::unproven(self, now, limit).await

@@ -16,6 +16,7 @@ use rusqlite::{Connection, params};
 use super::anchor::{self, Anchor, AnchorError};
 use super::checkpoint::Checkpointer;
 use super::errors::Op;
+use super::numbers::Numbers;
 use super::pragmas::{self, Unsafe, Use};
 use super::readers::Readers;
 use super::rows::{Columns, every, execute, sql, value};
@@ -148,6 +149,7 @@ pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> 
         entropy,
         on_fatal,
         generation,
+        numbers: Numbers::default(),
         anchor,
         folder,
         _lock: lock,

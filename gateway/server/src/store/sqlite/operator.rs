@@ -12,7 +12,7 @@ use super::delivery::Delivery;
 use super::errors::Op;
 use super::rows::{StoredId, sql, value};
 use super::tx::Tx;
-use super::{SqliteStore, cases, delivery};
+use super::{SqliteStore, alike, cases, delivery};
 use crate::store::trace::{AuditEntry, Replayed};
 use crate::store::{Result, StoreError};
 
@@ -37,6 +37,9 @@ pub(super) async fn replay(
         if let Some(cause) = row.held.filter(|cause| ends_by_itself(*cause)) {
             return Err(StoreError::EndsByItself(cause).into());
         }
+        if let (Some(HeldCause::FailsAlike), Some(case)) = (row.held, row.case) {
+            alike::replayed(tx.conn, row.id, case)?;
+        }
         row.become_(State::Queued)?;
         row.next_attempt_at = Some(now);
         (row.reason, row.fields, row.case) = (None, None, None);
@@ -56,7 +59,8 @@ pub(super) async fn replay(
 const fn ends_by_itself(cause: HeldCause) -> bool {
     match cause {
         HeldCause::AccountPaused | HeldCause::PostingUnknown | HeldCause::FormUnknown => true,
-        HeldCause::Invalid | HeldCause::Operator => false,
+        // Replaying one of many that fail alike is a try like any other, only sooner.
+        HeldCause::Invalid | HeldCause::FailsAlike | HeldCause::Operator => false,
     }
 }
 

@@ -45,7 +45,7 @@ const EVERYWHERE: &[(&str, &str, i64)] = &[
     ("temp_store", "MEMORY", 2),
     // The checkpointer does it beside the writer; inside a commit it is a stall of tens of milliseconds.
     ("wal_autocheckpoint", "0", 0),
-    ("journal_size_limit", "67108864", 67_108_864),
+    ("journal_size_limit", "134217728", 134_217_728),
 ];
 
 /// Makes the connection safe, or says why it is not.

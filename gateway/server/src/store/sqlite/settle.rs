@@ -15,8 +15,8 @@ use super::errors::Op;
 use super::rows::{Columns, StoredId, as_stored, execute, first, micros, sql};
 use super::submission::{data_key, seal_fields, seal_words};
 use super::tx::Tx;
-use super::{SqliteStore, attempt, cases, delivery, pause};
-use crate::store::work::{Next, Settled, Settlement};
+use super::{SqliteStore, alike, attempt, cases, delivery, pause};
+use crate::store::work::{Next, Settled, Settlement, Verifying};
 use crate::store::{Result, StoreError};
 
 /// Personal data of the settlement, sealed before the writer is asked.
@@ -70,13 +70,20 @@ fn apply(tx: &mut Tx<'_>, settlement: &Settlement, sealed: Sealed) -> Op<Settled
     row.claims = 0;
     row.fields = None;
     keep_what_was_given(tx, &mut row, settlement)?;
-    follow(tx, &mut row, settlement, sealed.fields)?;
+    match alike::failed(tx, &row, settlement)? {
+        Some(group) => {
+            row.fields = sealed.fields;
+            row.hold(HeldCause::FailsAlike, Reason::FailsAlike, Some(group.case))?;
+        }
+        None => follow(tx, &mut row, settlement, sealed.fields)?,
+    }
     if matches!(row.state(), State::InFlight | State::Waiting)
         && let Some((reason, case)) = row.paused
     {
         row.hold_paused(reason, case)?;
     }
     row.save(tx.conn, fence, now)?;
+    alike::settled(tx, &row, settlement)?;
     Ok(Settled::Done { state: row.state() })
 }
 
@@ -111,9 +118,15 @@ pub(super) fn linked_to_another(tx: &Tx<'_>, row: &Delivery, vendor_id: &str) ->
     Ok(linked.is_some_and(|delivery| delivery != row.id))
 }
 
-/// A vendor that answers two creates with one record merged them or is mistaken: delivered, and a person should look.
+/// The vendor's record that the delivery is known by.
 pub(super) fn link(tx: &Tx<'_>, row: &mut Delivery, vendor_id: &str, now: Timestamp) -> Op<()> {
     row.vendor_id = Some(vendor_id.to_owned());
+    take(tx, row, vendor_id, now)
+}
+
+/// No other delivery may adopt the record. A vendor that answers two creates with one merged them or is mistaken: delivered,
+/// and a person should look.
+fn take(tx: &Tx<'_>, row: &mut Delivery, vendor_id: &str, now: Timestamp) -> Op<()> {
     if linked_to_another(tx, row, vendor_id)? {
         row.case = Some(cases::open(tx, (row.tenant, row.account, row.id), Reason::VendorDrifted, now)?);
         return Ok(());
@@ -158,13 +171,16 @@ fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: 
             row.verifying = Some(verifying.clone());
             verify_again(row, *until)
         }
-        Next::Adopt { vendor_id, refs, possible_duplicate } => {
+        Next::Adopt { vendor_id, is_application, refs, possible_duplicate } => {
             row.become_(State::InFlight)?;
             row.possible_duplicate |= possible_duplicate;
             row.sent_at = row.verifying.take().map(|verifying| verifying.since).or(row.sent_at);
             row.reason = None;
             row.refs.extend(refs.clone());
-            link(tx, row, vendor_id, now)?;
+            if *is_application {
+                row.vendor_id = Some(vendor_id.clone());
+            }
+            take(tx, row, vendor_id, now)?;
             step_done(tx, row, step, now)
         }
         Next::Resend { possible_duplicate } => {
@@ -181,6 +197,7 @@ fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: 
             row.fields = fields;
             Ok(())
         }
+        Next::Hold { cause: HeldCause::FailsAlike, .. } => alike::hold_before(tx, row, step, now),
         Next::Hold { cause, reason, .. } => {
             row.fields = fields;
             let case = cases::open(tx, (row.tenant, row.account, row.id), *reason, now)?;
@@ -188,7 +205,13 @@ fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: 
         }
         Next::Park { reason } => {
             row.fields = fields;
-            park(tx, row, *reason, now)
+            park(tx, row, *reason, now)?;
+            // What broke its worker may have been sent: a replay has to know.
+            let tried = settlement.attempt.as_ref().filter(|_| *reason == Reason::Poison && row.verifying.is_none());
+            if let Some(since) = tried.map(|begun| attempt::began_at(tx.conn, begun.attempt)).transpose()?.flatten() {
+                row.verifying = Some(Verifying { step: step.to_owned(), since, not_seen: 0, asked: 0 });
+            }
+            Ok(())
         }
         Next::PauseAccount { reason } => pause_account(tx, row, *reason, now),
     }

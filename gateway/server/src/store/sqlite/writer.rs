@@ -2,8 +2,8 @@
 //!
 //! Every request runs in a savepoint, so one that fails does not hurt its neighbours; one synced commit makes all of them
 //! durable, and only then is any of them answered. There is no linger: a batch is as large as the last commit was long.
-//! Neighbours that can be run again share a savepoint, and have one each only after one of them failed: a savepoint costs
-//! a copy of every page that is written after it.
+//! Requests that can be run again go first and without savepoints, each of which costs a copy of every page that is written
+//! after it; when one of them fails, all is rolled back and they are run once more, with savepoints.
 //! A sync that fails ends the process; nothing of that batch is ever answered.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -342,18 +342,18 @@ impl Thread {
         let Parts { conn, keys, entropy, commit, .. } = &self.parts;
         conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut tx = Tx { conn, keys, entropy: &**entropy, heads: &mut self.heads, setup_changed };
+        tx.heads.begin_request();
         let mut failed = Vec::new();
-        let mut done = 0;
-        for neighbours in jobs.chunk_by_mut(|one, next| one.is_repeatable() && next.is_repeatable()) {
-            if neighbours.len() == 1 || together(&mut tx, neighbours)?.is_err() {
-                for (at, job) in (done..).zip(neighbours.iter_mut()) {
-                    if let Err(error) = together(&mut tx, std::slice::from_mut(job))? {
-                        failed.push((at, error));
-                    }
-                }
-            }
-            done += neighbours.len();
+        if !all_at_once(&mut tx, jobs.iter_mut().filter(|job| job.is_repeatable()))? {
+            conn.prepare_cached("ROLLBACK")?.execute([])?;
+            tx.heads.forget();
+            conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            let again = jobs.iter_mut().enumerate().filter(|(_, job)| job.is_repeatable());
+            one_by_one(&mut tx, again, &mut failed)?;
         }
+        let rest = jobs.iter_mut().enumerate().filter(|(_, job)| !job.is_repeatable());
+        one_by_one(&mut tx, rest, &mut failed)?;
+        failed.sort_unstable_by_key(|(at, _)| *at);
         tx.write_heads()?;
         commit(conn).map_err(|error| classify(&error, Moment::Commit))?;
         Ok(failed)
@@ -375,26 +375,40 @@ impl Thread {
     }
 }
 
-/// Runs requests in one savepoint. The inner error is the first that failed; nothing of any of them remains then.
-fn together(tx: &mut Tx<'_>, jobs: &mut [Box<dyn Job>]) -> Op<Result<()>> {
-    let conn = tx.conn;
-    conn.prepare_cached("SAVEPOINT request")?.execute([])?;
-    tx.heads.begin_request();
-    let mut outcome = Ok(());
+/// Runs requests straight in the transaction. False when one of them failed: all of it has to be rolled back then.
+fn all_at_once<'a>(tx: &mut Tx<'_>, jobs: impl Iterator<Item = &'a mut Box<dyn Job>>) -> Op<bool> {
     for job in jobs {
+        match job.run(tx) {
+            Ok(()) => {}
+            Err(Stop::Request(_)) => return Ok(false),
+            Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(stop),
+        }
+    }
+    Ok(true)
+}
+
+/// Runs each request in a savepoint of its own. Nothing remains of one that fails; it joins the list, with its position.
+fn one_by_one<'a>(
+    tx: &mut Tx<'_>,
+    jobs: impl Iterator<Item = (usize, &'a mut Box<dyn Job>)>,
+    failed: &mut Vec<(usize, StoreError)>,
+) -> Op<()> {
+    let conn = tx.conn;
+    for (at, job) in jobs {
+        conn.prepare_cached("SAVEPOINT request")?.execute([])?;
+        tx.heads.begin_request();
         match job.run(tx) {
             Ok(()) => {}
             Err(Stop::Request(error)) => {
                 tx.heads.roll_back_request();
                 conn.prepare_cached("ROLLBACK TO request")?.execute([])?;
-                outcome = Err(error);
-                break;
+                failed.push((at, error));
             }
             Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(stop),
         }
+        conn.prepare_cached("RELEASE request")?.execute([])?;
     }
-    conn.prepare_cached("RELEASE request")?.execute([])?;
-    Ok(outcome)
+    Ok(())
 }
 
 /// The same error for another request of the batch.

@@ -1,5 +1,6 @@
 //! Accepting: idempotency, repeats, targets; refusals and edge counts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -131,14 +132,20 @@ pub(crate) async fn repeats_follow_the_accounts_policy<B: Backend>(w: World<B>) 
     check("k4", Repeats::Refuse, State::Refused, Some(Reason::RepeatApplication)).await;
 }
 
-pub(crate) async fn a_taken_code_is_answered_and_nothing_stored<B: Backend>(w: World<B>) {
-    let coded = |email| NewApplication { code: "K7M2".into(), ..w.application(email) };
-    w.accept(coded("ada@example.org")).await;
-    assert_eq!(w.store.accept(coded("bob@example.org")).await.unwrap(), Accepted::CodeTaken);
-    assert_eq!(w.store.census().await.unwrap(), [(State::Queued, 1)].into());
-    let (tenant, account) = w.other_tenant().await;
-    let theirs = NewApplication { tenant, deliveries: vec![w.target(account)], ..coded("bob@example.org") };
-    assert!(matches!(w.store.accept(theirs).await.unwrap(), Accepted::New { .. }));
+pub(crate) async fn codes_are_never_given_twice_and_only_the_stores_own_are_taken<B: Backend>(w: World<B>) {
+    let mut given = BTreeSet::new();
+    for _ in 0..500 {
+        assert!(given.insert(w.store.new_code().await.unwrap()));
+    }
+    let foreign = NewApplication { code: "K7M2".into(), ..w.application("ada@example.org") };
+    assert!(matches!(w.store.accept(foreign).await, Err(StoreError::Failed(_))));
+    assert_eq!(w.store.census().await.unwrap(), [].into());
+    let World { backend, store, clock, .. } = w;
+    drop(store);
+    let store = backend.open(clock);
+    for _ in 0..500 {
+        assert!(given.insert(store.new_code().await.unwrap()), "not after it was opened again either");
+    }
 }
 
 pub(crate) async fn another_tenants_account_is_no_target<B: Backend>(w: World<B>) {

@@ -3,6 +3,7 @@
 //! A backend plugs in with [`store_suite!`] and a [`Backend`](world::Backend) that opens it on empty ground. A case knows
 //! the trait and nothing below it; what only one backend can do (tampering, a full disk) is tested beside that backend.
 
+pub(crate) mod alike;
 pub(crate) mod dispatch;
 pub(crate) mod holding;
 pub(crate) mod intake;
@@ -42,7 +43,7 @@ macro_rules! store_suite {
                 identical_bytes_without_a_key_are_one_within_ten_minutes
                 a_repeat_is_linked_to_the_first
                 repeats_follow_the_accounts_policy
-                a_taken_code_is_answered_and_nothing_stored
+                codes_are_never_given_twice_and_only_the_stores_own_are_taken
                 another_tenants_account_is_no_target
                 refusals_and_edge_counts_are_taken
             ]
@@ -70,10 +71,20 @@ macro_rules! store_suite {
                 the_schedule_counts_what_it_is_told
                 settled_deliveries_do_not_move
             ]
+            alike: [
+                many_that_fail_alike_are_held_in_one_case
+                a_probe_that_goes_well_lets_all_go
+                who_was_refused_before_stays_refused_and_is_listed
+                successes_between_say_that_it_lies_in_each
+                a_probe_that_ends_otherwise_makes_room
+                what_may_be_on_the_wire_is_found_out_first
+                a_replay_is_a_probe_and_a_pause_outlasts_it
+            ]
             proving: [
                 a_delivered_one_is_read_back_when_due
                 a_sighting_proves_and_moves_nothing
                 a_record_proves_one_delivery
+                what_stands_beside_the_application_does_not_name_the_delivery
                 what_is_missed_is_one_case_until_it_is_seen
                 a_proof_that_cannot_be_had_says_why
                 what_was_erased_is_not_read_back
@@ -111,6 +122,7 @@ macro_rules! store_suite {
             webhooks: [
                 a_site_is_told_of_every_settled_delivery
                 a_site_is_told_of_what_moves_many_at_once
+                a_site_is_told_of_those_that_are_held_for_failing_alike
                 a_site_is_told_of_decisions_and_of_an_erasure_once
                 an_endpoint_hears_its_own_world_and_what_it_asked_for
                 a_move_that_is_not_made_is_not_told

@@ -19,7 +19,6 @@ use causeway_core::problem::FieldError;
 use causeway_core::reason::Reason;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::intake::code;
 use crate::store::Store;
 use crate::store::intake::{Accepted, NewApplication, NewAttachment, NewDelivery, NewRefusal};
 use crate::store::setup::{NewAccount, NewKey, NewTenant, Scope, Sync};
@@ -129,14 +128,14 @@ impl People {
 
     /// An application for both accounts, with a file.
     pub(crate) async fn apply(&self, address: &str, posting_id: &str, received_at: Timestamp) -> Applied {
-        let (application, applied) = self.application(address, posting_id, received_at);
+        let (application, applied) = self.application(address, posting_id, received_at).await;
         let accepted = self.store.accept(application).await.unwrap();
         assert!(matches!(accepted, Accepted::New { .. }), "{accepted:?}");
         applied
     }
 
     /// The same, not accepted yet.
-    pub(crate) fn application(
+    pub(crate) async fn application(
         &self,
         address: &str,
         posting_id: &str,
@@ -144,7 +143,7 @@ impl People {
     ) -> (NewApplication, Applied) {
         let applied = Applied {
             id: SubmissionId::new(received_at, &self.entropy),
-            code: code::generate(&self.entropy),
+            code: self.store.new_code().await.unwrap(),
             ats: DeliveryId::new(received_at, &self.entropy),
             crm: DeliveryId::new(received_at, &self.entropy),
         };
@@ -256,6 +255,7 @@ impl People {
             outcome: Some(outcome),
             ended_at,
             took: Duration::from_millis(250),
+            alike: None,
             next,
         }
     }

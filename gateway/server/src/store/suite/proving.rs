@@ -148,3 +148,32 @@ pub(crate) async fn what_was_erased_is_not_read_back<B: Backend>(w: World<B>) {
     let proof = w.trace(delivery).await.proof.unwrap();
     assert!(proof.not_verifiable.unwrap().contains("erased"));
 }
+
+pub(crate) async fn what_stands_beside_the_application_does_not_name_the_delivery<B: Backend>(w: World<B>) {
+    w.accept(w.application("ada@example.org")).await;
+    let claim = w.one_claim().await;
+    let begun = w.begin(&claim).await;
+    let mut settlement = w.tried(&claim, begun, Class::Accepted, Next::NextStep);
+    settlement.outcome.as_mut().unwrap().vendor_id = Some("ticket".into());
+    w.settle(settlement).await;
+    let begun = w.begin(&claim).await;
+    w.settle(w.tried(&claim, begun, Class::Unknown, w.unknown())).await;
+    w.pass(30);
+    let claim = w.one_claim().await;
+    let adopt = |vendor_id: &str| Next::Adopt {
+        vendor_id: vendor_id.into(),
+        is_application: false,
+        refs: Refs::default(),
+        possible_duplicate: false,
+    };
+    w.settle(w.untried(&claim, adopt("note"))).await;
+    w.settle(w.untried(&claim, Next::Delivered { proof: Proof::due(w.later(10)) })).await;
+    assert_eq!(w.trace(claim.delivery).await.vendor_id.as_deref(), Some("ticket"));
+
+    w.accept(w.application("bob@example.org")).await;
+    let claim = w.one_claim().await;
+    w.go(&claim, Class::Unknown, w.unknown()).await;
+    w.pass(30);
+    let other = w.one_claim().await;
+    assert_eq!(w.store.settle(w.untried(&other, adopt("note"))).await.unwrap(), Settled::LinkTaken);
+}

@@ -112,6 +112,7 @@ pub(crate) async fn a_vendor_record_belongs_to_one_delivery<B: Backend>(w: World
     let claim = w.one_claim().await;
     let adopt = |vendor_id: &str| Next::Adopt {
         vendor_id: vendor_id.into(),
+        is_application: true,
         refs: Refs::from([("candidate_id".into(), vendor_id.into())]),
         possible_duplicate: vendor_id == "v2",
     };

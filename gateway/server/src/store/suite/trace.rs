@@ -89,10 +89,10 @@ pub(crate) async fn a_requisition_code_means_its_own_accounts_posting<B: Backend
     people.add_account(second, "lever", Role::Ats).await;
     people.sync(second, &[("5001", "990", "LEV-1", &[])]).await;
     let first = people.apply("ada@example.org", "5001", at(0)).await;
-    let (mut application, other) = people.application("bo@example.com", "5001", at(1));
+    let (mut application, other) = people.application("bo@example.com", "5001", at(1)).await;
     application.posting_account = Some(second);
     people.store.accept(application).await.unwrap();
-    let (mut application, unknown) = people.application("cy@example.com", "5001", at(2));
+    let (mut application, unknown) = people.application("cy@example.com", "5001", at(2)).await;
     application.posting_account = None;
     people.store.accept(application).await.unwrap();
     for (job, expected) in [
@@ -221,7 +221,7 @@ pub(crate) async fn erasing_leaves_nothing_personal<B: Backend>(base: World<B>) 
     let live = people.apply("ada@example.org", "5001", at(3)).await;
     let refusal = people.refuse("ada@example.org", "4001", at(4)).await;
     let tagged = people.apply("ada+jobs@example.org", "4001", at(5)).await;
-    let (mut application, held) = people.application("ada@example.org", "4001", at(6));
+    let (mut application, held) = people.application("ada@example.org", "4001", at(6)).await;
     for delivery in &mut application.deliveries {
         delivery.held = Some((HeldCause::Invalid, Reason::ValueInvalid, vec![People::field()]));
     }
@@ -282,7 +282,7 @@ pub(crate) async fn erasing_leaves_nothing_personal<B: Backend>(base: World<B>) 
 pub(crate) async fn what_was_erased_does_not_come_back<B: Backend>(base: World<B>) {
     let people = People::new(&base.store, "north", 1).await;
     let ada = email("ada@example.org");
-    let (application, first) = people.application("ada@example.org", "4001", at(0));
+    let (application, first) = people.application("ada@example.org", "4001", at(0)).await;
     people.store.accept(application).await.unwrap();
     let (claim, begun) = people.begin(first.ats, people.ats, at(1)).await;
     people.store.pause_account(people.crm, Reason::AccountPaused, "cli", at(1)).await.unwrap();
@@ -307,11 +307,11 @@ pub(crate) async fn what_was_erased_does_not_come_back<B: Backend>(base: World<B
     }
 
     // The same request once more, as a site's retry: its receipt, and nothing stored.
-    let (mut retry, _) = people.application("ada@example.org", "4001", at(0));
+    let (mut retry, _) = people.application("ada@example.org", "4001", at(0)).await;
     retry.idempotency_key = Some(first.id.to_string());
     assert!(matches!(people.store.accept(retry).await.unwrap(), Accepted::Before { .. }));
     // The person applies anew.
-    let (anew, second) = people.application("ada@example.org", "4001", at(5));
+    let (anew, second) = people.application("ada@example.org", "4001", at(5)).await;
     let accepted = people.store.accept(anew).await.unwrap();
     assert!(matches!(accepted, Accepted::New { repeat_of: None, .. }), "{accepted:?}");
     let found = people.lookup(LookupQuery { email: Some(ada.clone()), ..people.query() }).await;

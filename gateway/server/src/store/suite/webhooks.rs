@@ -117,7 +117,8 @@ pub(crate) async fn a_site_is_told_of_every_settled_delivery<B: Backend>(w: Worl
             (id, Some(delivery), Some("acme-ats"))
         );
         assert_eq!((about.state.as_str(), message.at, message.test), (state.as_str(), w.now(), false));
-        assert_eq!((about.job.as_str(), about.code.as_str()), (super::world::JOB, id.to_string().as_str()));
+        let code = w.store.application(w.tenant, id, false).await.unwrap().code;
+        assert_eq!((about.job.as_str(), &about.code), (super::world::JOB, &code));
         assert_eq!(w.told(&site).await, [told]);
     }
 }
@@ -135,6 +136,17 @@ pub(crate) async fn a_site_is_told_of_what_moves_many_at_once<B: Backend>(w: Wor
     assert_eq!(w.told(&site).await, [held(Reason::AccountPaused)], "what was leased once its lease ran out");
     w.store.resume_account(w.ats, "test", w.now()).await.unwrap();
     assert_eq!(w.told(&site).await, [], "what goes on is not told");
+}
+
+pub(crate) async fn a_site_is_told_of_those_that_are_held_for_failing_alike<B: Backend>(w: World<B>) {
+    let site = w.one_endpoint().await;
+    w.group().await;
+    assert_eq!(w.told(&site).await, vec![(EventType::Held, Some(Reason::FailsAlike)); 3]);
+    w.pass(60);
+    let probe = w.probe().await;
+    assert_eq!(w.told(&site).await, [], "the one that is tried");
+    w.go(&probe, Class::Accepted, delivered()).await;
+    assert_eq!(w.told(&site).await, [(EventType::Delivered, None)], "and nothing of the others, which go on");
 }
 
 pub(crate) async fn a_site_is_told_of_decisions_and_of_an_erasure_once<B: Backend>(w: World<B>) {

@@ -3,7 +3,7 @@
 //! People are invented and live at example.org.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,6 +42,8 @@ pub(crate) struct World<B> {
     pub(crate) tenant: TenantId,
     pub(crate) ats: AccountId,
     pub(crate) crm: AccountId,
+    /// Given by the store, for applications to come.
+    pub(crate) codes: Mutex<Vec<String>>,
 }
 
 pub(crate) const JOB: &str = "4001";
@@ -55,7 +57,11 @@ impl<B: Backend> World<B> {
         let tenant = NewTenant { name: "acme".into(), actor: "test".into(), now: clock.now() };
         let tenant = store.create_tenant(tenant).await.unwrap().id;
         let [ats, crm] = [(); 2].map(|()| AccountId::new(clock.now(), &entropy));
-        let world = Self { backend, store, clock, entropy, tenant, ats, crm };
+        let mut codes = Vec::new();
+        for _ in 0..64 {
+            codes.push(store.new_code().await.unwrap());
+        }
+        let world = Self { backend, store, clock, entropy, tenant, ats, crm, codes: Mutex::new(codes) };
         world.add_account(tenant, ats, "acme-ats", Role::Ats).await;
         world.add_account(tenant, crm, "acme-crm", Role::Crm).await;
         world
@@ -106,7 +112,7 @@ impl<B: Backend> World<B> {
             attachments: Vec::new(),
             deliveries: vec![self.target(self.ats)],
             idempotency_key: None,
-            code: id.to_string(),
+            code: self.codes.lock().unwrap().pop().unwrap(),
             receipt: Bytes::from(format!(r#"{{"id":"{id}"}}"#)),
             trace_id: "trace".into(),
             test: false,
@@ -174,6 +180,7 @@ impl<B: Backend> World<B> {
             outcome: Some(Outcome::new(class)),
             ended_at: self.now(),
             took: Duration::from_millis(120),
+            alike: None,
             next,
         }
     }

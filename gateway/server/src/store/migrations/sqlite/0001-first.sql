@@ -111,7 +111,8 @@ CREATE INDEX syncs_of_account ON syncs (account, started_at);
 -- What sites sent. kind: accepted, refused. The document is sealed with the submission's own key; its demographics are
 -- cut out of the bytes (at demographics_at) and sealed with a key of their own. email_base is NULL where it equals
 -- email_exact: looking a base form up means email_exact = base OR email_base = base. key_hash is the idempotency key,
--- keyed per tenant: the caller's text is not here. Only an acceptance binds one, with its fingerprint.
+-- keyed per tenant: the caller's text is not here. Only an acceptance binds one, with its fingerprint. code spells number,
+-- which is found by an index that grows at its end.
 CREATE TABLE submissions (
     seq                 INTEGER PRIMARY KEY,
     id                  BLOB NOT NULL UNIQUE,
@@ -128,6 +129,7 @@ CREATE TABLE submissions (
     fingerprint         BLOB,
     key_hash            BLOB,
     code                TEXT,
+    number              INTEGER,
     repeat_of           BLOB,
     receipt             BLOB,
     problem             TEXT,
@@ -145,7 +147,7 @@ CREATE TABLE submissions (
 CREATE INDEX submissions_by_email ON submissions (tenant, email_exact, posting_id, received_at)
     WHERE email_exact IS NOT NULL;
 CREATE INDEX submissions_by_base ON submissions (tenant, email_base, received_at) WHERE email_base IS NOT NULL;
-CREATE UNIQUE INDEX submissions_by_code ON submissions (tenant, code) WHERE code IS NOT NULL;
+CREATE UNIQUE INDEX submissions_by_number ON submissions (number) WHERE number IS NOT NULL;
 CREATE UNIQUE INDEX submissions_by_key ON submissions (tenant, key_hash) WHERE key_hash IS NOT NULL;
 CREATE INDEX submissions_keyed ON submissions (received_at) WHERE key_hash IS NOT NULL;
 CREATE INDEX submissions_by_time ON submissions (tenant, received_at);

@@ -29,7 +29,7 @@ use crate::store::migrate::{self, MigrateError};
 use crate::store::sqlite::errors::{Op, Stop};
 use crate::store::sqlite::rows::{Columns, StoredId, every, execute, micros, sql, value};
 use crate::store::sqlite::tx::{Heads, Tx};
-use crate::store::sqlite::{open, pause, trace};
+use crate::store::sqlite::{numbers, open, pause, trace};
 use crate::store::work::RESTORED;
 use crate::store::{Result, StoreError};
 
@@ -356,6 +356,7 @@ fn change(options: &RestoreOptions, sound: &Sound, conn: &Connection, now: Times
     let keys_suspended = keys::suspend(tx.conn)?;
     // Which endpoints were removed after the backup is not known either; what they would have got waits.
     execute(tx.conn, sql!("webhooks/endpoints_suspend"), [micros(now)])?;
+    numbers::skip_after_restore(&tx)?;
     let accounts: Vec<AccountId> = every(tx.conn, sql!("custody/running"), [], |row| row.id("id"))?;
     for account in &accounts {
         pause::pause(&mut tx, *account, Reason::Restored, ACTOR, now)?;

@@ -184,6 +184,24 @@ async fn nothing_is_due_after_a_restore_until_it_is_confirmed_and_then_it_is_ask
 }
 
 #[tokio::test]
+async fn codes_given_after_the_backup_are_not_given_again_after_a_restore() {
+    let ground = Ground::new().await;
+    let store = ground.base.backend.inner();
+    let mut given = BTreeSet::from([store.new_code().await.unwrap()]);
+    store.backup(&ground.path("backup"), at(1)).await.unwrap();
+    // More than were reserved when the backup was taken.
+    for _ in 0..70_000 {
+        given.insert(store.new_code().await.unwrap());
+    }
+    restore(&ground.options(Erasures::NoneSince)).unwrap();
+    let restored = ground.open();
+    for _ in 0..1_000 {
+        let code = restored.new_code().await.unwrap();
+        assert!(!given.contains(&code), "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_from_a_backup_opens_nothing_until_the_restore_is_confirmed() {
     let ground = Ground::new().await;
     let people = &ground.people;

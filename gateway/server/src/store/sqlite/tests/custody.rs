@@ -18,7 +18,7 @@ const SURVEY: &str = r#"[{"scheme":"eeoc","answers":{"gender":"markedsurvey"}}]"
 
 /// An application with a survey.
 async fn surveyed(people: &People, address: &str, minutes: i64) -> Applied {
-    let (mut application, applied) = people.application(address, "4001", at(minutes));
+    let (mut application, applied) = people.application(address, "4001", at(minutes)).await;
     let document = format!(r#"{{"email":"{address}","demographics":{SURVEY},"after":1}}"#);
     application.document = Bytes::from(document);
     people.store.accept(application).await.unwrap();

@@ -1,24 +1,30 @@
 //! Open cases, for whoever has to look.
 
 use causeway_core::ids::TenantId;
+use causeway_core::reason::Reason;
 use rusqlite::params;
 
 use crate::store::Result;
-use crate::store::sqlite::SqliteStore;
 use crate::store::sqlite::rows::{Columns, StoredId, every, sql, stored};
+use crate::store::sqlite::{SqliteStore, alike};
 use crate::store::trace::Case;
 
 pub(in crate::store::sqlite) async fn cases(store: &SqliteStore, tenant: TenantId, limit: usize) -> Result<Vec<Case>> {
-    let read = |row: &rusqlite::Row<'_>| {
+    let read = |conn: &rusqlite::Connection, row: &rusqlite::Row<'_>| {
+        let (id, reason) = (row.id("id")?, row.word("reason")?);
         Ok(Case {
-            id: row.id("id")?,
+            id,
             delivery: row.maybe_id("delivery")?,
             account: row.maybe_id("account")?,
             endpoint: row.maybe_id("endpoint")?,
-            reason: row.word("reason")?,
+            reason,
             opened_at: row.time("opened_at")?,
             deliveries: row.unsigned("deliveries")?,
+            alike: if reason == Reason::FailsAlike { alike::of_case(conn, id)? } else { None },
         })
     };
-    store.read(move |conn| every(conn, sql!("trace/cases"), params![tenant.bytes(), stored(limit)], read)).await
+    let asked = move |conn: &rusqlite::Connection| {
+        every(conn, sql!("trace/cases"), params![tenant.bytes(), stored(limit)], |row| read(conn, row))
+    };
+    store.read(asked).await
 }

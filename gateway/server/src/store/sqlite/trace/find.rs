@@ -8,7 +8,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
 
 use super::jobs::Jobs;
-use crate::intake::code;
+use crate::store::code::Codes;
 use crate::store::keys::TenantKeys;
 use crate::store::seal::BlindEmail;
 use crate::store::sqlite::errors::Op;
@@ -33,7 +33,8 @@ pub(super) struct Wanted {
     until: i64,
     email: Option<Address>,
     job: Option<Jobs>,
-    code: Option<String>,
+    /// The number its code spells.
+    number: Option<i64>,
     account: Option<AccountId>,
     limit: usize,
 }
@@ -52,13 +53,18 @@ struct Candidate {
     posting_account: Option<AccountId>,
     email_exact: Option<[u8; 16]>,
     email_base: Option<[u8; 16]>,
-    code: Option<String>,
+    number: Option<i64>,
     refused: bool,
 }
 
 impl Wanted {
     /// `None` when the account that was named does not exist: nothing can match.
-    pub(super) fn resolve(conn: &Connection, keys: &TenantKeys, query: &LookupQuery) -> Op<Option<Self>> {
+    pub(super) fn resolve(
+        conn: &Connection,
+        codes: &Codes,
+        keys: &TenantKeys,
+        query: &LookupQuery,
+    ) -> Op<Option<Self>> {
         let account = match &query.account {
             Some(named) => match account_named(conn, query.tenant, named)? {
                 Some(account) => Some(account),
@@ -73,8 +79,8 @@ impl Wanted {
             until: query.until.map_or(i64::MAX, micros),
             email: query.email.as_ref().map(|email| Address { blind: keys.blind(email), base_too: query.base_email }),
             job,
-            // What is no code of ours in any spelling finds nothing, as it stands.
-            code: query.code.as_ref().map(|typed| code::parse(typed).unwrap_or_else(|| typed.clone())),
+            // No application has the number of what is no code of ours.
+            number: query.code.as_ref().map(|typed| codes.number(typed).map_or(-1, u64::cast_signed)),
             account,
             limit: query.limit,
         }))
@@ -85,8 +91,8 @@ impl Wanted {
         let window = (self.tenant.bytes(), self.since, self.until);
         let mut found: Vec<(i64, i64)> = Vec::new();
         let mut drive = |sql: &str, more: &[&dyn ToSql]| self.drive(conn, sql, &window, more, &mut found);
-        if let Some(code) = &self.code {
-            drive(sql!("trace/find_by_code"), &[code])?;
+        if let Some(number) = &self.number {
+            drive(sql!("trace/find_by_code"), &[number])?;
         } else if let Some(Address { blind, base_too: true }) = &self.email {
             drive(sql!("trace/find_by_email"), &[&blind.base_or_exact()])?;
             drive(sql!("trace/find_by_base"), &[&blind.base_or_exact()])?;
@@ -139,7 +145,7 @@ impl Wanted {
     fn matches(&self, conn: &Connection, candidate: &Candidate) -> Op<bool> {
         let email = self.email.as_ref().is_none_or(|address| address.is_of(candidate));
         let job = self.job.as_ref().is_none_or(|job| job.means(&candidate.posting_id, candidate.posting_account));
-        let code = self.code.as_ref().is_none_or(|code| candidate.code.as_ref() == Some(code));
+        let code = self.number.is_none_or(|number| candidate.number == Some(number));
         if !(email && job && code) {
             return Ok(false);
         }
@@ -182,7 +188,7 @@ impl Candidate {
             posting_account: row.maybe_id("posting_account")?,
             email_exact: row.col("email_exact")?,
             email_base: row.col("email_base")?,
-            code: row.col("code")?,
+            number: row.col("number")?,
             refused: row.col::<String>("kind")? == "refused",
         })
     }

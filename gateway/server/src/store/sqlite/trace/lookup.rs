@@ -31,7 +31,7 @@ fn answer(conn: &Connection, keyring: &Keyring, keys: &TenantKeys, query: &Looku
         edge_refused: edge_refused(conn, query)?,
         ..Lookup::default()
     };
-    let Some(wanted) = Wanted::resolve(conn, keys, query)? else { return Ok(lookup) };
+    let Some(wanted) = Wanted::resolve(conn, keyring.codes(), keys, query)? else { return Ok(lookup) };
     let found = wanted.find(conn)?;
     let reader = Reader { conn, keyring, keys, tenant: query.tenant };
     lookup.submissions = found.seqs.into_iter().map(|seq| reader.submission(seq)).collect::<Op<_>>()?;

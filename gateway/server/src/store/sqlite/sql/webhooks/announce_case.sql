@@ -1,4 +1,4 @@
--- As announce_delivery, for what the pause with the case ?1 has just held.
+-- As announce_delivery, for what was just held together in the case ?1, which is new.
 INSERT INTO webhook_messages (id, tenant, endpoint, type, at, test, submission, delivery, account, posting_id, code,
     state, reason, status, next_at)
 SELECT randomblob(16), d.tenant, e.id, 'application.' || d.state, d.changed_at, e.test, s.id, d.id, a.name, s.posting_id,

@@ -1,0 +1,278 @@
+//! Counting deliveries that fail alike, holding them under one case, sending one as a probe, letting all go.
+//!
+//! What failures have in common is told with the settlement; nothing here reads an outcome's words. Everything that failed
+//! so is held when it settles, what was not tried yet when a worker is about to try it: so a step that fails stops only
+//! those that have come to it. What may be on the wire is never held, and who was refused before many were noticed stays
+//! refused. A success of one that is held, or would be, lets all of them go.
+
+use causeway_core::delivery::{HeldCause, State};
+use causeway_core::ids::{AccountId, CaseId, DeliveryId, TenantId};
+use causeway_core::outcome::Class;
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::delivery::Delivery;
+use super::errors::Op;
+use super::rows::{Columns, StoredId, every, execute, first, micros, sql, to_json, value};
+use super::tx::Tx;
+use super::{SqliteStore, announce, cases, delivery};
+use crate::clock::later;
+use crate::store::Result;
+use crate::store::finding::{Finding, Health};
+use crate::store::trace::Alike;
+use crate::store::work::{FailedAlike, Next, Settlement};
+
+/// What a delivery that has just failed is held with.
+pub(super) struct Group {
+    pub(super) case: CaseId,
+}
+
+/// Counts a failure. The group it is held with, if many fail alike by now and what follows would be its own affair.
+pub(super) fn failed(tx: &mut Tx<'_>, row: &Delivery, settlement: &Settlement) -> Op<Option<Group>> {
+    let (Some(failed), now) = (&settlement.alike, settlement.ended_at) else { return Ok(None) };
+    let (hash, account) = (failed.mark.hash(), row.account);
+    let since = micros(now) - i64::try_from(failed.policy.within.as_micros()).unwrap_or(i64::MAX);
+    execute(tx.conn, sql!("alike/forget_old"), params![since])?;
+    let (step, class) = (&failed.mark.step, failed.mark.class.as_str());
+    let one = params![account.bytes(), hash, row.id.bytes(), step, class, micros(now)];
+    execute(tx.conn, sql!("alike/failed"), one)?;
+    let of = params![account.bytes(), hash, since];
+    let (many, clean): (u32, u32) =
+        first(tx.conn, sql!("alike/count"), of, |counted| Ok((counted.unsigned("many")?, counted.unsigned("clean")?)))?
+            .unwrap_or_default();
+    let everyone = clean >= failed.policy.after;
+    let mark = params![account.bytes(), hash];
+    let known = first(tx.conn, sql!("alike/group"), mark, |group| {
+        Ok((group.id("case_id")?, group.col::<bool>("everyone")?, group.maybe_id::<DeliveryId>("probe")?))
+    })?;
+    let (case, everyone, probe) = match known {
+        Some((case, was, probe)) => {
+            if everyone && !was {
+                execute(tx.conn, sql!("alike/group_everyone"), params![account.bytes(), hash])?;
+            }
+            (case, everyone || was, probe)
+        }
+        None if many >= failed.policy.after => (open(tx, row, failed, &hash, everyone, now)?, everyone, None),
+        None => return Ok(None),
+    };
+    let itself = params![account.bytes(), hash, row.id.bytes()];
+    let times: u32 = value(tx.conn, sql!("alike/times"), itself)?.unwrap_or(0);
+    // With successes beside it a first failure says little: it may try again by its own schedule.
+    let is_one = everyone || times >= 3 || probe == Some(row.id);
+    let can_stop = match &settlement.next {
+        Next::Wait { .. } => row.verifying.is_none(),
+        Next::Refuse { .. } => true,
+        // What uses up its tries on what all have is not to blame.
+        Next::Park { reason } => *reason == Reason::RetriesExhausted && row.verifying.is_none(),
+        Next::Hold { cause, .. } => *cause == HeldCause::Operator && row.verifying.is_none(),
+        // What may be on the wire is found out first; what pauses the account has a case of its own.
+        Next::NextStep
+        | Next::Delivered { .. }
+        | Next::Verify { .. }
+        | Next::Adopt { .. }
+        | Next::Resend { .. }
+        | Next::PauseAccount { .. } => false,
+    };
+    Ok((is_one && can_stop).then_some(Group { case }))
+}
+
+/// Many fail alike: one case, and everyone who waits for another try is held in it.
+fn open(
+    tx: &mut Tx<'_>,
+    row: &Delivery,
+    failed: &FailedAlike,
+    hash: &str,
+    everyone: bool,
+    now: Timestamp,
+) -> Op<CaseId> {
+    let (mark, account) = (&failed.mark, row.account);
+    let case = cases::open_for_account(tx, row.tenant, account, Reason::FailsAlike, now)?;
+    let reason = mark.reason.map(Reason::as_str);
+    let first_probe = later(now, failed.policy.wait(0, failed.dice));
+    let group = params![
+        account.bytes(),
+        hash,
+        row.tenant.bytes(),
+        mark.step,
+        mark.class.as_str(),
+        reason,
+        mark.vendor_status,
+        to_json(&mark.fields)?,
+        everyone,
+        case.bytes(),
+        micros(now),
+        micros(first_probe)
+    ];
+    execute(tx.conn, sql!("alike/group_open"), group)?;
+    delivery::may(State::Waiting, State::Held)?;
+    execute(tx.conn, sql!("alike/close_members_cases"), params![account.bytes(), hash, micros(now), reason])?;
+    let members = params![account.bytes(), hash, case.bytes(), micros(now), reason];
+    execute(tx.conn, sql!("alike/hold_members"), members)?;
+    announce::held_in(tx.conn, case)?;
+    execute(tx.conn, sql!("alike/attach_refused"), params![account.bytes(), hash, case.bytes()])?;
+    tx.audit(row.tenant, now, "system", "deliveries.fail_alike", &case.to_string())?;
+    tracing::warn!(account = %account, step = mark.step, class = %mark.class, case = %case, "many deliveries fail alike");
+    Ok(case)
+}
+
+/// The steps that this delivery is not to try now.
+pub(super) fn stopped(conn: &Connection, account: AccountId, id: DeliveryId, posting_id: &str) -> Op<Vec<String>> {
+    let one = params![account.bytes(), id.bytes(), posting_id];
+    every(conn, sql!("alike/stopped"), one, |group| group.col("step"))
+}
+
+/// Holds what was about to try a step at which many fail alike; queues it, if that is over by now.
+pub(super) fn hold_before(tx: &Tx<'_>, row: &mut Delivery, step: &str, now: Timestamp) -> Op<()> {
+    let posting_id: String = value(tx.conn, sql!("alike/posting_of"), params![row.id.bytes()])?.unwrap_or_default();
+    let one = params![row.account.bytes(), row.id.bytes(), posting_id];
+    let groups: Vec<(String, CaseId)> =
+        every(tx.conn, sql!("alike/stopped"), one, |group| Ok((group.col("step")?, group.id("case_id")?)))?;
+    match groups.into_iter().find(|(of, _)| of == step) {
+        Some((_, case)) => row.hold(HeldCause::FailsAlike, Reason::FailsAlike, Some(case)),
+        None => {
+            row.become_(State::Queued)?;
+            row.next_attempt_at = Some(now);
+            Ok(())
+        }
+    }
+}
+
+/// After a settlement: a success lets go whoever is held for the want of one, and a probe that ended makes room for the
+/// next.
+pub(super) fn settled(tx: &mut Tx<'_>, row: &Delivery, settlement: &Settlement) -> Op<()> {
+    let (account, now) = (row.account, settlement.ended_at);
+    if !value::<bool>(tx.conn, sql!("alike/any"), params![account.bytes()])?.unwrap_or(false) {
+        return Ok(());
+    }
+    let class = settlement.outcome.as_ref().map(|outcome| outcome.class);
+    let found = matches!(settlement.next, Next::Adopt { .. });
+    if found || matches!(class, Some(Class::Accepted | Class::AlreadyThere)) {
+        went_well(tx, row, &settlement.step, now)?;
+    }
+    let probe = params![account.bytes(), row.id.bytes()];
+    let probed = every(tx.conn, sql!("alike/probed"), probe, |group| {
+        Ok((group.col::<String>("mark")?, group.id::<CaseId>("case_id")?, group.unsigned::<u32>("probes")?))
+    })?;
+    for (mark, case, probes) in probed {
+        if row.state().is_live() {
+            continue;
+        }
+        // It failed alike once more; or ended in another way, which says nothing about the others: the next one is sent.
+        let again = row.held == Some(HeldCause::FailsAlike) && row.case == Some(case);
+        let probes = if again { probes.saturating_add(1) } else { probes };
+        let wait = settlement.alike.as_ref().filter(|_| again).map(|failed| failed.policy.wait(probes, failed.dice));
+        let next = wait.map_or(now, |wait| later(now, wait));
+        execute(tx.conn, sql!("alike/probe_next"), params![account.bytes(), mark, probes, micros(next)])?;
+    }
+    Ok(())
+}
+
+fn went_well(tx: &mut Tx<'_>, row: &Delivery, step: &str, now: Timestamp) -> Op<()> {
+    let account = row.account;
+    let posting_id: String = value(tx.conn, sql!("alike/posting_of"), params![row.id.bytes()])?.unwrap_or_default();
+    let success = params![account.bytes(), row.id.bytes(), step, posting_id];
+    let ended: Vec<(String, CaseId)> =
+        every(tx.conn, sql!("alike/went_well"), success, |group| Ok((group.col("mark")?, group.id("case_id")?)))?;
+    for (mark, case) in ended {
+        let freed = release(tx, (row.tenant, account), &mark, case, now)?;
+        tracing::info!(account = %account, step, case = %case, freed, "one of many that failed alike went well: all go on");
+    }
+    let success = params![account.bytes(), row.id.bytes(), step, posting_id];
+    execute(tx.conn, sql!("alike/forget_own"), success)?;
+    execute(tx.conn, sql!("alike/unclean"), params![account.bytes(), step]).map(|_| ())
+}
+
+/// Ends a group: everyone it holds is queued again, behind fresh work. In a paused account they are held with it.
+fn release(
+    tx: &mut Tx<'_>,
+    (tenant, account): (TenantId, AccountId),
+    mark: &str,
+    case: CaseId,
+    now: Timestamp,
+) -> Op<usize> {
+    delivery::may(State::Held, State::Queued)?;
+    let freed = execute(tx.conn, sql!("alike/release"), params![case.bytes(), micros(now)])?;
+    delivery::may(State::Queued, State::Held)?;
+    announce::of_paused_accounts(tx.conn, now)?;
+    execute(tx.conn, sql!("hold_of_paused_accounts"), params![micros(now)])?;
+    execute(tx.conn, sql!("alike/detach_refused"), params![case.bytes()])?;
+    execute(tx.conn, sql!("alike/forget_mark"), params![account.bytes(), mark])?;
+    execute(tx.conn, sql!("alike/group_end"), params![account.bytes(), mark])?;
+    cases::close(tx.conn, case, now)?;
+    tx.audit(tenant, now, "system", "deliveries.release_alike", &case.to_string())?;
+    Ok(freed)
+}
+
+/// A person replays one of many: it is the probe now.
+pub(super) fn replayed(conn: &Connection, id: DeliveryId, case: CaseId) -> Op<()> {
+    execute(conn, sql!("alike/probe_replayed"), params![case.bytes(), id.bytes()]).map(|_| ())
+}
+
+pub(super) async fn probe(store: &SqliteStore, now: Timestamp) -> Result<Vec<AccountId>> {
+    let is_any = |conn: &Connection| Ok(value::<i64>(conn, sql!("alike/any_group"), [])?.is_some());
+    if !store.read(is_any).await? {
+        return Ok(Vec::new());
+    }
+    store.write(move |tx| probe_all(tx, now)).await
+}
+
+fn probe_all(tx: &mut Tx<'_>, now: Timestamp) -> Op<Vec<AccountId>> {
+    let gone = every(tx.conn, sql!("alike/probe_gone"), [], |group| {
+        Ok((group.id::<AccountId>("account")?, group.col::<String>("mark")?, group.unsigned::<u32>("probes")?))
+    })?;
+    for (account, mark, probes) in gone {
+        execute(tx.conn, sql!("alike/probe_next"), params![account.bytes(), mark, probes, micros(now)])?;
+    }
+    let due = every(tx.conn, sql!("alike/probe_due"), params![micros(now)], |group| {
+        let whose = (group.id::<TenantId>("tenant")?, group.id::<AccountId>("account")?);
+        Ok((whose, group.col::<String>("mark")?, group.id::<CaseId>("case_id")?))
+    })?;
+    let mut ring = Vec::new();
+    for (whose, mark, case) in due {
+        let picked: Option<DeliveryId> =
+            first(tx.conn, sql!("alike/probe_pick"), params![case.bytes()], |one| one.id("id"))?;
+        let Some(picked) = picked else {
+            // Nobody is left whom a success could let go; whoever comes next finds out by itself.
+            release(tx, whose, &mark, case, now)?;
+            continue;
+        };
+        delivery::may(State::Held, State::Queued)?;
+        execute(tx.conn, sql!("alike/probe_queue"), params![picked.bytes(), micros(now)])?;
+        execute(tx.conn, sql!("alike/probe_is"), params![whose.1.bytes(), mark, picked.bytes()])?;
+        ring.push(whose.1);
+    }
+    Ok(ring)
+}
+
+/// What the case's deliveries have in common, while it is open.
+pub(super) fn of_case(conn: &Connection, case: CaseId) -> Op<Option<Alike>> {
+    first(conn, sql!("alike/of_case"), params![case.bytes()], |group| {
+        Ok(Alike {
+            step: group.col("step")?,
+            class: group.word("class")?,
+            reason: group.maybe_word("reason")?,
+            vendor_status: group.col("vendor_status")?,
+            fields: group.json("fields")?,
+            failed_probes: group.unsigned("probes")?,
+            next_probe_at: group.maybe_time("next_probe_at")?,
+        })
+    })
+}
+
+/// One finding for each mark that many share.
+pub(super) fn findings(conn: &Connection) -> Op<Vec<Finding>> {
+    every(conn, sql!("alike/open_groups"), [], |group| {
+        let (account, step): (String, String) = (group.col("name")?, group.col("step")?);
+        let class: Class = group.word("class")?;
+        let status: Option<u16> = group.col("vendor_status")?;
+        let status = status.map_or(String::new(), |status| format!(" with status {status}"));
+        let (held, refused): (u64, u64) = (group.unsigned("held")?, group.unsigned("refused")?);
+        let refused = if refused > 0 { format!(", {refused} refused before") } else { String::new() };
+        let next: Option<Timestamp> = group.maybe_time("next_probe_at")?;
+        let next = next.map_or_else(|| "one is being tried now".to_owned(), |at| format!("one is tried at {at}"));
+        let text =
+            format!("{held} deliveries are held: {step} comes to {class}{status} for all of them{refused}; {next}");
+        Ok(Finding::new(format!("deliveries of {account}"), Health::Warning, text))
+    })
+}

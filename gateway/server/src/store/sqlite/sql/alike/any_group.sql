@@ -1,0 +1,1 @@
+SELECT 1 FROM alike_groups LIMIT 1

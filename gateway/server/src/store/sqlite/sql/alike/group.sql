@@ -1,0 +1,1 @@
+SELECT mark, case_id, everyone, probe FROM alike_groups WHERE account = ?1 AND mark = ?2

@@ -1,0 +1,1 @@
+DELETE FROM alike_groups WHERE account = ?1 AND mark = ?2

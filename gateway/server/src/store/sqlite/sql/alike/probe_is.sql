@@ -1,0 +1,1 @@
+UPDATE alike_groups SET probe = ?3, next_probe_at = NULL WHERE account = ?1 AND mark = ?2

@@ -1,0 +1,3 @@
+UPDATE deliveries
+SET state = 'queued', held_cause = NULL, reason = NULL, changed_at = ?2, next_attempt_at = ?2, lane = 0
+WHERE id = ?1 AND held_cause = 'fails_alike'

@@ -1,0 +1,2 @@
+UPDATE alike SET clean = 0
+WHERE account = ?1 AND step = ?2 AND clean = 1 AND class NOT IN ('refused', 'unauthorised')

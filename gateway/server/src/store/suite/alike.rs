@@ -1,0 +1,235 @@
+//! Many that fail alike: counted, held in one case, one tried on schedule, all let go by the first success.
+
+use std::time::Duration;
+
+use causeway_core::delivery::{HeldCause, State};
+use causeway_core::ids::{DeliveryId, SubmissionId};
+use causeway_core::outcome::{Class, Outcome};
+use causeway_core::reason::Reason;
+
+use super::world::{Backend, World, delivered};
+use crate::alike::{AlikePolicy, Mark};
+use crate::store::work::{Claim, FailedAlike, Next};
+
+fn policy() -> AlikePolicy {
+    AlikePolicy {
+        after: 3,
+        within: Duration::from_secs(600),
+        probes: [60, 300].map(Duration::from_secs).into(),
+        jitter: 0.0,
+    }
+}
+
+impl<B: Backend> World<B> {
+    /// Accepts one of these people for a job, and claims it.
+    async fn take(&self, name: &str, job: &str) -> (SubmissionId, Claim) {
+        let mut application = self.application(&format!("{name}@example.org"));
+        application.posting_id = job.into();
+        let (id, _) = self.accept(application).await;
+        (id, self.one_claim().await)
+    }
+
+    /// Tries it once; it fails as told, and what would follow is told, too.
+    async fn fails(&self, claim: &Claim, class: Class, next: Next) -> State {
+        let begun = self.begin(claim).await;
+        let mut settlement = self.tried(claim, begun, class, next);
+        let outcome = Outcome { vendor_status: Some(503), ..Outcome::new(class) };
+        let mark = Mark::of("submit", &outcome).unwrap();
+        settlement.outcome = Some(outcome);
+        settlement.alike = Some(FailedAlike { mark, policy: policy(), dice: 0.0 });
+        self.settle(settlement).await
+    }
+
+    async fn is_down(&self, claim: &Claim) -> State {
+        let next = Next::Wait { until: self.later(5), reason: Reason::VendorUnreachable, consumed: true };
+        self.fails(claim, Class::Unavailable, next).await
+    }
+
+    async fn says_no(&self, claim: &Claim) -> State {
+        self.fails(claim, Class::Refused, Next::Refuse { reason: Reason::ValueInvalid, fields: Vec::new() }).await
+    }
+
+    async fn goes_well(&self, claim: &Claim) {
+        assert_eq!(self.go(claim, Class::Accepted, delivered()).await, State::Delivered);
+    }
+
+    async fn stopped(&self, claim: &Claim) -> Vec<String> {
+        self.store.load(claim, false).await.unwrap().0.stopped
+    }
+
+    /// What a worker does that was told to stop.
+    async fn stops(&self, claim: &Claim) -> State {
+        assert_eq!(self.stopped(claim).await, ["submit"]);
+        let (cause, reason) = (HeldCause::FailsAlike, Reason::FailsAlike);
+        self.settle(self.untried(claim, Next::Hold { cause, reason, fields: Vec::new() })).await
+    }
+
+    /// The delivery that is the probe now.
+    pub(crate) async fn probe(&self) -> Claim {
+        assert_eq!(self.store.probe_alike(self.now()).await.unwrap(), [self.ats]);
+        let claim = self.one_claim().await;
+        assert!(self.stopped(&claim).await.is_empty(), "the probe goes");
+        claim
+    }
+
+    /// Three that failed, in a group.
+    pub(crate) async fn group(&self) -> Vec<(SubmissionId, DeliveryId)> {
+        let mut ids = Vec::new();
+        for name in ["ada", "bela", "chi"] {
+            let (id, claim) = self.take(name, "4001").await;
+            self.is_down(&claim).await;
+            ids.push((id, claim.delivery));
+        }
+        ids
+    }
+}
+
+pub(crate) async fn many_that_fail_alike_are_held_in_one_case<B: Backend>(w: World<B>) {
+    let (first, claim) = w.take("ada", "4001").await;
+    assert_eq!(w.is_down(&claim).await, State::Waiting);
+    // The same one again is no other one.
+    w.pass(5);
+    assert_eq!(w.is_down(&w.one_claim().await).await, State::Waiting);
+    let (second, claim) = w.take("bela", "4001").await;
+    assert_eq!(w.is_down(&claim).await, State::Waiting);
+    assert!(w.store.cases(w.tenant, 10).await.unwrap().is_empty(), "two are not many");
+    let (third, claim) = w.take("chi", "4001").await;
+    assert_eq!(w.is_down(&claim).await, State::Held);
+    let (fresh, claim) = w.take("dan", "4002").await;
+    assert_eq!(w.stops(&claim).await, State::Held, "no call is spent on what was not tried yet");
+    for id in [first, second, third, fresh] {
+        assert_eq!((w.state(id).await, w.reason(id).await), (State::Held, Some(Reason::FailsAlike)));
+    }
+    let cases = w.store.cases(w.tenant, 10).await.unwrap();
+    assert_eq!((cases.len(), cases[0].deliveries, cases[0].reason), (1, 4, Reason::FailsAlike));
+    let alike = cases[0].alike.clone().unwrap();
+    assert_eq!((alike.step.as_str(), alike.class, alike.vendor_status), ("submit", Class::Unavailable, Some(503)));
+    assert_eq!(alike.next_probe_at, Some(w.later(60)));
+    assert_eq!(w.store.due(w.later(86_400)).await.unwrap().0, [], "none has a timer of its own");
+    let findings = w.store.examine().await.unwrap();
+    let told = findings.iter().find(|finding| finding.what == "deliveries of acme-ats").unwrap();
+    assert!(told.text.contains("4 deliveries are held: submit comes to unavailable with status 503"), "{}", told.text);
+}
+
+pub(crate) async fn a_probe_that_goes_well_lets_all_go<B: Backend>(w: World<B>) {
+    w.group().await;
+    assert_eq!(w.store.probe_alike(w.now()).await.unwrap(), [], "not before its time");
+    w.pass(60);
+    let probe = w.probe().await;
+    assert_eq!(w.store.probe_alike(w.now()).await.unwrap(), [], "one at a time");
+    assert_eq!(w.is_down(&probe).await, State::Held);
+    let next = w.store.cases(w.tenant, 10).await.unwrap()[0].alike.clone().unwrap();
+    assert_eq!((next.failed_probes, next.next_probe_at), (1, Some(w.later(300))), "it waits longer");
+    w.pass(300);
+    let second = w.probe().await;
+    assert_ne!(second.delivery, probe.delivery, "another one's turn");
+    w.goes_well(&second).await;
+    assert_eq!(w.store.census().await.unwrap(), [(State::Queued, 2), (State::Delivered, 1)].into());
+    assert!(w.store.cases(w.tenant, 10).await.unwrap().is_empty());
+    for claim in w.claim(5).await {
+        assert!(w.stopped(&claim).await.is_empty());
+        w.goes_well(&claim).await;
+    }
+    assert_eq!(w.store.census().await.unwrap(), [(State::Delivered, 3)].into());
+}
+
+pub(crate) async fn who_was_refused_before_stays_refused_and_is_listed<B: Backend>(w: World<B>) {
+    let mut ids = Vec::new();
+    for name in ["ada", "bela", "chi", "dan"] {
+        let (id, claim) = w.take(name, "4001").await;
+        w.says_no(&claim).await;
+        ids.push(id);
+    }
+    let states = [State::Refused, State::Refused, State::Held, State::Held];
+    for (id, state) in ids.iter().zip(states) {
+        assert_eq!(w.state(*id).await, state);
+    }
+    assert_eq!(w.store.cases(w.tenant, 10).await.unwrap()[0].deliveries, 4);
+    // Another job's questions are others: its applications go.
+    let (_, other) = w.take("emil", "4002").await;
+    assert!(w.stopped(&other).await.is_empty());
+    w.goes_well(&other).await;
+    let (_, same) = w.take("fay", "4001").await;
+    w.stops(&same).await;
+    w.pass(60);
+    w.goes_well(&w.probe().await).await;
+    for (id, state) in ids.iter().zip([State::Refused, State::Refused]) {
+        assert_eq!(w.state(*id).await, state, "a person may replay it");
+    }
+}
+
+pub(crate) async fn successes_between_say_that_it_lies_in_each<B: Backend>(w: World<B>) {
+    for round in 0..4 {
+        let (_, claim) = w.take(&format!("no{round}"), "4001").await;
+        assert_eq!(w.says_no(&claim).await, State::Refused, "people make mistakes");
+        let (_, claim) = w.take(&format!("down{round}"), "4001").await;
+        assert_eq!(w.is_down(&claim).await, State::Waiting, "a vendor that stumbles is no outage");
+        let (_, claim) = w.take(&format!("well{round}"), "4001").await;
+        w.goes_well(&claim).await;
+    }
+    assert!(w.store.cases(w.tenant, 10).await.unwrap().is_empty());
+    // What fails every time beside others that go well is held; what was not tried yet is not.
+    for round in 0..2 {
+        w.pass(5);
+        for claim in w.claim(4).await {
+            w.is_down(&claim).await;
+            let (_, well) = w.take(&format!("well-{round}-{}", claim.delivery), "4001").await;
+            w.goes_well(&well).await;
+        }
+    }
+    assert_eq!(w.store.cases(w.tenant, 10).await.unwrap()[0].deliveries, 4);
+    let (_, claim) = w.take("fresh", "4001").await;
+    assert!(w.stopped(&claim).await.is_empty());
+    w.goes_well(&claim).await;
+    assert_eq!(w.store.census().await.unwrap()[&State::Held], 4, "somebody else's success is not theirs");
+    w.pass(60);
+    w.goes_well(&w.probe().await).await;
+    assert_eq!(w.store.census().await.unwrap()[&State::Queued], 3);
+}
+
+pub(crate) async fn a_probe_that_ends_otherwise_makes_room<B: Backend>(w: World<B>) {
+    w.group().await;
+    w.pass(60);
+    let probe = w.probe().await;
+    let refused = Next::Refuse { reason: Reason::PostingClosed, fields: Vec::new() };
+    assert_eq!(w.go(&probe, Class::Refused, refused).await, State::Refused);
+    let cancelled = w.probe().await;
+    w.store.release(&cancelled, w.now()).await.unwrap();
+    w.store.cancel(w.tenant, cancelled.delivery, "test", w.now()).await.unwrap();
+    let last = w.probe().await;
+    let refused = Next::Refuse { reason: Reason::PostingClosed, fields: Vec::new() };
+    assert_eq!(w.go(&last, Class::Refused, refused).await, State::Refused);
+    assert_eq!(w.store.probe_alike(w.now()).await.unwrap(), []);
+    assert!(w.store.cases(w.tenant, 10).await.unwrap().is_empty(), "nobody is left to be let go");
+    let (_, claim) = w.take("dan", "4001").await;
+    assert!(w.stopped(&claim).await.is_empty());
+}
+
+pub(crate) async fn what_may_be_on_the_wire_is_found_out_first<B: Backend>(w: World<B>) {
+    for name in ["ada", "bela", "chi", "dan"] {
+        let (_, claim) = w.take(name, "4001").await;
+        assert_eq!(w.fails(&claim, Class::Unknown, w.unknown()).await, State::Verifying);
+    }
+    assert_eq!(w.store.cases(w.tenant, 10).await.unwrap()[0].deliveries, 0, "and fresh ones are held from now on");
+    w.pass(30);
+    let claim = w.one_claim().await;
+    w.settle(w.untried(&claim, Next::Resend { possible_duplicate: false })).await;
+    let wait = Next::Wait { until: w.later(5), reason: Reason::VendorFailed, consumed: true };
+    assert_eq!(w.settle(w.untried(&claim, wait)).await, State::Waiting);
+    w.pass(5);
+    let again = w.claim(4).await.into_iter().find(|again| again.delivery == claim.delivery).unwrap();
+    assert_eq!(w.stops(&again).await, State::Held);
+}
+
+pub(crate) async fn a_replay_is_a_probe_and_a_pause_outlasts_it<B: Backend>(w: World<B>) {
+    let ids = w.group().await;
+    w.store.replay(w.tenant, ids[1].1, "test", w.now()).await.unwrap();
+    let claim = w.one_claim().await;
+    assert_eq!((claim.delivery, w.stopped(&claim).await.len()), (ids[1].1, 0));
+    w.store.pause_account(w.ats, Reason::AccountPaused, "test", w.now()).await.unwrap();
+    w.goes_well(&claim).await;
+    for id in [ids[0].0, ids[2].0] {
+        assert_eq!((w.state(id).await, w.reason(id).await), (State::Held, Some(Reason::AccountPaused)));
+    }
+    assert_eq!(w.store.resume_account(w.ats, "test", w.now()).await.unwrap(), 2);
+}
