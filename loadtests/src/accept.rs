@@ -156,10 +156,10 @@ fn violations(report: &Report) -> Vec<String> {
 }
 
 /// What is measured is the gateway: the vendors have no limits, and the accounts know it.
-const FAST_VENDORS: &[(&str, &str)] =
+pub(crate) const FAST_VENDORS: &[(&str, &str)] =
     &[("limit_calls", "10000"), ("limit_window_ms", "1000"), ("limit_concurrency", "32")];
-const NO_LIMITS_ATS: &str = r#"{ "rate_limit": null }"#;
-const NO_LIMITS_CRM: &str = r#"{ "rate_limit": null, "search_limit": null }"#;
+pub(crate) const NO_LIMITS_ATS: &str = r#"{ "rate_limit": null }"#;
+pub(crate) const NO_LIMITS_CRM: &str = r#"{ "rate_limit": null, "search_limit": null }"#;
 
 /// A data directory with a tenant, both sandboxes, and a posting to apply to.
 pub(crate) struct Stage {

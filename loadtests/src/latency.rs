@@ -109,7 +109,7 @@ async fn wait_for_all(stage: &Stage, expected: usize) -> Result<HashMap<String, 
     }
 }
 
-fn wall_ms() -> Result<f64> {
+pub(crate) fn wall_ms() -> Result<f64> {
     #[expect(clippy::disallowed_methods, reason = "a measurement against the sandboxes' wall clock")]
     let now = SystemTime::now();
     Ok(now.duration_since(UNIX_EPOCH)?.as_secs_f64() * 1000.0)

@@ -7,7 +7,9 @@ mod checker;
 mod client;
 mod crash;
 mod documents;
+mod fairness;
 mod fill;
+mod hostile;
 mod latency;
 mod lookup;
 mod marks;
@@ -85,6 +87,22 @@ enum Run {
         #[arg(long, default_value_t = 30)]
         seconds: u64,
     },
+    /// A quiet tenant beside a loud one, and beside a vendor that hangs.
+    Fairness {
+        /// The quiet tenant's rate; the loud one's is a hundred times it.
+        #[arg(long, default_value_t = 2.0)]
+        per_second: f64,
+        /// Seconds for each of four measurements of a round.
+        #[arg(long, default_value_t = 40)]
+        seconds: u64,
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// Slow, greedy and flooding clients, many of each kind at once.
+    Hostile {
+        #[arg(long, default_value_t = 200)]
+        connections: usize,
+    },
     /// The support lookup at many applications.
     Lookup {
         #[arg(long, default_value_t = 1_000_000)]
@@ -156,6 +174,14 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             let report = latency::run(*per_second, *seconds).await?;
             show(json, &report, &report.violations)
         }
+        Run::Fairness { per_second, seconds, rounds } => {
+            let report = fairness::run(*per_second, *seconds, *rounds).await?;
+            show(json, &report, &report.violations)
+        }
+        Run::Hostile { connections } => {
+            let report = hostile_clients(*connections).await?;
+            show(json, &report, &report.violations)
+        }
         Run::Lookup { rows } => {
             let report = lookup::run(*rows).await?;
             show(json, &report, &report.violations)
@@ -185,6 +211,24 @@ async fn preflight_over_every_posting(documents: u64, seed: u64) -> Result<prefl
         ats_told: stage.ats.start_line.clone(),
     };
     let report = preflight::run(&setting, documents, seed).await?;
+    gateway.stop()?;
+    Ok(report)
+}
+
+async fn hostile_clients(connections: usize) -> Result<hostile::Report> {
+    let stage = accept::Stage::set(61).await?;
+    let gateway = stage.start(&[]).await?;
+    let target = hostile::Target {
+        public: gateway.public,
+        management: gateway.management,
+        key: stage.tenancy.key.clone(),
+        pid: gateway.pid(),
+    };
+    let honest = |number| {
+        let one = documents::applicant("honest", 61, number, &stage.job, &stage.answers, 0);
+        stage.request(&one, &format!("honest-{number}"))
+    };
+    let report = hostile::run(&target, &hostile::attack::Kind::ALL, connections, honest).await?;
     gateway.stop()?;
     Ok(report)
 }

@@ -182,15 +182,22 @@ pub(crate) fn set_up(data: &Path, ats: &Sandbox, crm: &Sandbox, extra: &[(&str, 
     std::fs::create_dir_all(data)?;
     causeway(data, &["keys", "init-root"])?;
     causeway(data, &["tenants", "create", "acme"])?;
-    add_account(data, "greenhouse", "ats", ats, extra)?;
-    add_account(data, "hubspot", "crm", crm, extra)?;
+    add_account(data, ("greenhouse", "ats"), ats, extra, None)?;
+    add_account(data, ("hubspot", "crm"), crm, extra, None)?;
     let key = causeway(data, &["keys", "create", "--name", "load", "--scope", "submit,read,support,privacy"])?;
     let key = key["text"].as_str().context("keys create answers `text`")?.to_owned();
     causeway(data, &["jobs", "sync", "greenhouse"])?;
     Ok(Tenancy { data: data.to_owned(), key })
 }
 
-fn add_account(data: &Path, connector: &str, role: &str, sandbox: &Sandbox, extra: &[(&str, &str)]) -> Result<()> {
+/// An account with what its sandbox told, for the only tenant unless one is named. `extra` are further settings.
+pub(crate) fn add_account(
+    data: &Path,
+    (connector, role): (&str, &str),
+    sandbox: &Sandbox,
+    extra: &[(&str, &str)],
+    tenant: Option<&str>,
+) -> Result<()> {
     let mut arguments: Vec<String> =
         ["accounts", "add", connector, "--role", role, "--allow-private"].map(str::to_owned).to_vec();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -201,10 +208,11 @@ fn add_account(data: &Path, connector: &str, role: &str, sandbox: &Sandbox, extr
         arguments.extend(["--set".to_owned(), format!("{name}={value}")]);
     }
     for (name, value) in sandbox.start_line["credentials"].as_object().context("credentials")? {
-        let file = data.join(format!("{connector}-{name}.secret"));
+        let file = data.join(format!("{connector}-{name}-{}.secret", tenant.unwrap_or("only")));
         std::fs::write(&file, text(value))?;
         arguments.extend(["--secret-file".to_owned(), format!("{name}={}", file.display())]);
     }
+    arguments.extend(tenant.into_iter().flat_map(|tenant| ["--tenant".to_owned(), tenant.to_owned()]));
     causeway(data, &arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
     Ok(())
 }

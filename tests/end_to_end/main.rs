@@ -15,6 +15,8 @@ mod disk;
 mod durability;
 #[path = "../../loadtests/src/preflight/mod.rs"]
 mod figure;
+mod hostile;
+mod naughty;
 mod outage;
 mod people;
 mod preflight;
