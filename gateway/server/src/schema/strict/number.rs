@@ -47,7 +47,8 @@ fn survives(token: &str) -> bool {
     if !token.contains(['.', 'e', 'E']) && double.abs() > super::MAX_INTEGER as f64 {
         return false;
     }
-    double.is_finite() && decimal(token) == decimal(&format!("{double:e}"))
+    // Where two shortest forms are as near, the one that is written out later counts.
+    serde_json::Number::from_f64(double).is_some_and(|written| decimal(token) == decimal(&written.to_string()))
 }
 
 /// A decimal in normal form: significant digits without outer zeros, and the power of ten of the last one.
@@ -87,6 +88,7 @@ mod tests {
             "-0.0",
             "0e999",
             "1.50",
+            "-1793390018538668.2",
             "52.52000",
             "13.405",
             "0.1",

@@ -107,7 +107,7 @@ fn open(
     execute(tx.conn, sql!("alike/group_open"), group)?;
     delivery::may(State::Waiting, State::Held)?;
     execute(tx.conn, sql!("alike/close_members_cases"), params![account.bytes(), hash, micros(now), reason])?;
-    let members = params![account.bytes(), hash, case.bytes(), micros(now), reason];
+    let members = params![account.bytes(), hash, case.bytes(), micros(now), reason, everyone];
     execute(tx.conn, sql!("alike/hold_members"), members)?;
     announce::held_in(tx.conn, case)?;
     execute(tx.conn, sql!("alike/attach_refused"), params![account.bytes(), hash, case.bytes()])?;

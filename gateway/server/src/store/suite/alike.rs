@@ -72,32 +72,30 @@ impl<B: Backend> World<B> {
         claim
     }
 
-    /// Three that failed, in a group.
+    /// Three that failed three times each, in a group.
     pub(crate) async fn group(&self) -> Vec<(SubmissionId, DeliveryId)> {
         let mut ids = Vec::new();
         for name in ["ada", "bela", "chi"] {
             let (id, claim) = self.take(name, "4001").await;
-            self.is_down(&claim).await;
+            assert_eq!(self.is_down(&claim).await, State::Waiting);
             ids.push((id, claim.delivery));
+        }
+        for _ in 0..2 {
+            assert!(self.store.cases(self.tenant, 10).await.unwrap().is_empty(), "a hiccup is the schedule's affair");
+            self.pass(5);
+            for claim in self.claim(3).await {
+                self.is_down(&claim).await;
+            }
         }
         ids
     }
 }
 
 pub(crate) async fn many_that_fail_alike_are_held_in_one_case<B: Backend>(w: World<B>) {
-    let (first, claim) = w.take("ada", "4001").await;
-    assert_eq!(w.is_down(&claim).await, State::Waiting);
-    // The same one again is no other one.
-    w.pass(5);
-    assert_eq!(w.is_down(&w.one_claim().await).await, State::Waiting);
-    let (second, claim) = w.take("bela", "4001").await;
-    assert_eq!(w.is_down(&claim).await, State::Waiting);
-    assert!(w.store.cases(w.tenant, 10).await.unwrap().is_empty(), "two are not many");
-    let (third, claim) = w.take("chi", "4001").await;
-    assert_eq!(w.is_down(&claim).await, State::Held);
+    let failed = w.group().await;
     let (fresh, claim) = w.take("dan", "4002").await;
     assert_eq!(w.stops(&claim).await, State::Held, "no call is spent on what was not tried yet");
-    for id in [first, second, third, fresh] {
+    for id in failed.iter().map(|(id, _)| *id).chain([fresh]) {
         assert_eq!((w.state(id).await, w.reason(id).await), (State::Held, Some(Reason::FailsAlike)));
     }
     let cases = w.store.cases(w.tenant, 10).await.unwrap();
@@ -209,6 +207,13 @@ pub(crate) async fn what_may_be_on_the_wire_is_found_out_first<B: Backend>(w: Wo
     for name in ["ada", "bela", "chi", "dan"] {
         let (_, claim) = w.take(name, "4001").await;
         assert_eq!(w.fails(&claim, Class::Unknown, w.unknown()).await, State::Verifying);
+    }
+    for _ in 0..2 {
+        w.pass(30);
+        for claim in w.claim(4).await {
+            w.settle(w.untried(&claim, Next::Resend { possible_duplicate: false })).await;
+            assert_eq!(w.fails(&claim, Class::Unknown, w.unknown()).await, State::Verifying);
+        }
     }
     assert_eq!(w.store.cases(w.tenant, 10).await.unwrap()[0].deliveries, 0, "and fresh ones are held from now on");
     w.pass(30);
