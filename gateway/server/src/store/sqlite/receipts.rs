@@ -98,14 +98,11 @@ fn key_for(conn: &Connection, keys: &Keyring, received_at: Timestamp) -> Op<(Rec
 
 fn facts(conn: &Connection, keys: &TenantKeys, (tenant, id, test): (TenantId, SubmissionId, bool)) -> Op<ReceiptFacts> {
     let stored = first(conn, sql!("receipts/facts"), params![id.bytes(), tenant.bytes(), test], |row| {
-        let receipt: Option<Vec<u8>> = row.col("receipt")?;
-        Ok((row.time("received_at")?, receipt, row.maybe_time("erased_at")?))
+        Ok((row.time("received_at")?, row.col::<Option<Vec<u8>>>("receipt")?))
     })?;
-    let (received_at, receipt, erased_at) = stored.ok_or(ABSENT)?;
-    if erased_at.is_some() {
-        return Err(ABSENT.into());
-    }
+    let (received_at, receipt) = stored.ok_or(ABSENT)?;
     let document = receipt.as_deref().and_then(digest_of).ok_or(StoreError::Corrupt("receipt"))?;
+    // Not found once it was erased.
     let data_key = data_key(conn, keys, id)?;
     let files = every(conn, sql!("attachments"), params![id.bytes(), tenant.bytes()], |row| {
         let blob: BlobId = row.id("blob")?;
