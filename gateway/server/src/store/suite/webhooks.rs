@@ -145,8 +145,12 @@ pub(crate) async fn a_site_is_told_of_those_that_are_held_for_failing_alike<B: B
     w.pass(60);
     let probe = w.probe().await;
     assert_eq!(w.told(&site).await, [], "the one that is tried");
+    w.store.pause_account(w.ats, Reason::AccountPaused, "test", w.now()).await.unwrap();
     w.go(&probe, Class::Accepted, delivered()).await;
-    assert_eq!(w.told(&site).await, [(EventType::Delivered, None)], "and nothing of the others, which go on");
+    let told = w.told(&site).await;
+    let paused = told.iter().filter(|one| **one == (EventType::Held, Some(Reason::AccountPaused))).count();
+    assert_eq!((told.len(), paused), (3, 2), "the others were let go, and wait for their account now: {told:?}");
+    assert!(told.contains(&(EventType::Delivered, None)));
 }
 
 pub(crate) async fn a_site_is_told_of_decisions_and_of_an_erasure_once<B: Backend>(w: World<B>) {
