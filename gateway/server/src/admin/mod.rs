@@ -6,6 +6,7 @@
 mod custody;
 mod execute;
 pub mod socket;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::connector::Verdict;
-use causeway_core::ids::{DeliveryId, KeyId};
+use causeway_core::ids::{DeliveryId, EndpointId, KeyId};
 use causeway_core::pii::Pii;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,9 @@ use crate::setup::{AccountChange, AccountWish, Hidden, KeyWish};
 use crate::store::Store;
 use crate::store::custody::BackupReport;
 use crate::store::finding::Finding;
+use crate::store::receipts::ReceiptKey;
 use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord, SyncReport, Tenant};
+use crate::store::webhooks::{Endpoint, MessagePage};
 use crate::support::copies::Confirmed;
 use crate::support::person::{CopyView, Erased, Export, Reach};
 use crate::support::view::CaseView;
@@ -30,6 +33,7 @@ use crate::support::{LookupRequest, Report, Support};
 
 pub use custody::CustodyRequest;
 pub use execute::execute;
+pub use webhooks::{EndpointWish, Range, Sites, WebhookRequest};
 
 /// What executing needs.
 #[derive(Clone)]
@@ -46,6 +50,8 @@ pub struct Services {
     pub vendors: Arc<dyn Vendors>,
     /// The settings of the running gateway.
     pub settings: Arc<dyn Reload>,
+    /// Webhooks to career sites.
+    pub sites: Sites,
 }
 
 /// Takes over the reloadable settings.
@@ -108,6 +114,8 @@ pub enum Request {
     KeyCreate { tenant: TenantName, name: String, wish: KeyWish },
     Keys { tenant: TenantName },
     KeyRevoke { tenant: TenantName, key: KeyId },
+    ReceiptKeys,
+    ReceiptKeyRotate,
     JobsSync { tenant: TenantName, account: String },
     Jobs { tenant: TenantName, account: Option<String> },
     JobShow { tenant: TenantName, job: String },
@@ -116,6 +124,7 @@ pub enum Request {
     Cancel { tenant: TenantName, delivery: DeliveryId },
     Cases { tenant: TenantName, limit: usize },
     Custody(CustodyRequest),
+    Webhooks(WebhookRequest),
 }
 
 /// What is answered.
@@ -134,6 +143,7 @@ pub enum Response {
     Changed { account: String, deliveries: u64 },
     KeyMade { key: KeyRecord, text: Hidden },
     Keys(Vec<KeyRecord>),
+    ReceiptKeys(Vec<ReceiptKey>),
     Synced(SyncReport),
     Jobs(Vec<PostingRecord>),
     Report(Box<Report>),
@@ -146,6 +156,11 @@ pub enum Response {
     VendorCopies(Vec<CopyView>),
     BackedUp { into: PathBuf, report: BackupReport },
     RestoreConfirmed(Confirmed),
+    EndpointMade { endpoint: Endpoint, secret: Hidden },
+    Endpoints(Vec<Endpoint>),
+    EndpointTested { endpoint: EndpointId, taken: bool, said: String },
+    WebhookMessages(MessagePage),
+    WebhooksReplayed { messages: u64 },
 }
 
 impl Response {

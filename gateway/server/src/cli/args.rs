@@ -8,6 +8,7 @@ use causeway_core::ids::{DeliveryId, KeyId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::custody::{BackupArgs, EraseArgs, ExportArgs, RestoreArgs};
+use super::webhooks::Webhooks;
 use crate::store::setup::Scope;
 
 /// The integration gateway between a career site, its recruiting CRM and its applicant tracking systems.
@@ -63,6 +64,9 @@ pub enum Command {
     Backup(BackupArgs),
     /// Make a data directory of a backup; deliveries wait until they are confirmed.
     Restore(RestoreArgs),
+    /// Signed webhooks to the career site: where they go, and what became of them.
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Run a vendor's sandbox.
     Sandbox(SandboxArgs),
     /// Bring the store up to this version.
@@ -328,6 +332,10 @@ pub enum Keys {
         /// The key's id.
         key: KeyId,
     },
+    /// List the keys that sign receipts, with their public parts.
+    Receipts,
+    /// Sign the receipts of what comes from now on with a new key; the former ones stay listed.
+    RotateReceipts,
     /// Make the root key that wraps all others. Keep a copy elsewhere.
     InitRoot,
 }
@@ -400,6 +408,8 @@ mod tests {
             "causeway keys create --scope support --name desk",
             "causeway keys create --publishable --origin https://jobs.example.org --origin http://localhost:3000 --test",
             "causeway keys init-root",
+            "causeway keys receipts --json",
+            "causeway keys rotate-receipts",
             "causeway jobs sync greenhouse",
             "causeway sandbox greenhouse --listen 127.0.0.1:9101",
             "causeway migrate",
@@ -415,6 +425,16 @@ mod tests {
             "causeway restore --from /backups/monday --erasures none --data DIR",
             "causeway restore --from /backups/monday --erasures erasures.log --keys keys.db",
             "causeway restore confirm",
+            "causeway webhooks add https://jobs.example.org/hooks",
+            "causeway webhooks add http://127.0.0.1:9000/ --events application.delivered,application.refused --test --allow-private",
+            "causeway webhooks list --json",
+            "causeway webhooks test whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+            "causeway webhooks rotate-secret whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6 --both-for 2h",
+            "causeway webhooks enable whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+            "causeway webhooks remove whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+            "causeway webhooks deliveries --status given_up --limit 5",
+            "causeway webhooks replay msg_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+            "causeway webhooks replay --endpoint whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6 --since 3d --until 1d",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");

@@ -8,6 +8,7 @@ mod accept;
 mod accounts;
 mod alike;
 mod anchor;
+mod announce;
 mod apply_sync;
 mod attempt;
 mod awaiting;
@@ -29,6 +30,7 @@ mod postings;
 mod pragmas;
 mod read_back;
 mod readers;
+mod receipts;
 mod refuse;
 mod rows;
 mod settle;
@@ -37,6 +39,7 @@ mod submission;
 mod trace;
 mod tx;
 mod upkeep;
+mod webhooks;
 mod writer;
 
 #[cfg(test)]
