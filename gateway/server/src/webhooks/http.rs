@@ -31,7 +31,7 @@ pub fn routes() -> Routes<Arc<dyn Webhooks>> {
         .query::<EndpointId>("endpoint", "Of this endpoint only.")
         .query::<MessageStatus>("status", "In this state only.")
         .answers::<MessagePage>(200, "A page of them.")
-        .refuses(&[Code::QueryInvalid]);
+        .refuses(&[Code::QueryInvalid, Code::NotFound]);
     Routes::new().get("/deliveries", deliveries, described)
 }
 
@@ -53,7 +53,9 @@ async fn deliveries(
     let mut asked = question(query.as_deref().unwrap_or_default())?;
     asked.test = Some(caller.sender().test);
     let page = store.messages(caller.tenant(), asked).await.map_err(|error| match error {
-        StoreError::NotFound(_) => wrong("before", "is no message of the tenant's"),
+        StoreError::NotFound(_) => {
+            Problem::new(Code::NotFound).detail("There is no such message to begin before.").into()
+        }
         error => unavailable("webhook messages", &error),
     })?;
     let body = serde_json::to_vec(&page).map_err(|error| {
