@@ -120,6 +120,12 @@ id!(/// A stored attachment's ciphertext.
     BlobId, "blb");
 id!(/// An API key's public part.
     KeyId, "key");
+id!(/// A URL of the career site that webhooks go to.
+    EndpointId, "whe");
+id!(/// A key that signs receipts.
+    ReceiptKeyId, "rck");
+id!(/// One webhook to one endpoint; the same however often it is sent.
+    MessageId, "msg");
 
 #[cfg(test)]
 mod tests {

@@ -137,6 +137,10 @@ reasons! {
     LawfulBasisMissing = "lawful_basis_missing", Site;
     /// The person refused, or objected to, the use of the data for the system's purpose.
     ConsentRefused = "consent_refused", Nobody;
+    /// The career site's webhook endpoint has answered nothing but failures for days; it gets nothing any more.
+    WebhookFailing = "webhook_failing", Site;
+    /// The career site's webhook endpoint answered that it is gone; it gets nothing any more.
+    WebhookGone = "webhook_gone", Site;
 }
 
 impl fmt::Display for Reason {

@@ -106,6 +106,7 @@ sections! {
         demographics: Span,
         attempts: Span,
         audit: Span,
+        webhooks: Span,
     }
 }
 
@@ -214,6 +215,12 @@ impl Config {
                 retention.applications.0 < Duration::from_secs(30 * 86_400),
                 "retention.applications",
                 "must be at least \"30d\": idempotency keys go with them",
+                none,
+            ),
+            (
+                retention.webhooks.0 < Duration::from_secs(4 * 86_400),
+                "retention.webhooks",
+                "must be at least \"4d\": they are tried again for so long",
                 none,
             ),
             (sync.jobs.0 < second, "sync.jobs", "must be at least \"1s\"", none),

@@ -209,6 +209,7 @@ impl Gateway {
         control.spawn(self.control.serve(self.services, control.clone(), last.clone()));
         if self.config.fixed.dispatch.enabled {
             tasks.spawn(self.dispatch.run(self.bell, work.clone()));
+            tasks.spawn(Arc::clone(&self.core.sites.sender).run(work.clone()));
         } else {
             tracing::warn!("dispatch.enabled is false: applications are accepted and nothing is delivered");
         }
@@ -248,6 +249,8 @@ fn ingress(core: &Core, config: &Config, intake: Arc<Intake>, support: &Support,
         intake,
         store: Arc::clone(&core.store),
         support: crate::support::http::routes().with_state(support.clone()),
+        receipts: Arc::clone(&core.sites.receipts),
+        webhooks: crate::webhooks::http::routes().with_state(Arc::clone(&core.sites.store)),
         metrics,
         readiness: Arc::new(Readiness::default()),
         clock: Arc::clone(&core.clock),

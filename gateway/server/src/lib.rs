@@ -23,6 +23,7 @@ pub mod schedule;
 pub mod admin;
 pub mod setup;
 pub mod support;
+pub mod webhooks;
 
 pub mod cli;
 pub mod demo;

@@ -51,6 +51,7 @@ fn rig(decision: Decision) -> Rig {
                 demographics: days(30),
                 attempts: days(180),
                 audit: days(1095),
+                webhooks: days(30),
             }
             .into(),
             lease: Duration::from_secs(60),

@@ -4,7 +4,7 @@ use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::pii::Pii;
 
-use super::{Fault, FaultKind, Request, Response, Services, TenantName, custody, onboard};
+use super::{Fault, FaultKind, Request, Response, Services, TenantName, custody, onboard, webhooks};
 use crate::ingress::auth::{ApiKey, KeyPrefix};
 use crate::setup::{self, AccountChange, AccountWish, Hidden, KeyWish, SetupError};
 use crate::store::StoreError;
@@ -47,6 +47,12 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
             services.store.revoke_key(tenant, key, &ACTOR.to_string(), services.clock.now()).await?;
             Ok(done(key, "revoked"))
         }
+        Request::ReceiptKeys => Ok(Response::ReceiptKeys(services.sites.receipts.receipt_keys().await?)),
+        Request::ReceiptKeyRotate => {
+            let receipts = &services.sites.receipts;
+            let key = receipts.rotate_receipt_key(&ACTOR.to_string(), services.clock.now()).await?;
+            Ok(done(key.id, "signs the receipts of what comes from now on; the former keys stay listed"))
+        }
         Request::JobsSync { tenant, account } => {
             let account = services.account(tenant, &account).await?;
             Ok(Response::Synced(services.vendors.sync(&account).await?))
@@ -75,10 +81,11 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
         }
         Request::Custody(request) => custody::execute(services, request).await,
         Request::Onboard(request) => onboard::execute(services, request).await,
+        Request::Webhooks(request) => webhooks::execute(services, request).await,
     }
 }
 
-fn done(id: impl std::fmt::Display, what: &str) -> Response {
+pub(super) fn done(id: impl std::fmt::Display, what: &str) -> Response {
     Response::Done { id: id.to_string(), done: what.to_owned() }
 }
 

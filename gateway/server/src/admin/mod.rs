@@ -7,6 +7,7 @@ mod custody;
 mod execute;
 pub mod onboard;
 pub mod socket;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::connector::{Connector, Permission, Stage, Verdict};
-use causeway_core::ids::{DeliveryId, KeyId};
+use causeway_core::ids::{DeliveryId, EndpointId, KeyId};
 use causeway_core::overlay::VendorField;
 use causeway_core::pii::Pii;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,9 @@ use crate::setup::{AccountChange, AccountWish, Hidden, KeyWish};
 use crate::store::Store;
 use crate::store::custody::BackupReport;
 use crate::store::finding::Finding;
+use crate::store::receipts::ReceiptKey;
 use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord, SyncReport, Tenant};
+use crate::store::webhooks::{Endpoint, MessagePage};
 use crate::support::copies::Confirmed;
 use crate::support::person::{CopyView, Erased, Export, Reach};
 use crate::support::view::CaseView;
@@ -34,6 +37,7 @@ use crate::support::{LookupRequest, Report, Support};
 pub use custody::CustodyRequest;
 pub use execute::execute;
 pub use onboard::{OnboardAnswer, OnboardRequest};
+pub use webhooks::{EndpointWish, Range, Sites, WebhookRequest};
 
 /// What an account's credentials may do, as its connector finds out: `accounts check`, and the conformance suite.
 pub async fn check(connector: &dyn Connector, egress: &Egress, record: &AccountRecord) -> Vec<Checked> {
@@ -61,6 +65,8 @@ pub struct Services {
     pub vendors: Arc<dyn Vendors>,
     /// The settings of the running gateway.
     pub settings: Arc<dyn Reload>,
+    /// Webhooks to career sites.
+    pub sites: Sites,
 }
 
 /// Takes over the reloadable settings.
@@ -129,6 +135,8 @@ pub enum Request {
     KeyCreate { tenant: TenantName, name: String, wish: KeyWish },
     Keys { tenant: TenantName },
     KeyRevoke { tenant: TenantName, key: KeyId },
+    ReceiptKeys,
+    ReceiptKeyRotate,
     JobsSync { tenant: TenantName, account: String },
     Jobs { tenant: TenantName, account: Option<String> },
     JobShow { tenant: TenantName, job: String },
@@ -138,6 +146,7 @@ pub enum Request {
     Cases { tenant: TenantName, limit: usize },
     Custody(CustodyRequest),
     Onboard(OnboardRequest),
+    Webhooks(WebhookRequest),
 }
 
 /// What is answered.
@@ -156,6 +165,7 @@ pub enum Response {
     Changed { account: String, deliveries: u64 },
     KeyMade { key: KeyRecord, text: Hidden },
     Keys(Vec<KeyRecord>),
+    ReceiptKeys(Vec<ReceiptKey>),
     Synced(SyncReport),
     Jobs(Vec<PostingRecord>),
     Report(Box<Report>),
@@ -169,6 +179,11 @@ pub enum Response {
     BackedUp { into: PathBuf, report: BackupReport },
     RestoreConfirmed(Confirmed),
     Onboard(Box<OnboardAnswer>),
+    EndpointMade { endpoint: Endpoint, secret: Hidden },
+    Endpoints(Vec<Endpoint>),
+    EndpointTested { endpoint: EndpointId, taken: bool, said: String },
+    WebhookMessages(MessagePage),
+    WebhooksReplayed { messages: u64 },
 }
 
 impl Response {

@@ -15,9 +15,12 @@ use tokio_util::task::TaskTracker;
 
 use super::socket::{self, Control};
 use super::*;
+use crate::egress::{SiteClient, SitePolicy, SystemResolver};
 use crate::store::keys::RootKey;
 use crate::store::setup::Scope;
 use crate::store::sqlite::{OpenOptions, SqliteStore};
+use crate::store::webhooks::Webhooks;
+use crate::webhooks::{Sender, SenderParts, WebhookPolicy};
 
 struct NoVendors;
 
@@ -40,6 +43,20 @@ impl Vendors for NoVendors {
     }
 }
 
+fn sites(opened: &Arc<SqliteStore>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Sites {
+    let store: Arc<dyn Webhooks> = Arc::clone(opened) as Arc<dyn Webhooks>;
+    let client = Arc::new(SiteClient::new(&SitePolicy::default(), Arc::new(SystemResolver), Arc::clone(clock)));
+    let sender = Sender::new(SenderParts {
+        store: Arc::clone(&store),
+        client: Arc::clone(&client),
+        clock: Arc::clone(clock),
+        entropy: Arc::clone(entropy),
+        retry: crate::retry::RetryPolicy::default().into(),
+        policy: WebhookPolicy::default(),
+    });
+    Sites { store, sender, client, receipts: Arc::<SqliteStore>::clone(opened) }
+}
+
 fn services(dir: &Path) -> Services {
     services_over(dir, Arc::new(NoVendors))
 }
@@ -50,8 +67,9 @@ pub(super) fn services_over(dir: &Path, vendors: Arc<dyn Vendors>) -> Services {
     let options = OpenOptions::new(dir, RootKey::generate(&*entropy), Arc::clone(&clock), Arc::clone(&entropy));
     let opened = SqliteStore::open(options).unwrap();
     let store: Arc<dyn Store> = Arc::clone(&opened) as Arc<dyn Store>;
+    let sites = sites(&opened, &clock, &entropy);
     let support = Support::new(Arc::clone(&store), opened, Arc::clone(&clock), Arc::new(|_| {}));
-    Services { store, support, clock, entropy, vendors, settings: Arc::new(NothingRuns) }
+    Services { store, support, clock, entropy, vendors, settings: Arc::new(NothingRuns), sites }
 }
 
 /// Some connector, whichever comes first: what an account needs is its Descriptor's word.
@@ -325,4 +343,70 @@ async fn where_nobody_listens_there_is_nobody_to_ask() {
     let stale = Control::bind(folder.path()).unwrap();
     drop(stale);
     assert!(socket::connect(folder.path()).await.unwrap().is_none());
+}
+
+fn endpoint_wish(url: &str) -> Request {
+    let wish = EndpointWish { url: url.to_owned(), events: Vec::new(), test: false, allow_private: false };
+    Request::Webhooks(WebhookRequest::Add { tenant: None, wish })
+}
+
+#[tokio::test]
+async fn an_endpoint_at_a_private_address_is_refused_and_nothing_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let services = services(folder.path());
+    execute(&services, named("acme")).await.unwrap();
+    for (url, told) in [
+        ("https://10.1.2.3/hooks", "private or reserved"),
+        ("https://localhost/hooks", "private or reserved"),
+        ("https://169.254.169.254/latest/meta-data", "private or reserved"),
+        ("http://93.184.216.34/hooks", "only https"),
+        ("https://ada:pw@93.184.216.34/", "user name"),
+        ("jobs", "no URL"),
+    ] {
+        let fault = execute(&services, endpoint_wish(url)).await.unwrap_err();
+        assert!(fault.kind == FaultKind::Usage && fault.text.contains(told), "{url}: {fault}");
+    }
+    let wish = EndpointWish {
+        url: "https://93.184.216.34/".to_owned(),
+        events: vec!["application.eaten".to_owned()],
+        test: false,
+        allow_private: false,
+    };
+    let add = Request::Webhooks(WebhookRequest::Add { tenant: None, wish });
+    let fault = execute(&services, add).await.unwrap_err();
+    assert!(fault.text.contains("application.held, application.delivered"), "{fault}");
+    let list = Request::Webhooks(WebhookRequest::List { tenant: None });
+    let Response::Endpoints(none) = execute(&services, list).await.unwrap() else { panic!() };
+    assert_eq!(none, []);
+    services.store.close().await;
+}
+
+#[tokio::test]
+async fn an_endpoints_secret_is_shown_once_and_again_when_it_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let services = services(folder.path());
+    execute(&services, named("acme")).await.unwrap();
+    let made = async |request: Request| match execute(&services, request).await.unwrap() {
+        Response::EndpointMade { endpoint, secret } => (endpoint, secret.0.reveal().to_owned()),
+        other => panic!("{other:?}"),
+    };
+    let (endpoint, secret) = made(endpoint_wish("https://93.184.216.34/hooks")).await;
+    assert!(secret.starts_with("whsec_"), "{secret}");
+    let ask = |request| Request::Webhooks(request);
+    let rotate = WebhookRequest::RotateSecret {
+        tenant: None,
+        endpoint: endpoint.id,
+        both_for: std::time::Duration::from_secs(60),
+    };
+    let (_, second) = made(ask(rotate)).await;
+    assert_ne!(secret, second);
+    let list = execute(&services, ask(WebhookRequest::List { tenant: None })).await.unwrap();
+    assert!(!list.value().to_string().contains("whsec_"), "never again");
+    execute(&services, ask(WebhookRequest::Enable { tenant: None, endpoint: endpoint.id })).await.unwrap();
+    execute(&services, ask(WebhookRequest::Remove { tenant: None, endpoint: endpoint.id })).await.unwrap();
+    let gone = execute(&services, ask(WebhookRequest::Test { tenant: None, endpoint: endpoint.id })).await;
+    assert_eq!(gone.unwrap_err().kind, FaultKind::NotFound);
+    let tenants = services.store.tenants().await.unwrap();
+    assert_eq!(services.store.verify_audit(tenants[0].id).await.unwrap(), None);
+    services.store.close().await;
 }

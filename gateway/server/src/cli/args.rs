@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::custody::{BackupArgs, EraseArgs, ExportArgs, RestoreArgs};
 use super::onboard::{GoLiveArgs, Map, RotateArgs};
+use super::webhooks::Webhooks;
 use crate::store::setup::Scope;
 
 /// The integration gateway between a career site, its recruiting CRM and its applicant tracking systems.
@@ -64,6 +65,9 @@ pub enum Command {
     Backup(BackupArgs),
     /// Make a data directory of a backup; deliveries wait until they are confirmed.
     Restore(RestoreArgs),
+    /// Signed webhooks to the career site: where they go, and what became of them.
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Run a vendor's sandbox.
     Sandbox(SandboxArgs),
     /// Bring the store up to this version.
@@ -342,6 +346,10 @@ pub enum Keys {
         /// The key's id.
         key: KeyId,
     },
+    /// List the keys that sign receipts, with their public parts.
+    Receipts,
+    /// Sign the receipts of what comes from now on with a new key; the former ones stay listed.
+    RotateReceipts,
     /// Make the root key that wraps all others. Keep a copy elsewhere.
     InitRoot,
 }
@@ -392,64 +400,78 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    const DOCUMENTED: &[&str] = &[
+        "causeway serve --config causeway.toml",
+        "causeway demo --once --json --data /tmp/x --seed 7",
+        "causeway why --email - --job 4001 --json",
+        "causeway why --data DIR --email ada@example.org --job 4001 --json",
+        "causeway why --code K7QX-2M",
+        "causeway why --account greenhouse --since 3d --until 1d",
+        "causeway replay del_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+        "causeway cases",
+        "causeway tenants create acme",
+        "causeway accounts add greenhouse --role ats --tenant acme --set board=acme --secret api_key=-",
+        "causeway accounts add hubspot --role crm --secret-file token=/run/secrets/t --allow-private",
+        "causeway accounts check greenhouse",
+        "causeway accounts update greenhouse --tenant acme --secret api_key=- --set board_token=acme",
+        "causeway accounts update greenhouse --on-invalid hold --repeats refuse --on-unknown resend",
+        "causeway accounts update greenhouse --allow-private false",
+        "causeway accounts add greenhouse --role ats --staged --expires 2027-01-31 --secret api_key=-",
+        "causeway accounts map fields greenhouse",
+        "causeway accounts map stages hubspot --tenant acme",
+        "causeway accounts map set greenhouse question_17 --copy /eligibility/notice",
+        "causeway accounts map set greenhouse question_17 --constant 3 --note n",
+        "causeway accounts map set hubspot record.channel --look-up /source/board --table boards --entry li=board",
+        "causeway accounts map set hubspot contact.start --date /eligibility/earliest_start --format %Y-%m-%d",
+        "causeway accounts map set hubspot contact.lang --split /person/languages/0/tag --by - --part -1",
+        "causeway accounts map unset greenhouse question_17",
+        "causeway accounts map export greenhouse --number 2",
+        "causeway accounts map import greenhouse --file -",
+        "causeway accounts map versions greenhouse",
+        "causeway accounts map diff greenhouse --from 1 --to 2",
+        "causeway accounts map preview greenhouse --file map.json --limit 3",
+        "causeway accounts map rollback greenhouse --to 1",
+        "causeway accounts go-live greenhouse",
+        "causeway accounts go-live greenhouse --tick consent_texts --note seen",
+        "causeway accounts go-live greenhouse --now",
+        "causeway accounts rotate hubspot --secret access_token=- --expires 2027-01-31",
+        "causeway accounts rotate hubspot --finish",
+        "causeway keys create --scope submit,read",
+        "causeway keys create --scope support --name desk",
+        "causeway keys create --publishable --origin https://jobs.example.org --origin http://localhost:3000 --test",
+        "causeway keys init-root",
+        "causeway keys receipts --json",
+        "causeway keys rotate-receipts",
+        "causeway jobs sync greenhouse",
+        "causeway sandbox greenhouse --listen 127.0.0.1:9101",
+        "causeway migrate",
+        "causeway reload",
+        "causeway doctor --json",
+        "causeway erase --email - --yes",
+        "causeway erase --email - --preview --tenant acme",
+        "causeway erase vendor-copies --tenant acme",
+        "causeway erase vendor-copy del_0192f3a1b2c37d4e8f90a1b2c3d4e5f6 --state confirmed",
+        "causeway export --email - --out ada.json",
+        "causeway export --email - --out ada.json --demographics --json",
+        "causeway backup --out /backups/monday",
+        "causeway restore --from /backups/monday --erasures none --data DIR",
+        "causeway restore --from /backups/monday --erasures erasures.log --keys keys.db",
+        "causeway restore confirm",
+        "causeway webhooks add https://jobs.example.org/hooks",
+        "causeway webhooks add http://127.0.0.1:9000/ --events application.delivered,application.refused --test --allow-private",
+        "causeway webhooks list --json",
+        "causeway webhooks test whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+        "causeway webhooks rotate-secret whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6 --both-for 2h",
+        "causeway webhooks enable whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+        "causeway webhooks remove whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+        "causeway webhooks deliveries --status given_up --limit 5",
+        "causeway webhooks replay msg_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+        "causeway webhooks replay --endpoint whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6 --since 3d --until 1d",
+    ];
+
     #[test]
     fn the_documented_lines_parse() {
-        for line in [
-            "causeway serve --config causeway.toml",
-            "causeway demo --once --json --data /tmp/x --seed 7",
-            "causeway why --email - --job 4001 --json",
-            "causeway why --data DIR --email ada@example.org --job 4001 --json",
-            "causeway why --code K7QX-2M",
-            "causeway why --account greenhouse --since 3d --until 1d",
-            "causeway replay del_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
-            "causeway cases",
-            "causeway tenants create acme",
-            "causeway accounts add greenhouse --role ats --tenant acme --set board=acme --secret api_key=-",
-            "causeway accounts add hubspot --role crm --secret-file token=/run/secrets/t --allow-private",
-            "causeway accounts check greenhouse",
-            "causeway accounts update greenhouse --tenant acme --secret api_key=- --set board_token=acme",
-            "causeway accounts update greenhouse --on-invalid hold --repeats refuse --on-unknown resend",
-            "causeway accounts update greenhouse --allow-private false",
-            "causeway accounts add greenhouse --role ats --staged --expires 2027-01-31 --secret api_key=-",
-            "causeway accounts map fields greenhouse",
-            "causeway accounts map stages hubspot --tenant acme",
-            "causeway accounts map set greenhouse question_17 --copy /eligibility/notice",
-            "causeway accounts map set greenhouse question_17 --constant 3 --note n",
-            "causeway accounts map set hubspot record.channel --look-up /source/board --table boards --entry li=board",
-            "causeway accounts map set hubspot contact.start --date /eligibility/earliest_start --format %Y-%m-%d",
-            "causeway accounts map set hubspot contact.lang --split /person/languages/0/tag --by - --part -1",
-            "causeway accounts map unset greenhouse question_17",
-            "causeway accounts map export greenhouse --number 2",
-            "causeway accounts map import greenhouse --file -",
-            "causeway accounts map versions greenhouse",
-            "causeway accounts map diff greenhouse --from 1 --to 2",
-            "causeway accounts map preview greenhouse --file map.json --limit 3",
-            "causeway accounts map rollback greenhouse --to 1",
-            "causeway accounts go-live greenhouse",
-            "causeway accounts go-live greenhouse --tick consent_texts --note seen",
-            "causeway accounts go-live greenhouse --now",
-            "causeway accounts rotate hubspot --secret access_token=- --expires 2027-01-31",
-            "causeway accounts rotate hubspot --finish",
-            "causeway keys create --scope submit,read",
-            "causeway keys create --scope support --name desk",
-            "causeway keys create --publishable --origin https://jobs.example.org --origin http://localhost:3000 --test",
-            "causeway keys init-root",
-            "causeway jobs sync greenhouse",
-            "causeway sandbox greenhouse --listen 127.0.0.1:9101",
-            "causeway migrate",
-            "causeway reload",
-            "causeway doctor --json",
-            "causeway erase --email - --yes",
-            "causeway erase --email - --preview --tenant acme",
-            "causeway erase vendor-copies --tenant acme",
-            "causeway erase vendor-copy del_0192f3a1b2c37d4e8f90a1b2c3d4e5f6 --state confirmed",
-            "causeway export --email - --out ada.json",
-            "causeway export --email - --out ada.json --demographics --json",
-            "causeway backup --out /backups/monday",
-            "causeway restore --from /backups/monday --erasures none --data DIR",
-            "causeway restore --from /backups/monday --erasures erasures.log --keys keys.db",
-            "causeway restore confirm",
-        ] {
+        for line in DOCUMENTED {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");
             }

@@ -17,7 +17,9 @@ mod serve;
 mod table;
 mod table_custody;
 mod table_onboard;
+mod table_webhooks;
 mod verbs;
+pub mod webhooks;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -91,8 +93,12 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         Command::Demo(args) => demo::run(args, json, data).await,
         Command::Openapi(args) => {
             let support = crate::support::http::routes().unserved();
-            let document =
-                if args.management { ingress::management_document(support) } else { ingress::public_document() };
+            let webhooks = crate::webhooks::http::routes().unserved();
+            let document = if args.management {
+                ingress::management_document(support, webhooks)
+            } else {
+                ingress::public_document()
+            };
             out::json(&document)?;
             Ok(End::Answered)
         }
@@ -110,6 +116,7 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         | Command::Export(_)
         | Command::Backup(_)
         | Command::Restore(_)
+        | Command::Webhooks(_)
         | Command::Migrate
         | Command::Reload => {
             let mut settings = Config::load(config.as_deref())?;

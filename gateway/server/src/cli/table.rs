@@ -4,7 +4,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
 
-use super::{table_custody, table_onboard};
+use super::{table_custody, table_onboard, table_webhooks};
 use crate::admin::{CheckVerdict, Reloaded, Response};
 use crate::setup::role_text;
 use crate::store::finding::{Finding, Health};
@@ -35,6 +35,7 @@ pub(super) fn of(response: &Response) -> String {
             format!("{}\n\nThis is the key {} ({}). It is shown only now.", text.0.reveal(), key.id, scopes(key))
         }
         Response::Keys(keys) => self::keys(keys),
+        Response::ReceiptKeys(keys) => table_webhooks::receipt_keys(keys),
         Response::Synced(report) => format!(
             "{} jobs listed: {} opened, {} changed, {} closed.",
             report.listed, report.opened, report.changed, report.closed
@@ -53,6 +54,13 @@ pub(super) fn of(response: &Response) -> String {
         Response::BackedUp { into, report } => table_custody::backed_up(into, report),
         Response::RestoreConfirmed(confirmed) => table_custody::confirmed(confirmed),
         Response::Onboard(answer) => table_onboard::of(answer),
+        Response::EndpointMade { endpoint, secret } => table_webhooks::made(endpoint, secret.0.reveal()),
+        Response::Endpoints(endpoints) => table_webhooks::endpoints(endpoints),
+        Response::EndpointTested { endpoint, taken, said } => table_webhooks::tested(*endpoint, *taken, said),
+        Response::WebhookMessages(page) => table_webhooks::messages(page),
+        Response::WebhooksReplayed { messages } => {
+            format!("{messages} messages are sent again, under the ids they had.")
+        }
     }
 }
 

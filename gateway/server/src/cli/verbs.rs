@@ -40,6 +40,7 @@ pub(super) async fn run(command: Command, config: Config, read: ReadConfig, json
         Command::Export(args) => desk.export(args).await,
         Command::Backup(args) => desk.backup(args).await,
         Command::Restore(args) => desk.restore(args).await,
+        Command::Webhooks(webhooks) => desk.webhooks(webhooks).await,
         Command::Migrate => desk.migrate().await,
         Command::Reload => desk.reload().await,
         Command::Demo(_) | Command::Sandbox(_) | Command::Openapi(_) | Command::Doctor => {
@@ -54,6 +55,7 @@ fn end_of(response: &Response) -> End {
         Response::Report(report) if !report.found => End::NothingFound,
         Response::Plan(reach) if reach.is_unknown() => End::NothingFound,
         Response::Checked(checked) if is_refused(checked) => End::No,
+        Response::EndpointTested { taken: false, .. } => End::No,
         _an_answer => End::Answered,
     }
 }
@@ -163,6 +165,8 @@ impl Desk {
             }
             Keys::List(of) => self.show("reading keys", Request::Keys { tenant: of.tenant }).await,
             Keys::Revoke { of, key } => self.show("revoking", Request::KeyRevoke { tenant: of.tenant, key }).await,
+            Keys::Receipts => self.show("reading keys", Request::ReceiptKeys).await,
+            Keys::RotateReceipts => self.show("making a key", Request::ReceiptKeyRotate).await,
             Keys::InitRoot => {
                 let path = crate::gateway::init_root(&self.config)?;
                 let path = path.display().to_string();

@@ -69,6 +69,7 @@ fn each_mistake_names_the_key_the_line_and_the_remedy() {
         ("[retry]\nschedule = []", "line 2: retry.schedule: must name at least one wait"),
         ("[retry]\njitter_percent = 80", "line 2: retry.jitter_percent: must be between 0 and 50"),
         ("[retention]\nidempotency = \"1d\"", "line 2: retention.idempotency: must be at least \"30d\""),
+        ("[retention]\nwebhooks = \"3d\"", "line 2: retention.webhooks: must be at least \"4d\""),
         ("[retention]\napplications = \"29d\"", "line 2: retention.applications: must be at least \"30d\""),
         ("[dispatch]\nlease = \"10s\"", "line 2: dispatch.lease: must be at least four times dispatch.attempt_timeout"),
         ("[limits]\ndeadline = \"50s\"", "limits.body_deadline: must be shorter than limits.deadline"),

@@ -33,6 +33,9 @@ use tower::{Service, ServiceBuilder};
 use super::around::Answer;
 use super::{guard, tls};
 
+/// How long a body that nobody needs is read.
+const DRAIN: Duration = Duration::from_secs(1);
+
 /// How answers are bounded and connections kept.
 #[derive(Debug, Clone)]
 pub struct WirePolicy {
@@ -134,6 +137,16 @@ impl Wired {
         http.set_nodelay(true);
         let plain = pooled(&policy, http.clone());
         Self(Arc::new(Shared { policy, plain, tls: OnceLock::new(), http }))
+    }
+
+    /// Sends a request of which only the answer's head matters. A short body is read, so that the connection can be used
+    /// again; a long or slow one is not waited for.
+    pub(super) async fn head(&self, request: Request<Bytes>) -> Result<http::response::Parts, SendError> {
+        let (pool, cap) = (self.pool(&request)?, self.0.policy.body_cap);
+        let response = pool(request.map(Full::new)).await?;
+        let (head, body) = response.into_parts();
+        drop(tokio::time::timeout(DRAIN, read(Response::new(body), cap)).await);
+        Ok(head)
     }
 
     fn pool(&self, request: &Request<Bytes>) -> Result<Pooled, SendError> {

@@ -129,7 +129,7 @@ impl Guard {
         if !self.names_hosts || request.headers().contains_key(header::AUTHORIZATION) {
             return Err(SendError::Misconfigured("the request follows an answer to another host"));
         }
-        let (_, port) = self.place(uri)?;
+        let (_, port) = place(uri, self.allow_private)?;
         if port != 443 && !self.allow_private {
             return Err(SendError::Misconfigured("an answer named an unusual port"));
         }
@@ -138,46 +138,46 @@ impl Guard {
 
     /// Why a request of the account's own may not go there.
     pub(super) fn check(&self, uri: &Uri) -> Result<(), SendError> {
-        let (host, port) = self.place(uri)?;
+        let (host, port) = place(uri, self.allow_private)?;
         if !self.hosts.iter().any(|(known, at)| *known == host && *at == port) {
             return Err(SendError::Misconfigured("the request goes to a host that is not the account's"));
         }
         Ok(())
     }
+}
 
-    /// Where it goes, if any request may go to such a place.
-    fn place(&self, uri: &Uri) -> Result<(Host, u16), SendError> {
-        let text = uri.to_string();
-        let url = Url::parse(&text).map_err(|_| SendError::Misconfigured("the request's URL cannot be read"))?;
-        let authority = uri.authority().ok_or(SendError::Misconfigured("the request names no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(SendError::Misconfigured("the request's URL holds user info"));
-        }
-        let (Some(host), Some(port)) = (url.host().map(|host| host.to_owned()), url.port_or_known_default()) else {
-            return Err(SendError::Misconfigured("the request names no host"));
-        };
-        // Other spellings of an address (decimal, octal, hexadecimal) are read differently by different readers.
-        if !authority.host().eq_ignore_ascii_case(&host.to_string()) {
-            return Err(SendError::Misconfigured("the request spells its host in an unusual way"));
-        }
-        let loopback = match &host {
-            Host::Domain(name) => *name == "localhost",
-            Host::Ipv4(address) => address.is_loopback(),
-            Host::Ipv6(address) => address.is_loopback(),
-        };
-        if url.scheme() != "https" && !(url.scheme() == "http" && self.allow_private && loopback) {
-            return Err(SendError::Misconfigured("only https is allowed"));
-        }
-        let literal = match &host {
-            Host::Domain(_) => None,
-            Host::Ipv4(address) => Some(IpAddr::V4(*address)),
-            Host::Ipv6(address) => Some(IpAddr::V6(*address)),
-        };
-        if literal.is_some_and(|address| !allowed(address, self.allow_private)) {
-            return Err(SendError::NotSent("the host's address is not allowed"));
-        }
-        Ok((host, port))
+/// Where it goes, if any request may go to such a place.
+pub(super) fn place(uri: &Uri, allow_private: bool) -> Result<(Host, u16), SendError> {
+    let text = uri.to_string();
+    let url = Url::parse(&text).map_err(|_| SendError::Misconfigured("the request's URL cannot be read"))?;
+    let authority = uri.authority().ok_or(SendError::Misconfigured("the request names no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(SendError::Misconfigured("the request's URL holds user info"));
     }
+    let (Some(host), Some(port)) = (url.host().map(|host| host.to_owned()), url.port_or_known_default()) else {
+        return Err(SendError::Misconfigured("the request names no host"));
+    };
+    // Other spellings of an address (decimal, octal, hexadecimal) are read differently by different readers.
+    if !authority.host().eq_ignore_ascii_case(&host.to_string()) {
+        return Err(SendError::Misconfigured("the request spells its host in an unusual way"));
+    }
+    let loopback = match &host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    if url.scheme() != "https" && !(url.scheme() == "http" && allow_private && loopback) {
+        return Err(SendError::Misconfigured("only https is allowed"));
+    }
+    let literal = match &host {
+        Host::Domain(_) => None,
+        Host::Ipv4(address) => Some(IpAddr::V4(*address)),
+        Host::Ipv6(address) => Some(IpAddr::V6(*address)),
+    };
+    if literal.is_some_and(|address| !allowed(address, allow_private)) {
+        return Err(SendError::NotSent("the host's address is not allowed"));
+    }
+    Ok((host, port))
 }
 
 impl Around for Guard {

@@ -19,6 +19,7 @@ mod guard;
 mod limit;
 mod moments;
 mod observe;
+mod site;
 mod tls;
 
 use std::collections::HashMap;
@@ -54,6 +55,7 @@ use guard::Guard;
 use limit::{Limiter, Rate, SlotHeld, Slots, Token};
 use moments::Moments;
 use observe::Observe;
+pub use site::{SiteAnswer, SiteClient, SitePolicy, UrlRefused};
 
 /// Finds a connector by its name.
 pub type Connectors = Arc<dyn Fn(&str) -> Option<Arc<dyn Connector>> + Send + Sync>;

@@ -10,19 +10,22 @@ use causeway_core::overlay::VendorField;
 
 use super::reload::Lives;
 use super::wires;
-use crate::admin::{self, Checked, Fault, FaultKind, Reload, Services, Vendors};
+use crate::admin::{self, Checked, Fault, FaultKind, Reload, Services, Sites, Vendors};
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::Config;
-use crate::egress::{Connectors, Egress, EgressParts, SystemResolver};
+use crate::egress::{Connectors, Egress, EgressParts, SiteClient, SitePolicy, SystemResolver};
 use crate::feeds::sync::{FeedParts, Feeds, SyncError};
 use crate::read_back::{ReadBack, ReadBackParts};
 use crate::schema::form_digest;
 use crate::store::Store;
 use crate::store::custody::Custody;
 use crate::store::keys::RootKey;
+use crate::store::receipts::Receipts;
 use crate::store::setup::{AccountRecord, SyncReport};
 use crate::store::sqlite::{OpenOptions, SqliteStore};
+use crate::store::webhooks::Webhooks;
 use crate::support::{Ring, Support};
+use crate::webhooks::{Sender, SenderParts, WebhookPolicy};
 
 /// See the module's documentation.
 pub(super) struct Core {
@@ -34,6 +37,7 @@ pub(super) struct Core {
     pub(super) egress: Arc<Egress>,
     pub(super) feeds: Arc<Feeds>,
     pub(super) lives: Lives,
+    pub(super) sites: Sites,
 }
 
 impl Core {
@@ -51,6 +55,8 @@ impl Core {
         let options = OpenOptions::new(&config.fixed.data.dir, root_key, Arc::clone(&clock), Arc::clone(&entropy));
         let opened = SqliteStore::open(options).context("the store does not open")?;
         let custody: Arc<dyn Custody> = Arc::clone(&opened) as Arc<dyn Custody>;
+        let webhooks: Arc<dyn Webhooks> = Arc::clone(&opened) as Arc<dyn Webhooks>;
+        let receipts: Arc<dyn Receipts> = Arc::clone(&opened) as Arc<dyn Receipts>;
         let store: Arc<dyn Store> = wrap(opened);
         let lives = Lives::new(&config.reloadable);
         let connectors: Connectors = Arc::new(causeway_connectors::by_name);
@@ -70,7 +76,18 @@ impl Core {
             form_digest,
             policy: wires::feeds(&lives),
         }));
-        Ok(Self { store, custody, clock, entropy, connectors, egress, feeds, lives })
+        let resolver = Arc::new(SystemResolver);
+        let client = Arc::new(SiteClient::new(&SitePolicy::default(), resolver, Arc::clone(&clock)));
+        let sender = Sender::new(SenderParts {
+            store: Arc::clone(&webhooks),
+            client: Arc::clone(&client),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            retry: lives.retry.clone(),
+            policy: WebhookPolicy::default(),
+        });
+        let sites = Sites { store: webhooks, sender, client, receipts };
+        Ok(Self { store, custody, clock, entropy, connectors, egress, feeds, lives, sites })
     }
 
     /// Commits what is under way, writes the audit's newest links down, and lets go of the directory.
@@ -105,6 +122,7 @@ impl Core {
                 feeds: Arc::clone(&self.feeds),
             }),
             settings,
+            sites: self.sites.clone(),
         }
     }
 }

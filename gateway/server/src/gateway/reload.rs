@@ -62,6 +62,7 @@ fn retention(settings: &Reloadable) -> Retention {
         demographics: retention.demographics.0,
         attempts: retention.attempts.0,
         audit: retention.audit.0,
+        webhooks: retention.webhooks.0,
     }
 }
 

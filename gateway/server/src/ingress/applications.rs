@@ -46,6 +46,7 @@ pub(super) fn routes() -> Routes<Applications> {
         })
         .answers::<Receipt<'_>>(202, "Accepted. The same request gets the same bytes again.")
         .leads_to("application", "id", "$response.body#/id")
+        .leads_to("signedReceipt", "id", "$response.body#/id")
         .refuses(&[
             Code::ApplicationInvalid,
             Code::PostingUnknown,

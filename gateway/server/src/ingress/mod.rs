@@ -24,6 +24,7 @@ pub(crate) mod multipart;
 mod pages;
 mod preflight;
 mod problem;
+mod receipts;
 mod request;
 mod stack;
 mod stall;
@@ -48,6 +49,7 @@ use crate::intake::{EdgeCounters, Intake};
 use crate::openapi::Routes;
 use crate::quota::{AddressQuota, TenantQuota};
 use crate::store::Store;
+use crate::store::receipts::Receipts;
 use applications::Applications;
 use auth::Authenticator;
 use browser::Origins;
@@ -67,6 +69,10 @@ pub struct IngressParts {
     /// What stands under `/v1/support` on the management listener; its handlers get an `Extension<auth::Caller>` whose
     /// key has the scope `support`.
     pub support: Routes,
+    /// What stands under `/v1/webhooks` there; its handlers get the `Caller` and ask for the scope themselves.
+    pub webhooks: Routes,
+    /// Signs receipts.
+    pub receipts: Arc<dyn Receipts>,
     /// More to show under `/metrics`.
     pub metrics: Vec<Exposition>,
     /// What `/readyz` says.
@@ -108,8 +114,8 @@ impl Ingress {
         let applications = Applications { intake: parts.intake, budget, readiness };
         let shared = Shared::new(parts.config, Arc::clone(&parts.store), parts.clock, parts.entropy);
         let open = management::open(Arc::clone(&parts.readiness), Arc::clone(&shared.metrics), parts.metrics);
-        let public = stack::public(&shared, applications);
-        let management = stack::management(&shared, open, parts.support);
+        let public = stack::public(&shared, applications, &parts.receipts);
+        let management = stack::management(&shared, open, parts.support, parts.webhooks);
         Self { shared, store: parts.store, readiness: parts.readiness, public, management }
     }
 

@@ -30,10 +30,11 @@ use super::browser::{cors, within_address};
 use super::lazy::around;
 use super::pages::described;
 use super::request::{TraceIds, forget_foreign_id};
-use super::{Shared, access_log, jobs, management, metrics, pages, preflight, problem};
+use super::{Shared, access_log, jobs, management, metrics, pages, preflight, problem, receipts};
 use crate::intake::Refusal;
 use crate::openapi::{About, Routes, document};
 use crate::quota::TenantQuota;
+use crate::store::receipts::Receipts;
 use crate::store::setup::Scope;
 
 /// Headers whose values are never to be printed by anything below.
@@ -53,7 +54,7 @@ const MANAGEMENT: About = About {
 };
 
 /// The public listener: three route groups under one stack.
-pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
+pub(super) fn public(shared: &Shared, applications: Applications, receipts: &Arc<dyn Receipts>) -> Router {
     let config = &shared.config;
     let layers = |keyed: Router| {
         keyed.route_layer(
@@ -69,7 +70,11 @@ pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
                 .layer(RequestBodyLimitLayer::new(MAX_BODY.as_len())),
         )
     };
-    let routes = public_routes(keyed().with_state(applications).map(layers));
+    let signed = receipts::routes().with_state(Arc::clone(receipts));
+    let routes = public_routes(
+        keyed(asked().with_state(applications), signed).map(layers),
+        receipts::keys_routes().with_state(Arc::clone(receipts)),
+    );
 
     let stack = ServiceBuilder::new()
         // First, so that everything below may name the request; a caller's own id could hold anything and is dropped.
@@ -104,38 +109,46 @@ pub(super) fn public(shared: &Shared, applications: Applications) -> Router {
     routes.into_router().fallback(pages::nothing_here).layer(stack)
 }
 
+/// What is asked of intake.
+fn asked() -> Routes<Applications> {
+    applications::routes().and(preflight::routes()).and(jobs::routes())
+}
+
 /// Keyed: the tenant comes from the API key.
-fn keyed() -> Routes<Applications> {
-    let routes = applications::routes().and(preflight::routes()).and(jobs::routes());
-    routes.each_refuses(&[Code::QuotaExceeded, Code::ContentEncodingUnsupported, Code::BodyTooLarge])
+fn keyed(asked: Routes, signed: Routes) -> Routes {
+    let refused = [Code::QuotaExceeded, Code::ContentEncodingUnsupported, Code::BodyTooLarge];
+    asked.and(signed).each_refuses(&refused)
 }
 
 /// All of the public listener. Hooks: the account stands in the path, the vendor signs the body; neither a key nor a
 /// tenant's quota applies. Pages are the same for everybody.
-fn public_routes(keyed: Routes) -> Routes {
-    let routes = keyed.and(pages::hooks()).and(pages::problems());
+fn public_routes(keyed: Routes, keys: Routes) -> Routes {
+    let routes = keyed.and(pages::hooks()).and(pages::problems()).and(keys);
     described(routes.each_refuses(&[Code::Internal, Code::DeadlineExceeded, Code::Overloaded]), PUBLIC)
 }
 
 /// All of the management listener.
-fn management_routes(open: Routes, support: Routes) -> Routes {
-    let routes = open.and(support.under("/v1/support"));
+fn management_routes(open: Routes, support: Routes, webhooks: Routes) -> Routes {
+    let routes = open.and(support.under("/v1/support")).and(webhooks.under("/v1/webhooks"));
     let layers = [Code::Internal, Code::DeadlineExceeded, Code::ContentEncodingUnsupported, Code::BodyTooLarge];
     described(routes.each_refuses(&layers), MANAGEMENT)
 }
 
 /// The public listener's document.
 pub fn public_document() -> Value {
-    document(PUBLIC, public_routes(keyed().unserved()).listed())
+    let keyed = keyed(asked().unserved(), receipts::routes().unserved());
+    document(PUBLIC, public_routes(keyed, receipts::keys_routes().unserved()).listed())
 }
 
-/// The management listener's document; support's routes are brought, as they are to be served.
-pub fn management_document(support: Routes) -> Value {
-    document(MANAGEMENT, management_routes(management::routes().unserved(), support).listed())
+/// The management listener's document; support's and the webhooks' routes are brought, as they are to be served.
+pub fn management_document(support: Routes, webhooks: Routes) -> Value {
+    document(MANAGEMENT, management_routes(management::routes().unserved(), support, webhooks).listed())
 }
 
 /// The management listener: no shedding, no quota, so that it answers when the public one does not.
-pub(super) fn management(shared: &Shared, open: Routes, support: Routes) -> Router {
+pub(super) fn management(shared: &Shared, open: Routes, support: Routes, webhooks: Routes) -> Router {
+    // Past webhooks are a site's own: a key is enough, the handler says which.
+    let known = |webhooks: Router| webhooks.layer(around(Arc::clone(&shared.authenticator), authenticate));
     let layers = |support: Router| {
         support.layer(
             ServiceBuilder::new()
@@ -144,7 +157,7 @@ pub(super) fn management(shared: &Shared, open: Routes, support: Routes) -> Rout
                 .layer(around((), support_only)),
         )
     };
-    let routes = management_routes(open, support.map(layers));
+    let routes = management_routes(open, support.map(layers), webhooks.map(known));
     let stack = ServiceBuilder::new()
         .map_request(forget_foreign_id)
         .layer(SetRequestIdLayer::x_request_id(TraceIds(Arc::clone(&shared.entropy))))

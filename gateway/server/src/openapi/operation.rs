@@ -37,7 +37,7 @@ pub(super) enum Key {
     AnyKind(&'static [Scope]),
 }
 
-/// In the path or a header.
+/// In the path, the query or a header.
 #[derive(Debug, Clone)]
 pub(super) struct Parameter {
     pub(super) place: &'static str,
@@ -131,6 +131,13 @@ impl Operation {
     #[must_use]
     pub fn path<T: JsonSchema>(mut self, name: &'static str, description: &'static str) -> Self {
         self.parameters.push(Parameter { place: "path", name, description, schema: of::<T> });
+        self
+    }
+
+    /// A parameter that may follow the `?`.
+    #[must_use]
+    pub fn query<T: JsonSchema>(mut self, name: &'static str, description: &'static str) -> Self {
+        self.parameters.push(Parameter { place: "query", name, description, schema: of::<T> });
         self
     }
 

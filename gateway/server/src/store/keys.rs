@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use aws_lc_rs::hmac;
 use causeway_core::clock::Entropy;
 use causeway_core::email::NormalEmail;
-use causeway_core::ids::{AccountId, SubmissionId, TenantId};
+use causeway_core::ids::{AccountId, EndpointId, SubmissionId, TenantId};
 use data_encoding::HEXLOWER;
 use uuid::Uuid;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -132,6 +132,7 @@ pub(crate) enum Owner {
     Submission(SubmissionId),
     Demographics(SubmissionId),
     Account(AccountId),
+    Endpoint(EndpointId),
 }
 
 impl Owner {
@@ -141,6 +142,7 @@ impl Owner {
             Self::Submission(_) => "submission",
             Self::Demographics(_) => "demographics",
             Self::Account(_) => "account",
+            Self::Endpoint(_) => "endpoint",
         }
     }
 
@@ -149,6 +151,7 @@ impl Owner {
         match self {
             Self::Submission(id) | Self::Demographics(id) => id.as_uuid(),
             Self::Account(id) => id.as_uuid(),
+            Self::Endpoint(id) => id.as_uuid(),
         }
     }
 }
@@ -264,6 +267,7 @@ impl TenantKeys {
 /// The root key and the tenants' keys it opened.
 pub(crate) struct Keyring {
     root: SealKey,
+    installation: SealKey,
     anchor: hmac::Key,
     codes: Codes,
     check: [u8; 32],
@@ -274,8 +278,10 @@ impl Keyring {
     pub(crate) fn new(root: &RootKey) -> Self {
         let wrap = SealKey::new(&Zeroizing::new(derive(&root.0, b"wrap tenant keys")));
         let anchor = hmac::Key::new(hmac::HMAC_SHA256, &*Zeroizing::new(derive(&root.0, b"audit anchor")));
+        let installation = SealKey::new(&Zeroizing::new(derive(&root.0, b"installation")));
         let codes = Codes::new(&Zeroizing::new(derive(&root.0, b"receipt codes")));
-        Self { root: wrap, anchor, codes, check: root.check_value(), tenants: RwLock::new(HashMap::new()) }
+        let (check, tenants) = (root.check_value(), RwLock::new(HashMap::new()));
+        Self { root: wrap, installation, anchor, codes, check, tenants }
     }
 
     /// See [`RootKey::check_value`].
@@ -291,6 +297,11 @@ impl Keyring {
     /// The signature of a line outside the database. Not a tenant's: it must be readable when the tenant is gone.
     pub(crate) fn anchor_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         keyed_hash(&self.anchor, parts)
+    }
+
+    /// Seals what belongs to the installation and to no tenant.
+    pub(crate) fn installation(&self) -> &SealKey {
+        &self.installation
     }
 
     /// A key for a new tenant, wrapped. It is known here after [`Keyring::install`].

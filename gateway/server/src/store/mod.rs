@@ -10,8 +10,10 @@ pub mod custody;
 pub mod finding;
 pub mod intake;
 pub mod onboard;
+pub mod receipts;
 pub mod setup;
 pub mod trace;
+pub mod webhooks;
 pub mod work;
 
 pub(crate) mod blobs;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use causeway_core::account::Role;
 use causeway_core::delivery::{HeldCause, Refs, State};
 use causeway_core::email::NormalEmail;
-use causeway_core::ids::{AccountId, AttemptId, CaseId, DeliveryId, SubmissionId, TenantId};
+use causeway_core::ids::{AccountId, AttemptId, CaseId, DeliveryId, EndpointId, SubmissionId, TenantId};
 use causeway_core::outcome::{Class, FieldReason};
 use causeway_core::pii::Pii;
 use causeway_core::problem::FieldError;
@@ -188,10 +188,12 @@ pub struct AttemptTrace {
 pub struct Case {
     /// Its id.
     pub id: CaseId,
-    /// The delivery, or none for a whole account.
+    /// The delivery, or none for a whole account or an endpoint.
     pub delivery: Option<DeliveryId>,
-    /// The account.
-    pub account: AccountId,
+    /// The account, or none for an endpoint.
+    pub account: Option<AccountId>,
+    /// The webhook endpoint it is about.
+    pub endpoint: Option<EndpointId>,
     /// Why.
     pub reason: Reason,
     /// Since when.
@@ -284,6 +286,8 @@ pub struct Retention {
     pub attempts: Duration,
     /// Audit rows, oldest first; the chain is checked from what remains.
     pub audit: Duration,
+    /// Webhooks to sites, sent or not.
+    pub webhooks: Duration,
 }
 
 /// What a retention run removed.
@@ -303,12 +307,14 @@ pub struct RetentionReport {
     pub attempts: u64,
     /// Audit rows.
     pub audit: u64,
+    /// Webhooks to sites.
+    pub webhooks: u64,
 }
 
 impl RetentionReport {
     /// Everything.
     pub fn total(&self) -> u64 {
-        let Self { applications, refusals, idempotency, edge_counts, demographics, attempts, audit } = self;
-        [applications, refusals, idempotency, edge_counts, demographics, attempts, audit].into_iter().sum()
+        let Self { applications, refusals, idempotency, edge_counts, demographics, attempts, audit, webhooks } = self;
+        [applications, refusals, idempotency, edge_counts, demographics, attempts, audit, webhooks].into_iter().sum()
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use causeway_core::account::Role;
 use causeway_core::delivery::{HeldCause, State};
-use causeway_core::ids::{AccountId, CaseId, DeliveryId, SubmissionId};
+use causeway_core::ids::{AccountId, CaseId, DeliveryId, EndpointId, SubmissionId};
 use causeway_core::outcome::Class;
 use causeway_core::reason::{Reason, WhoActs};
 use jiff::Timestamp;
@@ -220,10 +220,13 @@ pub struct AttemptView {
 pub struct CaseView {
     /// Its id.
     pub id: CaseId,
-    /// The delivery, or none for a whole account.
+    /// The delivery, or none for a whole account or an endpoint.
     pub delivery: Option<DeliveryId>,
-    /// The account.
-    pub account: AccountId,
+    /// The account, or none for an endpoint.
+    pub account: Option<AccountId>,
+    /// The webhook endpoint it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointId>,
     /// Why.
     pub reason: Reason,
     /// In plain words.
@@ -245,6 +248,7 @@ impl From<&crate::store::trace::Case> for CaseView {
             id: case.id,
             delivery: case.delivery,
             account: case.account,
+            endpoint: case.endpoint,
             reason: case.reason,
             text: super::words::reason(case.reason).to_owned(),
             who_acts: case.reason.who_acts(),

@@ -49,6 +49,12 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
             "The application holds no consent or other lawful basis for what the system is for."
         }
         Reason::ConsentRefused => "The person refused the use of the data for what the system is for.",
+        Reason::WebhookFailing => {
+            "The career site's webhook endpoint has failed for days and was disabled; mend it, then run `webhooks enable`."
+        }
+        Reason::WebhookGone => {
+            "The career site's webhook endpoint said that it is gone and was disabled; remove it, or run `webhooks enable`."
+        }
     }
 }
 

@@ -12,12 +12,13 @@ use crate::intake::fake::World;
 use crate::openapi::contract::Seen;
 use crate::store::setup::Scope;
 use crate::support;
+use crate::webhooks;
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 const SITE: &str = "https://jobs.example.org";
 
 fn documents() -> [Value; 2] {
-    [public_document(), management_document(support::http::routes().unserved())]
+    [public_document(), management_document(support::http::routes().unserved(), webhooks::http::routes().unserved())]
 }
 
 /// Path, method in capitals, operation.

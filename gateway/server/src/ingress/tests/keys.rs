@@ -110,3 +110,32 @@ async fn support_needs_its_own_scope_on_the_management_listener() {
         assert_eq!(exchange(served.public, &bytes).await.status, 404, "not on the public listener");
     }
 }
+
+#[tokio::test]
+async fn a_receipt_takes_a_secret_key_and_the_keys_that_verify_it_take_none() {
+    let served = Served::new().await;
+    let nobodys = "/v1/applications/sub_00000000000000000000000000000001/receipt";
+    assert_eq!(served.ask("GET", nobodys, "", b"").await.says(), (404, "not_found".to_owned()));
+    let bare = exchange(served.public, &request("GET", nobodys, "", b"")).await;
+    assert_eq!(bare.says(), (401, "key_invalid".to_owned()));
+    let page = key_of(&served.world, &[], Some(&["https://jobs.example.org"]), false);
+    let headers = format!("Authorization: Bearer {page}\r\nOrigin: https://jobs.example.org\r\n");
+    let from_a_page = exchange(served.public, &request("GET", nobodys, &headers, b"")).await;
+    assert_eq!(from_a_page.says(), (403, "scope_missing".to_owned()));
+    let feed = add_key(&served.world, &[Scope::Feed]);
+    let headers = format!("Authorization: Bearer {feed}\r\n");
+    assert_eq!(exchange(served.public, &request("GET", nobodys, &headers, b"")).await.says().1, "scope_missing");
+    let keys = exchange(served.public, &request("GET", "/.well-known/causeway-receipt-keys", "", b"")).await;
+    assert_eq!((keys.status, keys.json()), (200, serde_json::json!({ "keys": [] })));
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_of_past_webhooks_takes_a_key() {
+    let served = Served::new().await;
+    for (headers, expected) in [(String::new(), 401), (format!("Authorization: Bearer {}\r\n", served.key), 200)] {
+        let bytes = request("GET", "/v1/webhooks/deliveries", &headers, b"");
+        assert_eq!(exchange(served.management, &bytes).await.status, expected, "{headers}");
+    }
+    served.stop().await;
+}

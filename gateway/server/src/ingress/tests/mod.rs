@@ -6,6 +6,7 @@ mod described;
 mod http2;
 mod keys;
 mod listener;
+mod nothing;
 mod problems;
 mod stack;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::delivery::State;
+use causeway_core::ids::{SubmissionId, TenantId};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -29,11 +31,13 @@ use super::{Config, Ingress, IngressParts, Readiness, management_document, publi
 use crate::intake;
 use crate::intake::fake::World;
 use crate::openapi::contract::{Contract, Seen};
-use crate::store::Store;
+use crate::store::receipts::{ReceiptKey, Receipts, SignedReceipt};
 use crate::store::setup::{KeyRecord, Scope};
+use crate::store::{self, Store, StoreError};
 use crate::support::test_custody::NoCustody;
 use crate::support::test_store::TestStore;
 use crate::support::{self, Support};
+use crate::webhooks;
 
 /// How long anything in these tests may take before it counts as never.
 const NEVER: Duration = Duration::from_secs(10);
@@ -43,6 +47,22 @@ const NEVER: Duration = Duration::from_secs(10);
 struct Door {
     address: SocketAddr,
     is_public: bool,
+}
+
+/// Signs nothing; the store's own tests test signing.
+struct NoReceipts;
+
+#[async_trait::async_trait]
+impl Receipts for NoReceipts {
+    async fn signed_receipt(&self, _: TenantId, _: SubmissionId, _: bool) -> store::Result<SignedReceipt> {
+        Err(StoreError::NotFound("receipt"))
+    }
+    async fn receipt_keys(&self) -> store::Result<Vec<ReceiptKey>> {
+        Ok(Vec::new())
+    }
+    async fn rotate_receipt_key(&self, _: &str, _: jiff::Timestamp) -> store::Result<ReceiptKey> {
+        Err(StoreError::NotFound("receipt"))
+    }
 }
 
 /// A served ingress over a fake world.
@@ -114,6 +134,8 @@ fn ingress(world: &World, config: Config, intake: intake::Config) -> Ingress {
         intake: world.intake(intake),
         store: Arc::clone(&world.store) as Arc<dyn Store>,
         support: support::http::routes().with_state(support),
+        receipts: Arc::new(NoReceipts),
+        webhooks: webhooks::http::routes().with_state(Arc::new(nothing::NoWebhooks)),
         metrics: vec![Arc::new(|out: &mut String| out.push_str("more 1\n"))],
         readiness: Arc::new(Readiness::default()),
         clock: clock(),
@@ -206,8 +228,9 @@ async fn exchange(door: Door, bytes: &[u8]) -> Answer {
 /// What a listener promises.
 fn contract(public: bool) -> &'static Contract {
     static PUBLIC: LazyLock<Contract> = LazyLock::new(|| Contract::of(&[public_document()]));
-    static MANAGEMENT: LazyLock<Contract> =
-        LazyLock::new(|| Contract::of(&[management_document(support::http::routes().unserved())]));
+    static MANAGEMENT: LazyLock<Contract> = LazyLock::new(|| {
+        Contract::of(&[management_document(support::http::routes().unserved(), webhooks::http::routes().unserved())])
+    });
     if public { &PUBLIC } else { &MANAGEMENT }
 }
 

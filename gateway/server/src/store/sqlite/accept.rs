@@ -15,7 +15,7 @@ use super::errors::Op;
 use super::rows::{Columns, StoredId, execute, first, micros, sql};
 use super::submission::{AttachmentMeta, SealedDocument, seal_attachment, seal_document, seal_fields};
 use super::tx::Tx;
-use super::{SqliteStore, blob_error, cases};
+use super::{SqliteStore, announce, blob_error, cases};
 use crate::store::intake::{Accepted, NewApplication, NewDelivery};
 use crate::store::seal::BlindEmail;
 use crate::store::{Result, StoreError};
@@ -225,6 +225,7 @@ fn insert_delivery(
     };
     let queued = start.state == State::Queued;
     insert(tx, new, delivery, *serial, &start, fields, case)?;
+    announce::made(tx.conn, delivery.id, start.state)?;
     Ok(queued)
 }
 

@@ -16,7 +16,7 @@ use super::delivery::Delivery;
 use super::errors::Op;
 use super::rows::{Columns, StoredId, every, execute, first, micros, sql, to_json, value};
 use super::tx::Tx;
-use super::{SqliteStore, cases, delivery};
+use super::{SqliteStore, announce, cases, delivery};
 use crate::alike::{AlikePolicy, Mark};
 use crate::clock::later;
 use crate::store::Result;
@@ -149,6 +149,7 @@ fn open(
     execute(tx.conn, sql!("alike/close_members_cases"), params![account.bytes(), hash, micros(now), reason])?;
     let members = params![account.bytes(), hash, case.bytes(), micros(now), reason, everyone];
     execute(tx.conn, sql!("alike/hold_members"), members)?;
+    announce::held_in(tx.conn, case)?;
     execute(tx.conn, sql!("alike/attach_refused"), params![account.bytes(), hash, case.bytes()])?;
     tx.audit(row.tenant, now, "system", "deliveries.fail_alike", &case.to_string())?;
     tracing::warn!(account = %account, step = mark.step, class = %mark.class, case = %case, "many deliveries fail alike");
@@ -228,6 +229,7 @@ fn release(
     delivery::may(State::Held, State::Queued)?;
     let freed = execute(tx.conn, sql!("alike/release"), params![case.bytes(), micros(now)])?;
     delivery::may(State::Queued, State::Held)?;
+    announce::of_paused_accounts(tx.conn, now)?;
     execute(tx.conn, sql!("hold_of_paused_accounts"), params![micros(now)])?;
     execute(tx.conn, sql!("alike/forget_mark"), params![account.bytes(), mark])?;
     execute(tx.conn, sql!("alike/group_end"), params![account.bytes(), mark])?;

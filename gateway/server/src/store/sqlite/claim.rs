@@ -11,9 +11,9 @@ use rusqlite::params;
 
 use super::SqliteStore;
 use super::errors::{Op, Stop};
-use super::rows::{Columns, StoredId, as_stored, every, execute, micros, sql, stored, value};
+use super::rows::{Columns, StoredId, as_stored, every, execute, first, micros, sql, stored, value};
 use super::tx::Tx;
-use super::{cases, delivery};
+use super::{announce, cases, delivery};
 use crate::store::work::{Claim, ClaimRequest};
 use crate::store::{Result, StoreError};
 
@@ -116,5 +116,8 @@ fn park_unreadable(tx: &Tx<'_>, request: &ClaimRequest, account: AccountId, seq:
     let row = params![case.bytes(), seq, account.bytes(), Reason::Poison.as_str(), micros(request.now)];
     execute(tx.conn, sql!("case_insert_unreadable"), row)?;
     execute(tx.conn, sql!("delivery_park_unreadable"), params![seq, case.bytes(), micros(request.now)])?;
-    Ok(())
+    match first(tx.conn, sql!("delivery_id_of_seq"), params![seq], |row| row.id("id"))? {
+        Some(id) => announce::parked(tx.conn, id),
+        None => Ok(()),
+    }
 }

@@ -9,6 +9,7 @@ use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
+use super::announce;
 use super::errors::Op;
 use super::rows::{Columns, StoredId, execute, first, micros, sql, stored, to_json};
 use crate::store::StoreError;
@@ -23,6 +24,8 @@ pub(super) struct Delivery {
     /// The account's pause: why, and the case its held deliveries are attached to.
     pub(super) paused: Option<(Reason, Option<CaseId>)>,
     state: State,
+    /// As it was read: what a site was told last.
+    before: (State, Option<Reason>),
     pub(super) held: Option<HeldCause>,
     pub(super) reason: Option<Reason>,
     pub(super) fields: Option<Vec<u8>>,
@@ -117,7 +120,7 @@ impl Delivery {
         }
     }
 
-    /// Writes everything back, if nobody else did since it was read under `fence`.
+    /// Writes everything back, if nobody else did since it was read under `fence`, and tells the site of a move.
     pub(super) fn save(&self, conn: &Connection, fence: u64, now: Timestamp) -> Op<()> {
         let verifying = self.verifying.as_ref();
         let changed = conn.prepare_cached(sql!("delivery_save"))?.execute(params![
@@ -154,7 +157,10 @@ impl Delivery {
             self.not_verifiable,
             self.read_back_at.map(micros)
         ])?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::Fenced.into()) }
+        if changed != 1 {
+            return Err(StoreError::Fenced.into());
+        }
+        announce::moved(conn, self.id, self.before, (self.state, self.reason))
     }
 }
 
@@ -163,6 +169,7 @@ fn parse(row: &Row<'_>) -> Op<Delivery> {
     let paused_case = row.maybe_id("paused_case")?;
     let lease_owner: Option<String> = row.col("lease_owner")?;
     let state = row.word("state")?;
+    let reason = row.maybe_word("reason")?;
     let delivery = Delivery {
         seq: row.col("seq")?,
         id: row.id("id")?,
@@ -171,8 +178,9 @@ fn parse(row: &Row<'_>) -> Op<Delivery> {
         account: row.id("account")?,
         paused: paused.map(|reason| (reason, paused_case)),
         state,
+        before: (state, reason),
         held: row.maybe_word("held_cause")?,
-        reason: row.maybe_word("reason")?,
+        reason,
         fields: row.col("fields_sealed")?,
         lane: row.col("lane")?,
         next_attempt_at: row.maybe_time("next_attempt_at")?,

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 
 use super::errors::Op;
 use super::rows::{execute, micros, sql, stored};
-use super::{SqliteStore, delivery};
+use super::{SqliteStore, announce, delivery};
 use crate::store::work::Claim;
 use crate::store::{Result, StoreError};
 
@@ -19,6 +19,7 @@ pub(super) async fn expire_leases(store: &SqliteStore, now: Timestamp) -> Result
 
 /// At start: whoever held a lease is gone.
 pub(super) fn every_lease(conn: &Connection, now: Timestamp) -> Op<(u64, u64)> {
+    execute(conn, sql!("webhooks/leases_end"), params![micros(now)])?;
     end(conn, i64::MAX, now)
 }
 
@@ -31,6 +32,7 @@ fn end(conn: &Connection, until: i64, now: Timestamp) -> Op<(u64, u64)> {
     if due > 0 {
         delivery::may(State::Queued, State::Held)?;
         delivery::may(State::Waiting, State::Held)?;
+        announce::of_paused_accounts(conn, now)?;
         execute(conn, sql!("hold_of_paused_accounts"), params![micros(now)])?;
     }
     Ok((stored(unknown).unsigned_abs(), stored(due).unsigned_abs()))

@@ -8,6 +8,7 @@ mod accept;
 mod accounts;
 mod alike;
 mod anchor;
+mod announce;
 mod apply_sync;
 mod attempt;
 mod awaiting;
@@ -30,6 +31,7 @@ mod postings;
 mod pragmas;
 mod read_back;
 mod readers;
+mod receipts;
 mod refuse;
 mod rotation;
 mod rows;
@@ -39,6 +41,7 @@ mod submission;
 mod trace;
 mod tx;
 mod upkeep;
+mod webhooks;
 mod writer;
 
 #[cfg(test)]

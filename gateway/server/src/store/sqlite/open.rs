@@ -21,7 +21,7 @@ use super::pragmas::{self, Unsafe, Use};
 use super::readers::Readers;
 use super::rows::{Columns, every, execute, sql, value};
 use super::writer::{Commit, OnFatal, Parts, Writer, commit};
-use super::{SqliteStore, custody, expire};
+use super::{SqliteStore, custody, expire, receipts};
 use crate::store::blobs::Blobs;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, MigrateError};
@@ -110,7 +110,7 @@ pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> 
         return Err(error.into());
     }
     let anchor = Arc::new(Anchor::open(&options.path, anchored, &keys)?);
-    let begun = begin_epoch(&conn, &keys, &check, now);
+    let begun = begin_epoch(&conn, &keys, &check, &*options.entropy, now);
     let (unknown, due) = begun.map_err(|stop| OpenError::Store(stop.into()))?;
     if unknown + due > 0 {
         tracing::warn!(unknown, due, "leases of a process that is gone were ended");
@@ -165,8 +165,15 @@ pub(super) fn known_check(conn: &Connection) -> rusqlite::Result<Option<[u8; 32]
     conn.query_row("SELECT max(value) FROM meta WHERE name = 'root_key_check'", [], |row| row.get(0))
 }
 
-/// One transaction: the key check value, the tenants' keys, the new epoch, the end of every lease.
-fn begin_epoch(conn: &Connection, keys: &Keyring, check: &[u8; 32], now: jiff::Timestamp) -> Op<(u64, u64)> {
+/// One transaction: the key check value, the tenants' keys, the new epoch, the first key for receipts, the end of every
+/// lease.
+fn begin_epoch(
+    conn: &Connection,
+    keys: &Keyring,
+    check: &[u8; 32],
+    entropy: &dyn Entropy,
+    now: jiff::Timestamp,
+) -> Op<(u64, u64)> {
     let transaction = rusqlite::Transaction::new_unchecked(conn, rusqlite::TransactionBehavior::Immediate)?;
     execute(conn, sql!("meta_init"), params!["root_key_check", check])?;
     for (tenant, wrapped) in every(conn, sql!("tenant_keys"), [], |row| Ok((row.id("owner")?, row.col("wrapped")?)))? {
@@ -175,6 +182,7 @@ fn begin_epoch(conn: &Connection, keys: &Keyring, check: &[u8; 32], now: jiff::T
     }
     let epoch: i64 = value::<[u8; 8]>(conn, sql!("meta_get"), ["epoch"])?.map_or(0, i64::from_be_bytes);
     execute(conn, sql!("meta_put"), params!["epoch", (epoch + 1).to_be_bytes()])?;
+    receipts::make_first_key(conn, keys, entropy, now)?;
     let expired = expire::every_lease(conn, now)?;
     transaction.commit()?;
     Ok(expired)

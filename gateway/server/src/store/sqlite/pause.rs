@@ -14,7 +14,7 @@ use rusqlite::params;
 use super::errors::Op;
 use super::rows::{Columns, StoredId, execute, first, micros, sql, stored};
 use super::tx::Tx;
-use super::{SqliteStore, cases, delivery};
+use super::{SqliteStore, announce, cases, delivery};
 use crate::store::{Result, StoreError};
 
 pub(super) async fn pause_account(
@@ -50,6 +50,7 @@ pub(super) fn pause(tx: &mut Tx<'_>, id: AccountId, reason: Reason, actor: &str,
     }
     let hold = params![id.bytes(), HeldCause::AccountPaused.as_str(), reason.as_str(), case.bytes(), micros(now)];
     let held = execute(tx.conn, sql!("pause_hold"), hold)?;
+    announce::held_in(tx.conn, case)?;
     tx.audit(tenant, now, actor, "accounts.pause", &id.to_string())?;
     tx.changes_setup();
     Ok(PausedNow { case: Some(case), reason, held: stored(held).unsigned_abs() })

@@ -4,7 +4,10 @@
 
 use std::str::FromStr;
 
-use causeway_core::ids::{AccountId, AttemptId, BlobId, CaseId, DeliveryId, KeyId, SubmissionId, TenantId};
+use causeway_core::ids::{
+    AccountId, AttemptId, BlobId, CaseId, DeliveryId, EndpointId, KeyId, MessageId, ReceiptKeyId, SubmissionId,
+    TenantId,
+};
 use jiff::Timestamp;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
@@ -34,7 +37,7 @@ macro_rules! stored_id {
     )* };
 }
 
-stored_id!(TenantId AccountId SubmissionId DeliveryId AttemptId CaseId BlobId KeyId);
+stored_id!(TenantId AccountId SubmissionId DeliveryId AttemptId CaseId BlobId KeyId EndpointId MessageId ReceiptKeyId);
 
 /// Reads columns by name.
 pub(crate) trait Columns {

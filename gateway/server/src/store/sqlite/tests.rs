@@ -17,8 +17,10 @@ use tempfile::TempDir;
 use super::{OpenError, OpenOptions, SqliteStore};
 use crate::store::Store;
 use crate::store::keys::RootKey;
+use crate::store::receipts::Receipts;
 use crate::store::suite::store_suite;
 use crate::store::suite::world::Backend;
+use crate::store::webhooks::Webhooks;
 
 /// A data directory of its own.
 pub(super) struct Sqlite {
@@ -66,6 +68,14 @@ impl Backend for Sqlite {
         let store = self.try_open(&clock).unwrap();
         *self.opened.lock().unwrap() = Arc::downgrade(&store);
         store
+    }
+
+    fn webhooks(&self) -> Arc<dyn Webhooks> {
+        self.inner()
+    }
+
+    fn receipts(&self) -> Arc<dyn Receipts> {
+        self.inner()
     }
 }
 

@@ -65,7 +65,7 @@ impl<B: Backend> World<B> {
     }
 
     /// The delivery that is the probe now.
-    async fn probe(&self) -> Claim {
+    pub(crate) async fn probe(&self) -> Claim {
         assert_eq!(self.store.probe_alike(&policy(), self.now()).await.unwrap(), [self.ats]);
         let claim = self.one_claim().await;
         assert!(self.stopped(&claim).await.is_empty(), "the probe goes");
@@ -73,7 +73,7 @@ impl<B: Backend> World<B> {
     }
 
     /// Three that failed three times each, in a group.
-    async fn group(&self) -> Vec<(SubmissionId, DeliveryId)> {
+    pub(crate) async fn group(&self) -> Vec<(SubmissionId, DeliveryId)> {
         let mut ids = Vec::new();
         for name in ["ada", "bela", "chi"] {
             let (id, claim) = self.take(name, "4001").await;

@@ -10,9 +10,11 @@ pub(crate) mod intake;
 pub(crate) mod onboarding;
 pub(crate) mod people;
 pub(crate) mod proving;
+pub(crate) mod receipts;
 pub(crate) mod setting_up;
 pub(crate) mod settling;
 pub(crate) mod trace;
+pub(crate) mod webhooks;
 pub(crate) mod world;
 
 /// Runs every case on a backend.
@@ -129,6 +131,27 @@ macro_rules! store_suite {
                 what_was_erased_does_not_come_back
                 open_cases_are_listed
                 retention_removes_what_is_past_its_time
+            ]
+            receipts: [
+                a_receipt_says_what_was_stored_and_verifies
+                a_receipt_is_its_tenants_and_its_worlds_and_goes_with_an_erasure
+                a_new_key_signs_what_comes_from_then_on
+            ]
+            webhooks: [
+                a_site_is_told_of_every_settled_delivery
+                a_site_is_told_of_what_moves_many_at_once
+                a_site_is_told_of_those_that_are_held_for_failing_alike
+                a_site_is_told_of_decisions_and_of_an_erasure_once
+                an_endpoint_hears_its_own_world_and_what_it_asked_for
+                a_move_that_is_not_made_is_not_told
+                a_message_is_leased_once_and_settled_under_its_lease
+                a_disabled_endpoint_waits_with_a_case
+                both_secrets_sign_for_a_while
+                a_removed_endpoint_gets_nothing_and_stays_on_the_page
+                the_page_is_read_in_pieces
+                a_replay_sends_again_under_the_same_id
+                a_test_goes_to_a_disabled_endpoint_and_is_not_replayed
+                old_messages_go_with_their_time
             ]
         }
     };

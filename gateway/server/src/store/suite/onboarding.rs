@@ -149,7 +149,7 @@ pub(crate) async fn an_account_that_is_not_live_holds_until_it_is<B: Backend>(w:
     }
     let cases = w.store.cases(w.tenant, 10).await.unwrap();
     let cases: Vec<_> = cases.iter().map(|case| (case.account, case.reason, case.deliveries)).collect();
-    assert_eq!(cases, [(staged, Reason::AccountNotLive, 2)], "one case is the account's");
+    assert_eq!(cases, [(Some(staged), Reason::AccountNotLive, 2)], "one case is the account's");
     // A pause before it and a pause that ends let nothing out.
     w.store.pause_account(staged, Reason::AccountPaused, "test", w.now()).await.unwrap();
     let (third, _) = w.accept(to_it("eve@example.org")).await;

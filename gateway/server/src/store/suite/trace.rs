@@ -334,8 +334,10 @@ pub(crate) async fn open_cases_are_listed<B: Backend>(base: World<B>) {
     people.store.pause_account(people.crm, Reason::AccountPaused, "cli", at(2)).await.unwrap();
     let cases = people.store.cases(people.tenant, 10).await.unwrap();
     let shown: Vec<_> = cases.iter().map(|case| (case.account, case.delivery, case.reason, case.deliveries)).collect();
-    let expected =
-        vec![(people.crm, None, Reason::AccountPaused, 2), (people.ats, None, Reason::CredentialsRefused, 2)];
+    let expected = vec![
+        (Some(people.crm), None, Reason::AccountPaused, 2),
+        (Some(people.ats), None, Reason::CredentialsRefused, 2),
+    ];
     assert_eq!(shown, expected);
     assert_eq!(people.store.cases(people.tenant, 1).await.unwrap().len(), 1);
     assert_eq!(other.store.cases(other.tenant, 10).await.unwrap().len(), 0);
@@ -383,6 +385,7 @@ pub(crate) async fn retention_removes_what_is_past_its_time<B: Backend>(base: Wo
         demographics: ages,
         attempts: ages,
         audit: ages,
+        webhooks: ages,
     };
 
     let mut removed = (0, 0, 0, 0);

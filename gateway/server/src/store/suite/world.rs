@@ -20,12 +20,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::store::Store;
 use crate::store::intake::{Accepted, NewApplication, NewDelivery};
+use crate::store::receipts::Receipts;
 use crate::store::setup::{NewAccount, NewTenant, Sync};
+use crate::store::webhooks::Webhooks;
 use crate::store::work::{Begun, Claim, ClaimRequest, Next, Proof, Settled, Settlement, Verifying};
 
 /// A backend on ground of its own.
 pub(crate) trait Backend: Default {
     fn open(&self, clock: Arc<ManualClock>) -> Arc<dyn Store>;
+    /// The opened store's other side.
+    fn webhooks(&self) -> Arc<dyn Webhooks>;
+    /// And the one that signs.
+    fn receipts(&self) -> Arc<dyn Receipts>;
 }
 
 pub(crate) struct World<B> {

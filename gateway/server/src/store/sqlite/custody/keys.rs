@@ -29,6 +29,7 @@ pub(super) async fn release(store: &SqliteStore, actor: &str, now: Timestamp) ->
         .write(move |tx| {
             let keys = suspended(tx.conn)?;
             execute(tx.conn, sql!("custody/keys_release"), [])?;
+            execute(tx.conn, sql!("webhooks/endpoints_release"), [])?;
             for (tenant, key) in &keys {
                 tx.audit(*tenant, now, &actor, "keys.release", &key.id.to_string())?;
             }

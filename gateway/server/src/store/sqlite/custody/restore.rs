@@ -354,6 +354,8 @@ fn change(options: &RestoreOptions, sound: &Sound, conn: &Connection, now: Times
     let erased_again = replay_erasures(&mut tx, &sound.erased, now)?;
     let without_key = erase_without_key(&tx, now)?;
     let keys_suspended = keys::suspend(tx.conn)?;
+    // Which endpoints were removed after the backup is not known either; what they would have got waits.
+    execute(tx.conn, sql!("webhooks/endpoints_suspend"), [micros(now)])?;
     numbers::skip_after_restore(&tx)?;
     let accounts: Vec<AccountId> = every(tx.conn, sql!("custody/running"), [], |row| row.id("id"))?;
     for account in &accounts {

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use causeway_core::clock::{ManualClock, SeededEntropy};
 use causeway_core::delivery::State;
-use causeway_core::ids::KeyId;
+use causeway_core::ids::{EndpointId, KeyId};
+use causeway_core::pii::Secret;
 use causeway_core::reason::Reason;
 
 use super::Sqlite;
@@ -17,6 +19,7 @@ use crate::store::sqlite::{Erasures, OpenOptions, RestoreError, RestoreOptions, 
 use crate::store::suite::people::{People, at, email};
 use crate::store::suite::world::World;
 use crate::store::trace::LookupQuery;
+use crate::store::webhooks::{ClaimMessages, NewEndpoint, Webhooks};
 use crate::store::work::RESTORED;
 use crate::store::{Store, StoreError};
 use crate::support::{Actor, Support};
@@ -240,6 +243,45 @@ async fn a_key_from_a_backup_opens_nothing_until_the_restore_is_confirmed() {
     assert!(opens(site).await && !opens([9; 32]).await);
     assert!(support.confirm_restore(Actor::Cli).await.is_err(), "nothing waits any more");
     assert_eq!(store.verify_audit(people.tenant).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_endpoint_from_a_backup_gets_nothing_until_the_restore_is_confirmed() {
+    let ground = Ground::new().await;
+    let people = &ground.people;
+    let inner = ground.base.backend.inner();
+    let new = |tenant| NewEndpoint {
+        id: EndpointId::new(at(0), &SeededEntropy::new(5)),
+        tenant,
+        url: "https://jobs.example.org/hooks".to_owned(),
+        events: Vec::new(),
+        test: false,
+        allow_private: false,
+        secret: Secret::new("whsec_canary"),
+        actor: "cli".to_owned(),
+        now: at(0),
+    };
+    let endpoint = inner.add_endpoint(new(people.tenant)).await.unwrap();
+    people.apply("ada@example.org", "4001", at(0)).await;
+    inner.backup(&ground.path("backup"), at(1)).await.unwrap();
+    drop(inner);
+
+    restore(&ground.options(Erasures::NoneSince)).unwrap();
+    let store = ground.open();
+    let due = async || store.due_endpoints(at(700)).await.unwrap();
+    assert_eq!(due().await, [], "it may have been removed since");
+    assert_eq!(store.endpoints(None).await.unwrap()[0].disabled.as_ref().unwrap().reason, Reason::Restored);
+    let support = {
+        let clock = Arc::new(ManualClock::at(at(702)));
+        let (store, custody) = (Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&store));
+        Support::new(store, custody, clock, Arc::new(|_| {}))
+    };
+    support.confirm_restore(Actor::Cli).await.unwrap();
+    assert_eq!(due().await, [endpoint.id], "what the restore held is told then");
+    let wants = vec![(endpoint.id, 9)];
+    let wish = ClaimMessages { wants, lease: Duration::from_secs(60), now: at(703) };
+    let claims = store.claim_messages(wish).await.unwrap();
+    assert!(!claims.is_empty() && claims.iter().all(|claim| claim.secrets[0].reveal() == "whsec_canary"));
 }
 
 #[tokio::test]

@@ -190,6 +190,7 @@ fn for_ages() -> Retention {
         demographics: ages,
         attempts: ages,
         audit: ages,
+        webhooks: ages,
     }
 }
 

@@ -15,7 +15,8 @@ pub(in crate::store::sqlite) async fn cases(store: &SqliteStore, tenant: TenantI
         Ok(Case {
             id,
             delivery: row.maybe_id("delivery")?,
-            account: row.id("account")?,
+            account: row.maybe_id("account")?,
+            endpoint: row.maybe_id("endpoint")?,
             reason,
             opened_at: row.time("opened_at")?,
             deliveries: row.unsigned("deliveries")?,

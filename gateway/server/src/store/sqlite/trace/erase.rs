@@ -17,7 +17,7 @@ use crate::store::keys::TenantKeys;
 use crate::store::sqlite::errors::Op;
 use crate::store::sqlite::rows::{Columns, StoredId, as_stored, every, execute, first, micros, sql, to_json, value};
 use crate::store::sqlite::tx::Tx;
-use crate::store::sqlite::{SqliteStore, cases, custody};
+use crate::store::sqlite::{SqliteStore, announce, cases, custody};
 use crate::store::trace::{Erasure, ErasurePlan};
 use crate::store::{Result, StoreError};
 
@@ -138,6 +138,7 @@ pub(in crate::store::sqlite) fn erase_submission(
 ) -> Op<Vec<BlobId>> {
     let id = submission.bytes();
     execute(conn, sql!("trace/vendor_copies_put"), params![id, micros(now), CopyState::ByHand.as_str(), actor])?;
+    announce::erasing(conn, submission, now)?;
     execute(conn, sql!("trace/erase_keys"), params![id])?;
     execute(conn, sql!("trace/erase_submission"), params![id, micros(now)])?;
     for (delivery, state) in deliveries(conn, submission)? {

@@ -59,7 +59,9 @@ fn remove(tx: &mut Tx<'_>, retention: &Retention, now: Timestamp, limit: i64) ->
         + rows(sql!("trace/retain_attempt_words"), retention.attempts, &mut left)?;
     let demographics = remove_demographics(conn, cutoff(now, retention.demographics), &mut left)?;
     let audit = remove_audit(tx, cutoff(now, retention.audit), &mut left, now)?;
-    let report = RetentionReport { applications, refusals, idempotency, edge_counts, demographics, attempts, audit };
+    let webhooks = rows(sql!("webhooks/retain"), retention.webhooks, &mut left)?;
+    let report =
+        RetentionReport { applications, refusals, idempotency, edge_counts, demographics, attempts, audit, webhooks };
     Ok((report, blobs))
 }
 

@@ -1,0 +1,1 @@
+SELECT id FROM deliveries WHERE seq = ?1

@@ -1,0 +1,1 @@
+SELECT id, public, since FROM receipt_keys ORDER BY since, id

@@ -1,0 +1,1 @@
+UPDATE cases SET closed_at = ?2 WHERE endpoint = ?1 AND closed_at IS NULL

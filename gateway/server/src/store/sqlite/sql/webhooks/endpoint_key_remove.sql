@@ -1,0 +1,1 @@
+DELETE FROM wrapped_keys WHERE owner = ?1 AND kind = 'endpoint'

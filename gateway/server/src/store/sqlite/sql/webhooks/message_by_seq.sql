@@ -1,0 +1,1 @@
+SELECT * FROM webhook_messages WHERE seq = ?1
