@@ -158,6 +158,7 @@ impl Stage {
             form: None,
             application: &self.application,
             files: &self.files,
+            fields: &[],
             refs,
             now: NOW,
         }

@@ -50,7 +50,15 @@ async fn probe(api: &Api<'_>, name: &'static str, permission: &str, verb: &str, 
     };
     match refused {
         None => Permission { name, verdict: Verdict::Yes, text: "It answers.".to_owned() },
-        Some(no) => Permission { name, verdict: Verdict::No, text: remedy(&no.outcome, permission) },
+        Some(no) => Permission { name, verdict: verdict(no.outcome.class), text: remedy(&no.outcome, permission) },
+    }
+}
+
+/// No answer is no verdict.
+const fn verdict(class: Class) -> Verdict {
+    match class {
+        Class::NotNow | Class::Unavailable | Class::Unknown => Verdict::NotTestable,
+        Class::Accepted | Class::AlreadyThere | Class::Refused | Class::Unauthorised => Verdict::No,
     }
 }
 
@@ -66,8 +74,12 @@ fn remedy(outcome: &Outcome, permission: &str) -> String {
              disabled (a disabled key cannot be enabled again: create a new one), or it lacks the permission {permission}."
         ),
         (_, Some(Reason::AccountMisconfigured), _) => "base_url is wrong, or api_key is not set.".to_owned(),
-        (Class::NotNow, _, _) => "It could not be tried now: the vendor asked to slow down.".to_owned(),
-        (Class::Unavailable | Class::Unknown, _, _) => "It could not be tried now: no usable answer.".to_owned(),
+        (Class::NotNow, _, _) => {
+            "It could not be tried now: the vendor asked to slow down. Try again later.".to_owned()
+        }
+        (Class::Unavailable | Class::Unknown, _, _) => {
+            "It could not be tried now: no usable answer. Try again later.".to_owned()
+        }
         (Class::Accepted | Class::AlreadyThere | Class::Refused | Class::Unauthorised, _, _) => {
             "The vendor refused the request.".to_owned()
         }

@@ -157,6 +157,7 @@ pub(super) fn with_document<T>(document: &str, refs: &Refs, test: impl FnOnce(&D
         form: Some(&form),
         application: &application,
         files: &files,
+        fields: &[],
         refs,
         now: at("2026-11-01T11:00:00Z"),
     })

@@ -292,6 +292,8 @@ async fn probe(name: &'static str, request: Request<Bytes>, http: &dyn Http) -> 
 fn permission(name: &'static str, failure: Option<ReadError>) -> Permission {
     let (verdict, text) = match failure {
         None => (Verdict::Yes, "It answers.".to_owned()),
+        // No answer is no verdict.
+        Some(error @ ReadError::NotNow { .. }) => (Verdict::NotTestable, remedy(&error)),
         Some(error) => (Verdict::No, remedy(&error)),
     };
     Permission { name, verdict, text }
@@ -305,7 +307,7 @@ fn remedy(error: &ReadError) -> String {
             "A scope is missing, or harvest_user_id is not a Site Admin.".to_owned()
         }
         ReadError::Unauthorised { .. } => "The credential was refused: create a new one and set it.".to_owned(),
-        ReadError::NotNow { what, .. } => format!("It could not be tried now: {what}."),
+        ReadError::NotNow { what, .. } => format!("It could not be tried now: {what}. Try again later."),
         ReadError::Misconfigured(what) => {
             format!("Not set up: {what}. Without Harvest, a submit whose answer is lost is held for a person.")
         }

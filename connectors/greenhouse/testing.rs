@@ -140,6 +140,7 @@ pub(super) fn with_delivery<T>(account: &Account, now: &str, test: impl FnOnce(&
         form: Some(&form),
         application: &application,
         files: &files,
+        fields: &[],
         refs: &Refs::new(),
         now: at(now),
     })

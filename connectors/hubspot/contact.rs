@@ -19,8 +19,8 @@ const SECONDARY: &str = "hs_additional_emails";
 
 pub(super) async fn run(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Outcome, Outcome> {
     let email = email_of(delivery)?;
-    let wanted = map::contact(delivery.application);
-    if let Some((contact, answer)) = by_email(api, &email).await? {
+    let wanted = map::contact(delivery);
+    if let Some((contact, answer)) = by_email(api, &email, &names(&wanted)).await? {
         return keep(api, &contact, &answer, &email, &wanted).await;
     }
     let answer = api.post(CONTACTS, &json!({ "properties": wanted, "associations": [] })).await?;
@@ -37,7 +37,7 @@ pub(super) async fn run(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Outcom
 /// Whether the address has a contact now. It is not proof of *our* create: contacts carry no reference of ours.
 pub(super) async fn find(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Found, Outcome> {
     let email = email_of(delivery)?;
-    let Some((contact, _)) = by_email(api, &email).await? else {
+    let Some((contact, _)) = by_email(api, &email, &read_properties(&[])).await? else {
         return Ok(Found::NotSeen { as_of: api.now });
     };
     Ok(Found::Seen(vec![VendorRecord {
@@ -53,10 +53,10 @@ pub(super) async fn find(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Found
 /// `taken` would, by the search, which knows secondary addresses.
 pub(super) async fn holder(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Option<String>, Outcome> {
     let email = email_of(delivery)?;
-    if let Some((contact, _)) = by_email(api, &email).await? {
+    if let Some((contact, _)) = by_email(api, &email, &read_properties(&[])).await? {
         return Ok(Some(contact.id));
     }
-    Ok(searched(api, &email).await?.map(|(contact, _)| contact.id))
+    Ok(searched(api, &email, &[]).await?.map(|(contact, _)| contact.id))
 }
 
 /// The contact exists: fill its blanks if it is the person's own, link it otherwise.
@@ -65,7 +65,7 @@ async fn keep(
     contact: &Object,
     answer: &Response<Bytes>,
     email: &str,
-    wanted: &Properties,
+    wanted: &Properties<'_>,
 ) -> Result<Outcome, Outcome> {
     if !is_primary(contact, email) {
         return Ok(secondary(contact, answer));
@@ -89,21 +89,21 @@ async fn keep(
 async fn taken(
     api: &Api<'_>,
     email: &str,
-    wanted: &Properties,
+    wanted: &Properties<'_>,
     conflict: &Response<Bytes>,
 ) -> Result<Outcome, Outcome> {
-    if let Some((contact, answer)) = by_email(api, email).await? {
+    if let Some((contact, answer)) = by_email(api, email, &names(wanted)).await? {
         return keep(api, &contact, &answer, email, wanted).await;
     }
     if let Some(id) = existing_id(conflict) {
-        let answer = api.get(&format!("{CONTACTS}/{id}?properties={}", read_properties())).await?;
+        let answer = api.get(&format!("{CONTACTS}/{id}?properties={}", names(wanted))).await?;
         if let (200, Some(contact)) = (answer.status().as_u16(), Object::read(&answer))
             && (is_primary(&contact, email) || may_be_secondary(&contact, email))
         {
             return keep(api, &contact, &answer, email, wanted).await;
         }
     }
-    match searched(api, email).await? {
+    match searched(api, email, &others(wanted)).await? {
         Some((contact, answer)) => keep(api, &contact, &answer, email, wanted).await,
         // Not created, and not shown: the index is late. `drift`, because the documented conflict names an id.
         None => Err(Outcome { drift: true, ..outcome::refusal(conflict, api.now) }),
@@ -111,8 +111,8 @@ async fn taken(
 }
 
 /// The contact that has this address, primary or secondary, as far as the search shows it: its index is late.
-async fn searched(api: &Api<'_>, email: &str) -> Result<Option<(Object, Response<Bytes>)>, Outcome> {
-    let answer = api.post(&format!("{CONTACTS}/search"), &search(email)).await?;
+async fn searched(api: &Api<'_>, email: &str, others: &[&str]) -> Result<Option<(Object, Response<Bytes>)>, Outcome> {
+    let answer = api.post(&format!("{CONTACTS}/search"), &search(email, others)).await?;
     if answer.status().as_u16() != 200 {
         return Err(outcome::refusal(&answer, api.now));
     }
@@ -122,8 +122,8 @@ async fn searched(api: &Api<'_>, email: &str) -> Result<Option<(Object, Response
 }
 
 /// The contact with this address, read directly: no index is involved.
-async fn by_email(api: &Api<'_>, email: &str) -> Result<Option<(Object, Response<Bytes>)>, Outcome> {
-    let path = format!("{CONTACTS}/{}?idProperty=email&properties={}", segment(email), read_properties());
+async fn by_email(api: &Api<'_>, email: &str, properties: &str) -> Result<Option<(Object, Response<Bytes>)>, Outcome> {
+    let path = format!("{CONTACTS}/{}?idProperty=email&properties={properties}", segment(email));
     let answer = api.get(&path).await?;
     match answer.status().as_u16() {
         200 => match Object::read(&answer) {
@@ -182,17 +182,28 @@ fn existing_id(conflict: &Response<Bytes>) -> Option<String> {
     (!id.is_empty() && id.len() <= 20 && id.bytes().all(|byte| byte.is_ascii_digit())).then(|| id.to_owned())
 }
 
-fn search(email: &str) -> Value {
+fn search(email: &str, others: &[&str]) -> Value {
     let by = |property: &str| json!({ "filters": [{ "propertyName": property, "operator": "EQ", "value": email }] });
     json!({
         "filterGroups": [by("email"), by(SECONDARY)],
-        "properties": map::CONTACT_PROPERTIES.iter().chain(&[SECONDARY]).collect::<Vec<_>>(),
+        "properties": map::CONTACT_PROPERTIES.iter().chain(&[SECONDARY]).chain(others).collect::<Vec<_>>(),
         "sorts": [],
         "limit": 10,
         "after": "0",
     })
 }
 
-fn read_properties() -> String {
-    format!("{},{SECONDARY}", map::CONTACT_PROPERTIES.join(","))
+/// The properties that have to be read before any of `wanted` may be written.
+fn names(wanted: &Properties<'_>) -> String {
+    read_properties(&others(wanted))
+}
+
+/// The ones that an overlay fills.
+fn others<'a>(wanted: &Properties<'a>) -> Vec<&'a str> {
+    wanted.keys().copied().filter(|name| !map::CONTACT_PROPERTIES.contains(name)).collect()
+}
+
+fn read_properties(others: &[&str]) -> String {
+    let all = map::CONTACT_PROPERTIES.iter().copied().chain([SECONDARY]).map(str::to_owned);
+    all.chain(others.iter().map(|name| segment(name))).collect::<Vec<_>>().join(",")
 }

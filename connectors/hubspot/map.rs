@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use causeway_core::application::{Application, Name};
 use causeway_core::connector::Delivery;
+use causeway_core::overlay::Filled;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -29,6 +30,10 @@ const PHONE_BLOCK: &[&str] = &["phone"];
 const ADDRESS_BLOCK: &[&str] = &["address", "city", "state", "zip", "country"];
 pub(super) const CONTACT_PROPERTIES: &[&str] =
     &["email", "firstname", "lastname", "phone", "address", "city", "state", "zip", "country"];
+
+/// How an overlay's fields name the two objects.
+pub(super) const CONTACTS: &str = "contact";
+pub(super) const RECORD: &str = "record";
 
 /// HubSpot's limit for `hs_note_body`, in characters.
 const NOTE_MAX: usize = 65_536;
@@ -68,8 +73,35 @@ pub(super) fn owned_properties(record: &Record) -> &'static [Owned] {
     }
 }
 
-/// The contact's properties, blanks left out.
-pub(super) fn contact(application: &Application) -> Properties {
+/// The contact's properties, blanks left out. What the account's overlay fills comes behind and overrides nothing.
+pub(super) fn contact<'a>(delivery: &Delivery<'a>) -> Properties<'a> {
+    let mut properties = person(delivery.application);
+    for (name, value) in mapped(delivery, CONTACTS) {
+        properties.entry(name).or_insert(value);
+    }
+    properties
+}
+
+/// What the overlay fills of one kind of object's properties, as HubSpot writes values: all are texts.
+pub(super) fn mapped<'a>(
+    delivery: &Delivery<'a>,
+    object: &'static str,
+) -> impl Iterator<Item = (&'a str, String)> + use<'a> {
+    let of_object = move |filled: &'a Filled| {
+        let name = filled.field.strip_prefix(object)?.strip_prefix('.')?;
+        let value = match &filled.value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Bool(yes) => yes.to_string(),
+            // Several values in one property: how they are written is not documented.
+            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        };
+        (!value.trim().is_empty()).then_some((name, value))
+    };
+    delivery.fields.iter().filter_map(of_object)
+}
+
+fn person(application: &Application) -> Properties<'static> {
     let person = &application.person;
     let phone = person.phones.first().map(|phone| phone.e164.as_ref().unwrap_or(&phone.raw).clone());
     let family: Vec<&str> =
@@ -96,24 +128,25 @@ pub(super) fn contact(application: &Application) -> Properties {
 
 /// What of `wanted` may be written over a contact that says `theirs`: the blanks of each block whose filled properties
 /// agree with ours. A street of ours under somebody's other city would be a place where nobody lives.
-pub(super) fn blanks<'a>(wanted: &Properties, theirs: impl Fn(&str) -> Option<&'a str>) -> Properties {
-    let agrees = |name: &&'static str| match (theirs(name), wanted.get(name)) {
+pub(super) fn blanks<'a, 'w>(wanted: &Properties<'w>, theirs: impl Fn(&str) -> Option<&'a str>) -> Properties<'w> {
+    let agrees = |name: &&str| match (theirs(name), wanted.get::<str>(name)) {
         (Some(theirs), Some(ours)) => theirs.trim().to_lowercase() == ours.to_lowercase(),
         (Some(_), None) => false,
         (None, _) => true,
     };
-    [NAME_BLOCK, PHONE_BLOCK, ADDRESS_BLOCK]
-        .into_iter()
-        .filter(|block| block.iter().all(agrees))
-        .flatten()
-        .filter(|name| theirs(name).is_none())
-        .filter_map(|name| wanted.get_key_value(name))
+    let whole = [NAME_BLOCK, PHONE_BLOCK, ADDRESS_BLOCK].into_iter().filter(|block| block.iter().all(agrees)).flatten();
+    // What an overlay fills belongs to no block.
+    let mapped = wanted.keys().filter(|name| !CONTACT_PROPERTIES.contains(name));
+    let names: Vec<&str> = whole.copied().chain(mapped.copied()).collect();
+    wanted
+        .iter()
+        .filter(|(name, _)| names.contains(*name) && theirs(name).is_none())
         .map(|(name, value)| (*name, value.clone()))
         .collect()
 }
 
 /// The record's properties.
-pub(super) fn record(delivery: &Delivery<'_>, settings: &Settings) -> Properties {
+pub(super) fn record<'a>(delivery: &Delivery<'a>, settings: &Settings) -> Properties<'a> {
     let posting = delivery.posting;
     let mut properties = Properties::from([
         (APPLICATION_ID, delivery.application_id.to_string()),
@@ -134,6 +167,9 @@ pub(super) fn record(delivery: &Delivery<'_>, settings: &Settings) -> Properties
             properties.insert(SUBJECT, subject(delivery));
             properties.insert(CONTENT, content(delivery));
         }
+    }
+    for (name, value) in mapped(delivery, RECORD) {
+        properties.entry(name).or_insert(value);
     }
     properties
 }

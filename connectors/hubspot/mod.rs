@@ -8,6 +8,7 @@
 mod association;
 mod check;
 mod contact;
+mod fields;
 mod map;
 mod note;
 mod outcome;
@@ -23,10 +24,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use causeway_core::account::{Account, Role};
 use causeway_core::connector::{
-    AuthScheme, Connector, Delivery, Descriptor, Field, FindSupport, Http, Limits, Permission, Taken, Verdict,
+    AuthScheme, Connector, Delivery, Descriptor, Field, FindSupport, Http, Limits, Permission, ReadError, Stage, Taken,
+    Verdict,
 };
 use causeway_core::delivery::{Idempotency, StepPlan};
 use causeway_core::outcome::{Found, Outcome};
+use causeway_core::overlay::VendorField;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
@@ -56,7 +59,8 @@ static DESCRIPTOR: Descriptor = Descriptor {
         name: "access_token",
         help: "A Service Key (HubSpot: Development > Keys > Service keys; in some accounts Settings > Integrations > \
                Service Keys), or the access token of a private app you already have. Scopes: \
-               crm.objects.contacts.read, crm.objects.contacts.write, tickets; for custom objects instead of tickets \
+               crm.objects.contacts.read, crm.objects.contacts.write, crm.schemas.contacts.read (to list what can be \
+               mapped), tickets; for custom objects instead of tickets \
                crm.objects.custom.read, crm.objects.custom.write, crm.schemas.custom.read, crm.schemas.custom.write.",
         required: true,
         default: None,
@@ -139,6 +143,16 @@ impl Connector for HubSpot {
     /// The record, by the property that is our own and unique: it carries our reference, and no search index is involved.
     async fn seen(&self, delivery: &Delivery<'_>, taken: &Taken<'_>, http: &dyn Http) -> Found {
         self.find(step::RECORD, delivery, taken.sent_at, http).await
+    }
+
+    async fn custom_fields(&self, account: &Account, http: &dyn Http) -> Result<Vec<VendorField>, ReadError> {
+        let settings = Settings::of(account).map_err(|problem| ReadError::Misconfigured(problem.to_owned()))?;
+        fields::list(&Api { http, settings: &settings, now: Timestamp::UNIX_EPOCH }).await
+    }
+
+    async fn stages(&self, account: &Account, http: &dyn Http) -> Result<Vec<Stage>, ReadError> {
+        let settings = Settings::of(account).map_err(|problem| ReadError::Misconfigured(problem.to_owned()))?;
+        fields::stages(&Api { http, settings: &settings, now: Timestamp::UNIX_EPOCH }).await
     }
 
     async fn check(&self, account: &Account, http: &dyn Http) -> Vec<Permission> {

@@ -26,7 +26,7 @@ pub(super) const FIELDS: &[Field] = &[
     setting(
         "record_object_type",
         "With record = custom_object: the object's fully qualified name or its id such as 2-1234567 (Settings > Data \
-         Management > Objects). It must require no property but those named causeway_….",
+         Management > Objects). What it requires beyond the properties named causeway_… has to be mapped.",
         None,
     ),
     setting(

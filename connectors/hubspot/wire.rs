@@ -21,7 +21,7 @@ use super::settings::Settings;
 pub(super) const AUTH: &str = "token";
 
 /// Property names and texts, as HubSpot writes every value.
-pub(super) type Properties = BTreeMap<&'static str, String>;
+pub(super) type Properties<'a> = BTreeMap<&'a str, String>;
 
 /// HubSpot, as one call of the connector sees it.
 pub(super) struct Api<'a> {

@@ -17,6 +17,7 @@ mod durability;
 mod figure;
 mod hostile;
 mod naughty;
+mod onboarding;
 mod outage;
 mod people;
 mod preflight;

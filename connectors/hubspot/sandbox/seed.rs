@@ -78,17 +78,55 @@ pub(super) fn standard_properties(kind: &mut Kind) {
     kind.shown = ["createdate", "hs_lastmodifieddate", "hs_object_id"].map(str::to_owned).to_vec();
 }
 
+/// What the invented customer added to its portal: name, label, type, field type, options.
+type Own = (&'static str, &'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const CONTACT_OWN: [Own; 3] = [
+    ("notice_period", "Notice period", "string", "text", &[]),
+    ("earliest_start", "Earliest start", "date", "date", &[]),
+    ("willing_to_relocate", "Willing to relocate", "bool", "booleancheckbox", &[]),
+];
+
+const TICKET_OWN: [Own; 2] = [
+    ("cost_centre", "Cost centre", "number", "number", &[]),
+    (
+        "application_channel",
+        "Application channel",
+        "enumeration",
+        "select",
+        &[("board", "Job board"), ("referral", "Referral"), ("own", "Own career site")],
+    ),
+];
+
+fn define_own(kind: &mut Kind, own: &[Own]) {
+    for (name, label, r#type, field_type, options) in own {
+        let options: Vec<_> = options
+            .iter()
+            .zip(0..)
+            .map(|((value, label), order)| {
+                json!({ "value": value, "label": label, "displayOrder": order, "hidden": false })
+            })
+            .collect();
+        let given =
+            json!({ "name": name, "label": label, "type": r#type, "fieldType": field_type, "options": options });
+        let made = definition(&given, &kind.group, FOUNDED_MS);
+        kind.define(name, made);
+    }
+}
+
 fn kinds() -> Vec<Kind> {
     let mut contacts = Kind::new("contacts", "0-1", &["contact"], "contactinformation");
     standard_properties(&mut contacts);
     define(&mut contacts, &CONTACT_PROPERTIES, &[]);
     define(&mut contacts, &["lastmodifieddate"], &[]);
     define(&mut contacts, &["email"], &["email"]);
+    define_own(&mut contacts, &CONTACT_OWN);
     let shown = ["createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname"];
     contacts.shown = shown.map(str::to_owned).to_vec();
     let mut tickets = Kind::new("tickets", "0-5", &["ticket"], "ticketinformation");
     standard_properties(&mut tickets);
     define(&mut tickets, &TICKET_PROPERTIES, &[]);
+    define_own(&mut tickets, &TICKET_OWN);
     let mut notes = Kind::new("notes", "0-46", &["note"], "notes");
     standard_properties(&mut notes);
     define(&mut notes, &NOTE_PROPERTIES, &[]);

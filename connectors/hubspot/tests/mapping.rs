@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use causeway_core::application::Application;
 use causeway_core::connector::Connector;
+use causeway_core::overlay::Filled;
 use serde_json::{Map, Value, json};
 
 use super::super::{HubSpot, map};
@@ -122,6 +123,7 @@ fn clone(fixture: &Fixture) -> Fixture {
         posting: fixture.posting.clone(),
         application: fixture.application.clone(),
         refs: fixture.refs.clone(),
+        fields: fixture.fields.clone(),
     }
 }
 
@@ -164,7 +166,10 @@ fn no_demographic_answer_and_no_accommodation_request_is_ever_sent() {
 fn a_contact_is_written_in_default_properties_only() {
     let structs = structs();
     let document = marked(&structs, "Application", "").to_string();
-    let properties = map::contact(&Application::parse(document.as_bytes()).unwrap());
+    let mut fixture = Fixture::new();
+    fixture.application = Application::parse(document.as_bytes()).unwrap();
+    let delivery = fixture.delivery();
+    let properties = map::contact(&delivery);
     assert!(properties.keys().all(|name| map::CONTACT_PROPERTIES.contains(name)));
     for never in ["lifecyclestage", "hubspot_owner_id", "hs_marketable_status", "hs_lead_status"] {
         assert!(!map::CONTACT_PROPERTIES.contains(&never));
@@ -226,4 +231,35 @@ fn the_record_names_the_job_and_the_receipt() {
     assert_eq!(record["causeway_posting_id"], "4012345");
     assert_eq!(record["causeway_requisition_code"], "R-17");
     assert!(!record["content"].contains("Ada"), "the person is the contact");
+}
+
+#[test]
+fn what_an_overlay_fills_goes_to_its_object_and_overrides_nothing() {
+    let filled = |field: &str, value: serde_json::Value| Filled { field: field.to_owned(), value };
+    let mut fixture = Fixture::new();
+    fixture.fields = vec![
+        filled("contact.notice_period", "3 months".into()),
+        filled("contact.firstname", "Somebody".into()),
+        filled("record.cost_centre", 4711.into()),
+        filled("record.urgent", true.into()),
+        filled("record.subject", "Somebody's".into()),
+        filled("record.blank", " ".into()),
+        filled("record.many", serde_json::json!(["a", "b"])),
+        filled("deal.amount", 1.into()),
+    ];
+    let delivery = fixture.delivery();
+    let contact = map::contact(&delivery);
+    assert_eq!(contact["notice_period"], "3 months");
+    assert_eq!(contact["firstname"], "Ada");
+    let settings = super::super::settings::Settings::of(&fixture.account).unwrap();
+    let record = map::record(&delivery, &settings);
+    assert_eq!((record["cost_centre"].as_str(), record["urgent"].as_str()), ("4711", "true"));
+    assert_eq!(record["subject"], "Application: Engineer (K7Q2-M9XD)");
+    for absent in ["blank", "many", "amount", "notice_period"] {
+        assert!(!record.contains_key(absent), "{absent}");
+    }
+    // On a contact that is there it is a blank like any other: filled when empty, left when not.
+    let theirs = |name: &str| (name == "notice_period").then_some("none");
+    assert!(!map::blanks(&contact, theirs).contains_key("notice_period"));
+    assert!(map::blanks(&contact, |_| None).contains_key("notice_period"));
 }

@@ -3,6 +3,7 @@
 //!
 //! Here: the scripted HubSpot, which answers from testdata/ and remembers what it was sent; and one invented delivery.
 
+mod fields;
 mod flow;
 mod mapping;
 mod outcomes;
@@ -19,6 +20,7 @@ use causeway_core::account::{Account, OnInvalid, OnUnknown, Repeats, Role};
 use causeway_core::application::Application;
 use causeway_core::connector::{Delivery, Http, SendError, UseAuth};
 use causeway_core::delivery::Refs;
+use causeway_core::overlay::Filled;
 use causeway_core::posting::Posting;
 use http::{Request, Response};
 use jiff::Timestamp;
@@ -115,6 +117,7 @@ pub(super) struct Fixture {
     pub(super) posting: Posting,
     pub(super) application: Application,
     pub(super) refs: Refs,
+    pub(super) fields: Vec<Filled>,
 }
 
 impl Fixture {
@@ -149,6 +152,7 @@ impl Fixture {
             },
             application: Application::parse(application.to_string().as_bytes()).unwrap(),
             refs: Refs::new(),
+            fields: Vec::new(),
         }
     }
 
@@ -173,6 +177,7 @@ impl Fixture {
             form: None,
             application: &self.application,
             files: &[],
+            fields: &self.fields,
             refs: &self.refs,
             now: now(),
         }

@@ -52,6 +52,16 @@ pub enum OnUnknown {
     Resend,
 }
 
+/// Which of an account's living sets of secrets: there are two while one replaces the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Which {
+    /// The one that is replaced, or the only one.
+    Current,
+    /// The newer one.
+    Next,
+}
+
 /// A tenant's account at one connector, as a connector may see it: settings, never secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Account {

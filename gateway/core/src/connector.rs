@@ -16,6 +16,7 @@ use crate::application::Application;
 use crate::delivery::{Refs, StepPlan};
 use crate::ids::{DeliveryId, SubmissionId};
 use crate::outcome::{Found, Outcome};
+use crate::overlay::{Filled, VendorField};
 use crate::posting::{Form, Place, Posting, Question, QuestionField};
 
 /// What a connector declares. It drives set-up help, run-time checks and the conformance suite.
@@ -208,6 +209,8 @@ pub struct Delivery<'a> {
     pub application: &'a Application,
     /// The files, plaintext, hash-checked; empty unless the Descriptor takes files.
     pub files: &'a [File],
+    /// What the account's overlay fills of the fields that [`Connector::custom_fields`] lists.
+    pub fields: &'a [Filled],
     /// What earlier steps brought back.
     pub refs: &'a Refs,
     /// Now.
@@ -303,6 +306,17 @@ pub enum Verdict {
     NotTestable,
 }
 
+/// A stage that records of an account pass at the vendor.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Stage {
+    /// The vendor's id.
+    pub id: String,
+    /// What people read.
+    pub label: String,
+    /// What it is a stage of, such as a pipeline.
+    pub of: String,
+}
+
 /// The code that speaks one vendor's API.
 #[async_trait]
 pub trait Connector: Send + Sync {
@@ -363,7 +377,28 @@ pub trait Connector: Send + Sync {
         }
     }
 
-    /// What the credentials may do.
+    /// The fields of the vendor's own that an overlay may fill, beyond the questions that postings ask.
+    ///
+    /// # Errors
+    /// [`ReadError`]; [`ReadError::NotClaimed`] where there is nothing but the postings' questions.
+    async fn custom_fields(&self, _account: &Account, _http: &dyn Http) -> Result<Vec<VendorField>, ReadError> {
+        Err(ReadError::NotClaimed)
+    }
+
+    /// The stages that records pass at the vendor.
+    ///
+    /// # Errors
+    /// As [`Connector::custom_fields`].
+    async fn stages(&self, _account: &Account, _http: &dyn Http) -> Result<Vec<Stage>, ReadError> {
+        Err(ReadError::NotClaimed)
+    }
+
+    /// Does it read the vendor's webhooks?
+    fn reads_hooks(&self) -> bool {
+        false
+    }
+
+    /// What the credentials may do: each permission it needs by a read that changes nothing, or not testable.
     async fn check(&self, account: &Account, http: &dyn Http) -> Vec<Permission>;
 
     /// One page of the account's postings.

@@ -22,6 +22,7 @@ pub mod account;
 pub mod connector;
 pub mod delivery;
 pub mod outcome;
+pub mod overlay;
 pub mod reason;
 
 pub mod problem;

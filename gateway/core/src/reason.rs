@@ -91,6 +91,8 @@ reasons! {
     PermissionMissing = "permission_missing", Admin;
     /// The account was paused by a person.
     AccountPaused = "account_paused", Admin;
+    /// The account has not gone live yet.
+    AccountNotLive = "account_not_live", Admin;
     /// The account's settings cannot work as they are.
     AccountMisconfigured = "account_misconfigured", Admin;
     /// The vendor asked to slow down.

@@ -23,12 +23,13 @@ use crate::admin::{NothingRuns, Reload, Services};
 use crate::clock::OsEntropy;
 use crate::config::Config;
 use crate::dispatch::{Dispatch, DispatchParts};
-use crate::ingress::{Ingress, IngressParts, Readiness};
+use crate::ingress::{Exposition, Ingress, IngressParts, Readiness};
 use crate::intake::{Intake, IntakeParts};
 use crate::queue::Bell;
 use crate::queue::embedded::EmbeddedBell;
 use crate::schedule::{Schedule, ScheduleParts, SyncBell};
 use crate::schema::Schemas;
+use crate::setup::SecretsWatch;
 use crate::store::Store;
 use crate::store::keys::RootKey;
 use crate::support::{Ring, Support};
@@ -124,6 +125,7 @@ impl Gateway {
         let schemas = Arc::new(Schemas::new(&connectors).context("a schema of this build cannot be used")?);
         let bell = Arc::new(EmbeddedBell::default());
         let sync_bell = Arc::new(SyncBell::default());
+        let secrets = Arc::new(SecretsWatch::default());
         let intake = Arc::new(Intake::new(IntakeParts {
             store: Arc::clone(&core.store),
             schemas,
@@ -153,10 +155,11 @@ impl Gateway {
             read_back: config.fixed.dispatch.enabled.then(|| core.read_back(&config)),
             bell: Arc::clone(&bell) as Arc<dyn Bell>,
             sync_bell,
+            secrets: Arc::clone(&secrets),
             clock: Arc::clone(&core.clock),
             policy: wires::schedule(&core.lives),
         });
-        let ingress = ingress(&core, &config, intake, &services.support);
+        let ingress = ingress(&core, &config, intake, &services.support, vec![secrets.exposition()]);
         let (public, management) = (config.fixed.listen.public, config.fixed.listen.management);
         let bind = async |key: &str, address| {
             TcpListener::bind(address).await.with_context(|| format!("{key}: {address} cannot be listened on"))
@@ -240,7 +243,7 @@ fn rings_dispatch(bell: &Arc<EmbeddedBell>) -> Ring {
     Arc::new(move |account| bell.ring(account))
 }
 
-fn ingress(core: &Core, config: &Config, intake: Arc<Intake>, support: &Support) -> Ingress {
+fn ingress(core: &Core, config: &Config, intake: Arc<Intake>, support: &Support, metrics: Vec<Exposition>) -> Ingress {
     Ingress::new(IngressParts {
         config: wires::ingress(config),
         intake,
@@ -248,7 +251,7 @@ fn ingress(core: &Core, config: &Config, intake: Arc<Intake>, support: &Support)
         support: crate::support::http::routes(support.clone()),
         receipts: Arc::clone(&core.sites.receipts),
         webhooks: crate::webhooks::http::routes(Arc::clone(&core.sites.store)),
-        metrics: Vec::new(),
+        metrics,
         readiness: Arc::new(Readiness::default()),
         clock: Arc::clone(&core.clock),
         entropy: Arc::clone(&core.entropy),

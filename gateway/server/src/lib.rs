@@ -4,6 +4,7 @@ pub mod ingress;
 pub mod quota;
 
 pub mod intake;
+pub mod overlay;
 pub mod schema;
 pub mod store;
 

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use causeway_core::application::Application;
 use causeway_core::clock::Clock;
 use causeway_core::connector::{Connector, Delivery, FindSupport, Http, SendError, Taken};
 use causeway_core::ids::AccountId;
@@ -30,6 +29,7 @@ use jiff::Timestamp;
 use crate::clock::later;
 use crate::config::live::Live;
 use crate::egress::{Connectors, Egress};
+use crate::overlay::{self, Opened};
 use crate::store::setup::AccountRecord;
 use crate::store::work::{Settled, Sighting, Unproven, WorkItem};
 use crate::store::{self, Store, StoreError};
@@ -190,11 +190,11 @@ impl ReadBack {
                 return None;
             }
         };
-        let Ok(application) = serde_json::from_slice::<Application>(&item.document) else {
+        let Some(opened) = overlay::open(&item, connector) else {
             return Some(never("its stored data cannot be read"));
         };
         let http = Sparing::new(self.parts.egress.aside(record), self.parts.policy.calls_most);
-        let found = self.seen(connector, unproven, &item, &application, &http).await;
+        let found = self.seen(connector, unproven, &item, &opened, &http).await;
         *left = left.saturating_sub(http.spent().max(1));
         if http.ran_out() {
             return Some(never("reading it back would take too many calls"));
@@ -213,7 +213,7 @@ impl ReadBack {
         connector: &dyn Connector,
         unproven: &Unproven,
         item: &WorkItem,
-        application: &Application,
+        Opened { application, fields }: &Opened,
         http: &dyn Http,
     ) -> Found {
         let delivery = Delivery {
@@ -226,6 +226,7 @@ impl ReadBack {
             form: item.form.as_ref(),
             application,
             files: &[],
+            fields,
             refs: &item.refs,
             now: self.parts.clock.now(),
         };

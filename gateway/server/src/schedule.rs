@@ -23,6 +23,7 @@ use crate::config::live::Live;
 use crate::feeds::sync::Feeds;
 use crate::queue::Bell;
 use crate::read_back::ReadBack;
+use crate::setup::SecretsWatch;
 use crate::store::intake::{Decision, ReadyDelivery};
 use crate::store::setup::AccountRecord;
 use crate::store::trace::Retention;
@@ -125,6 +126,8 @@ pub struct ScheduleParts {
     pub bell: Arc<dyn Bell>,
     /// Rung by intake.
     pub sync_bell: Arc<SyncBell>,
+    /// Tells of secrets that end.
+    pub secrets: Arc<SecretsWatch>,
     /// Now.
     pub clock: Arc<dyn Clock>,
     /// The figures.
@@ -153,7 +156,7 @@ impl Schedule {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let tracker = TaskTracker::new();
         let policy = &self.parts.policy;
-        let jobs: [(Job, Live<Duration>); 9] = [
+        let jobs: [(Job, Live<Duration>); 10] = [
             (Job::Leases, policy.leases.into()),
             (Job::Probes, policy.probes.into()),
             (Job::Jobs, policy.jobs.clone()),
@@ -163,6 +166,7 @@ impl Schedule {
             (Job::Retention, policy.upkeep.into()),
             (Job::Blobs, policy.upkeep.into()),
             (Job::Anchor, policy.anchor.into()),
+            (Job::Secrets, policy.upkeep.into()),
         ];
         for (job, every) in jobs {
             let (schedule, stop) = (Arc::clone(&self), stop.clone());
@@ -243,6 +247,7 @@ impl Schedule {
             },
             Job::Retention => self.retain().await,
             Job::Anchor => self.parts.store.anchor_audit(self.parts.clock.now()).await.map(|_| ()),
+            Job::Secrets => self.parts.secrets.look(&*self.parts.store, self.parts.clock.now()).await,
             Job::Blobs => {
                 let removed = self.parts.store.sweep_blobs(self.parts.clock.now()).await?;
                 if removed > 0 {
@@ -417,6 +422,7 @@ enum Job {
     Retention,
     Blobs,
     Anchor,
+    Secrets,
 }
 
 impl Job {
@@ -431,6 +437,7 @@ impl Job {
             Self::Retention => "retention",
             Self::Blobs => "sweep-blobs",
             Self::Anchor => "anchor-audit",
+            Self::Secrets => "watch-secrets",
         }
     }
 }

@@ -30,6 +30,7 @@ fn rig(decision: Decision) -> Rig {
         read_back: None,
         bell: Arc::clone(&bell) as Arc<dyn Bell>,
         sync_bell: Arc::new(SyncBell::default()),
+        secrets: Arc::default(),
         clock: Arc::clone(&feeds.clock),
         policy: SchedulePolicy {
             leases: Duration::from_secs(5),

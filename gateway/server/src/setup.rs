@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use causeway_core::account::{Account, OnInvalid, OnUnknown, Repeats, Role};
 use causeway_core::connector::{Connector, Descriptor, Field};
+use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::pii::Secret;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
@@ -17,6 +19,10 @@ use crate::store::StoreError;
 use crate::store::finding::{Finding, Health};
 use crate::store::setup::{AccountRecord, Scope};
 use crate::units::Span;
+
+mod secrets;
+
+pub use secrets::{EXPIRES_SOON, SecretsWatch, about_secrets};
 
 /// A wish that cannot be granted as it is, in words for the person who has it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,12 +74,25 @@ pub struct AccountWish {
     /// Is it for tests? Then only test keys reach it.
     #[serde(default)]
     pub sandbox: bool,
+    /// Is it to wait until it goes live, although its vendor is on this machine or in this network?
+    #[serde(default)]
+    pub staged: bool,
+    /// When the vendor ends its secrets, if that is known.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
     /// See [`OnInvalid`].
     pub on_invalid: OnInvalid,
     /// See [`Repeats`].
     pub repeats: Repeats,
     /// See [`OnUnknown`].
     pub on_unknown: OnUnknown,
+}
+
+impl AccountWish {
+    /// Do its deliveries wait until it goes live? An account at a real vendor's public address always begins so.
+    pub fn is_staged(&self) -> bool {
+        self.staged || !(self.sandbox || self.allow_private)
+    }
 }
 
 /// The key a person wants: with scopes a secret one, with origins a publishable one.
@@ -142,7 +161,7 @@ impl<'de> Deserialize<'de> for Hidden {
 }
 
 /// Settings that every account may have, whatever its connector: the vendor's limits and the retry schedule overridden.
-const COMMON: [(&str, &str); 7] = [
+const COMMON: [(&str, &str); 8] = [
     ("limit_calls", "calls allowed in the vendor's window"),
     ("limit_window_ms", "the length of that window, in milliseconds"),
     ("limit_concurrency", "calls in flight at once"),
@@ -152,11 +171,17 @@ const COMMON: [(&str, &str); 7] = [
         PURPOSE,
         "CRM accounts: the purpose in `consents` that an application needs to come here; `recruiting` if not set",
     ),
+    (
+        ALERT_ADDRESS,
+        "the mailbox of whoever mends this account, a team's and not a person's; the gateway sends no mail",
+    ),
     (BASIS, "CRM accounts: the lawful bases that will do, such as consent,legitimate_interest; any if not set"),
 ];
 
 /// What a CRM account uses the data for, as documents name it.
 pub(crate) const PURPOSE: &str = "purpose";
+/// Whom to tell when the account needs mending.
+pub(crate) const ALERT_ADDRESS: &str = "alert_address";
 /// On which bases it may.
 pub(crate) const BASIS: &str = "basis";
 
@@ -175,6 +200,10 @@ fn lawful(name: &str, value: &str) -> Option<Result<(String, Value), String>> {
         BASIS => {
             let known = value.split(',').all(|basis| BASES.contains(&basis.trim()));
             Some(if known { stored() } else { Err(format!("basis must name one or more of {}", BASES.join(", "))) })
+        }
+        ALERT_ADDRESS => {
+            let address = NormalEmail::parse(value).is_some();
+            Some(if address { stored() } else { Err("alert_address must be an e-mail address".to_owned()) })
         }
         _ => None,
     }
@@ -315,6 +344,8 @@ fn as_wished(account: &Account, secrets: &BTreeMap<String, Secret>) -> AccountWi
         secrets: secrets.iter().map(|(name, secret)| (name.clone(), Hidden(secret.clone()))).collect(),
         allow_private: account.allow_private,
         sandbox: false,
+        staged: false,
+        expires_at: None,
         on_invalid: account.on_invalid,
         repeats: account.repeats,
         on_unknown: account.on_unknown,
@@ -322,7 +353,11 @@ fn as_wished(account: &Account, secrets: &BTreeMap<String, Secret>) -> AccountWi
 }
 
 /// How an account stands to what its connector needs, without asking the vendor.
-pub fn examined(record: &AccountRecord, secrets: Result<&BTreeMap<String, Secret>, &StoreError>) -> Vec<Finding> {
+pub fn examined(
+    record: &AccountRecord,
+    secrets: Result<&BTreeMap<String, Secret>, &StoreError>,
+    now: Timestamp,
+) -> Vec<Finding> {
     let what = format!("account {}", record.account.name);
     let new = |state, text: String| Finding::new(what.clone(), state, text);
     let mut findings = Vec::new();
@@ -345,6 +380,14 @@ pub fn examined(record: &AccountRecord, secrets: Result<&BTreeMap<String, Secret
                 findings.push(new(Health::Well, text));
             }
         }
+    }
+    findings.extend(about_secrets(&record.credentials, now).into_iter().filter(|(well, _)| !well).map(|(_, text)| {
+        let expired = record.credentials.current.expires_at.is_some_and(|at| at <= now);
+        new(if expired { Health::Bad } else { Health::Warning }, text)
+    }));
+    if record.live_at.is_none() {
+        let text = format!("not live yet: see `causeway accounts go-live {}`", record.account.name);
+        findings.push(new(Health::Warning, text));
     }
     if let Some(paused) = &record.paused {
         let text = format!("paused: {}; mend it, then run `causeway accounts resume`", paused.reason);
@@ -524,6 +567,8 @@ mod tests {
             secrets: secrets.into_iter().map(|(name, value)| (name, Hidden(Secret::new(value)))).collect(),
             allow_private,
             sandbox: false,
+            staged: false,
+            expires_at: None,
             on_invalid: OnInvalid::default(),
             repeats: Repeats::default(),
             on_unknown: OnUnknown::default(),

@@ -4,7 +4,7 @@ use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::pii::Pii;
 
-use super::{Fault, FaultKind, Request, Response, Services, TenantName, custody, webhooks};
+use super::{Fault, FaultKind, Request, Response, Services, TenantName, custody, onboard, webhooks};
 use crate::ingress::auth::{ApiKey, KeyPrefix};
 use crate::setup::{self, AccountChange, AccountWish, Hidden, KeyWish, SetupError};
 use crate::store::StoreError;
@@ -26,7 +26,9 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
         Request::Tenants => Ok(Response::Tenants(services.store.tenants().await?)),
         Request::AccountAdd { tenant, wish } => services.add_account(tenant, wish).await,
         Request::Accounts { tenant } => services.accounts(tenant).await,
-        Request::AccountShow { tenant, account } => Ok(Response::Account(services.account(tenant, &account).await?)),
+        Request::AccountShow { tenant, account } => {
+            Ok(Response::Account(Box::new(services.account(tenant, &account).await?)))
+        }
         Request::AccountCheck { tenant, account } => {
             let account = services.account(tenant, &account).await?;
             Ok(Response::Checked(services.vendors.check(&account).await?))
@@ -78,6 +80,7 @@ pub async fn execute(services: &Services, request: Request) -> Result<Response, 
             Ok(Response::Cases(cases.iter().map(Into::into).collect()))
         }
         Request::Custody(request) => custody::execute(services, request).await,
+        Request::Onboard(request) => onboard::execute(services, request).await,
         Request::Webhooks(request) => webhooks::execute(services, request).await,
     }
 }
@@ -101,15 +104,20 @@ impl Services {
     async fn add_account(&self, tenant: TenantName, wish: AccountWish) -> Result<Response, Fault> {
         let tenant = self.tenant(tenant).await?.id;
         let now = self.clock.now();
-        let sandbox = wish.sandbox;
+        let (sandbox, staged, expires_at) = (wish.sandbox, wish.is_staged(), wish.expires_at);
+        self.not_past(expires_at)?;
         let (account, credentials) = setup::account(AccountId::new(now, &*self.entropy), tenant, wish)?;
-        let account = NewAccount { account, credentials, sandbox, actor: ACTOR.to_string(), now };
-        Ok(Response::Account(self.store.add_account(account).await?))
+        let account = NewAccount { account, credentials, sandbox, staged, expires_at, actor: ACTOR.to_string(), now };
+        Ok(Response::Account(Box::new(self.store.add_account(account).await?)))
     }
 
     /// It stays paused if it is: resuming is a decision of its own.
     async fn update_account(&self, tenant: TenantName, name: &str, change: AccountChange) -> Result<Response, Fault> {
         let mut record = self.account(tenant, name).await?;
+        if !change.secrets.is_empty() && record.credentials.next.is_some() {
+            let text = "two sets of secrets live: end that with `accounts rotate --finish` or `--abandon` first";
+            return Err(Fault::new(FaultKind::Refused, format!("{}: {text}", record.account.name)));
+        }
         let held = self.store.credentials(record.account.id).await?;
         let secrets_change = !change.secrets.is_empty();
         let (account, credentials) = setup::changed(record.account, held, change)?;
@@ -117,7 +125,7 @@ impl Services {
         let credentials = secrets_change.then_some(credentials);
         let change = AccountChanged { account, credentials, actor: ACTOR.to_string(), now: self.clock.now() };
         self.store.update_account(change).await?;
-        Ok(Response::Account(record))
+        Ok(Response::Account(Box::new(record)))
     }
 
     /// The store and every account, without asking a vendor.
@@ -125,7 +133,7 @@ impl Services {
         let mut findings = self.store.examine().await?;
         for record in self.store.accounts(None).await? {
             let secrets = self.store.credentials(record.account.id).await;
-            findings.extend(setup::examined(&record, secrets.as_ref()));
+            findings.extend(setup::examined(&record, secrets.as_ref(), self.clock.now()));
         }
         Ok(Response::Examined(findings))
     }
@@ -214,7 +222,7 @@ impl Services {
     }
 
     /// The account of this name or id.
-    async fn account(&self, tenant: TenantName, name: &str) -> Result<AccountRecord, Fault> {
+    pub(super) async fn account(&self, tenant: TenantName, name: &str) -> Result<AccountRecord, Fault> {
         let tenant = match tenant {
             Some(named) => Some(self.tenant(Some(named)).await?.id),
             None => None,

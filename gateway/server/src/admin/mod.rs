@@ -5,6 +5,7 @@
 
 mod custody;
 mod execute;
+pub mod onboard;
 pub mod socket;
 mod webhooks;
 
@@ -13,8 +14,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use causeway_core::clock::{Clock, Entropy};
-use causeway_core::connector::Verdict;
+use causeway_core::connector::{Stage, Verdict};
 use causeway_core::ids::{DeliveryId, EndpointId, KeyId};
+use causeway_core::overlay::VendorField;
 use causeway_core::pii::Pii;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,7 @@ use crate::support::{LookupRequest, Report, Support};
 
 pub use custody::CustodyRequest;
 pub use execute::execute;
+pub use onboard::{OnboardAnswer, OnboardRequest};
 pub use webhooks::{EndpointWish, Range, Sites, WebhookRequest};
 
 /// What executing needs.
@@ -89,6 +92,12 @@ pub trait Vendors: Send + Sync {
     async fn check(&self, account: &AccountRecord) -> Result<Vec<Checked>, Fault>;
     /// Reads the account's postings.
     async fn sync(&self, account: &AccountRecord) -> Result<SyncReport, Fault>;
+    /// Reads the questions of the account's postings, where they never were or are old.
+    async fn read_forms(&self, account: &AccountRecord) -> Result<(), Fault>;
+    /// The fields of the vendor's records that an overlay may fill; none where there are only the postings' questions.
+    async fn custom_fields(&self, account: &AccountRecord) -> Result<Vec<VendorField>, Fault>;
+    /// The stages that records pass at the vendor.
+    async fn stages(&self, account: &AccountRecord) -> Result<Vec<Stage>, Fault>;
 }
 
 /// A tenant by name or id; none when there is only one.
@@ -124,6 +133,7 @@ pub enum Request {
     Cancel { tenant: TenantName, delivery: DeliveryId },
     Cases { tenant: TenantName, limit: usize },
     Custody(CustodyRequest),
+    Onboard(OnboardRequest),
     Webhooks(WebhookRequest),
 }
 
@@ -136,7 +146,7 @@ pub enum Response {
     Reloaded(Reloaded),
     Tenant(Tenant),
     Tenants(Vec<Tenant>),
-    Account(AccountRecord),
+    Account(Box<AccountRecord>),
     Accounts(Vec<AccountRecord>),
     Checked(Vec<Checked>),
     Examined(Vec<Finding>),
@@ -156,6 +166,7 @@ pub enum Response {
     VendorCopies(Vec<CopyView>),
     BackedUp { into: PathBuf, report: BackupReport },
     RestoreConfirmed(Confirmed),
+    Onboard(Box<OnboardAnswer>),
     EndpointMade { endpoint: Endpoint, secret: Hidden },
     Endpoints(Vec<Endpoint>),
     EndpointTested { endpoint: EndpointId, taken: bool, said: String },
@@ -166,6 +177,9 @@ pub enum Response {
 impl Response {
     /// The value alone, as `--json` shows it.
     pub fn value(&self) -> serde_json::Value {
+        if let Self::Onboard(answer) = self {
+            return answer.value();
+        }
         match serde_json::to_value(self) {
             Ok(serde_json::Value::Object(mut members)) => members.remove("value").unwrap_or_default(),
             _ => serde_json::Value::Null,
@@ -194,10 +208,14 @@ pub enum CheckVerdict {
     NotTestable,
 }
 
+/// Names, in a check, what is known of the secrets beside what the vendor says of them.
+pub const SECRETS: &str = "the secrets themselves";
+
 /// Nothing that could be tried is allowed: the credentials do not work at all. A permission that an optional credential
 /// would bring may be missing from ones that do.
 pub fn is_refused(checked: &[Checked]) -> bool {
-    let has = |verdict| checked.iter().any(|one| one.verdict == verdict);
+    // What is known of the secrets is no permission of theirs.
+    let has = |verdict| checked.iter().any(|one| one.verdict == verdict && one.name != SECRETS);
     has(CheckVerdict::No) && !has(CheckVerdict::Yes)
 }
 

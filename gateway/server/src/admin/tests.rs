@@ -32,6 +32,15 @@ impl Vendors for NoVendors {
     async fn sync(&self, _account: &AccountRecord) -> Result<SyncReport, Fault> {
         Ok(SyncReport::default())
     }
+    async fn read_forms(&self, _account: &AccountRecord) -> Result<(), Fault> {
+        Ok(())
+    }
+    async fn custom_fields(&self, _account: &AccountRecord) -> Result<Vec<VendorField>, Fault> {
+        Ok(Vec::new())
+    }
+    async fn stages(&self, _account: &AccountRecord) -> Result<Vec<Stage>, Fault> {
+        Ok(Vec::new())
+    }
 }
 
 fn sites(opened: &Arc<SqliteStore>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Sites {
@@ -49,6 +58,10 @@ fn sites(opened: &Arc<SqliteStore>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn En
 }
 
 fn services(dir: &Path) -> Services {
+    services_over(dir, Arc::new(NoVendors))
+}
+
+pub(super) fn services_over(dir: &Path, vendors: Arc<dyn Vendors>) -> Services {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
     let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(1));
     let options = OpenOptions::new(dir, RootKey::generate(&*entropy), Arc::clone(&clock), Arc::clone(&entropy));
@@ -56,15 +69,15 @@ fn services(dir: &Path) -> Services {
     let store: Arc<dyn Store> = Arc::clone(&opened) as Arc<dyn Store>;
     let sites = sites(&opened, &clock, &entropy);
     let support = Support::new(Arc::clone(&store), opened, Arc::clone(&clock), Arc::new(|_| {}));
-    Services { store, support, clock, entropy, vendors: Arc::new(NoVendors), settings: Arc::new(NothingRuns), sites }
+    Services { store, support, clock, entropy, vendors, settings: Arc::new(NothingRuns), sites }
 }
 
 /// Some connector, whichever comes first: what an account needs is its Descriptor's word.
-fn described() -> &'static Descriptor {
+pub(super) fn described() -> &'static Descriptor {
     causeway_connectors::all().first().expect("this build has connectors").describe()
 }
 
-fn required(fields: &'static [Field]) -> impl Iterator<Item = &'static str> {
+pub(super) fn required(fields: &'static [Field]) -> impl Iterator<Item = &'static str> {
     fields.iter().filter(|field| field.required && field.default.is_none()).map(|field| field.name)
 }
 
@@ -78,6 +91,8 @@ fn bare_wish() -> AccountWish {
         secrets: BTreeMap::new(),
         allow_private: false,
         sandbox: false,
+        staged: false,
+        expires_at: None,
         on_invalid: OnInvalid::default(),
         repeats: Repeats::default(),
         on_unknown: OnUnknown::default(),
@@ -85,7 +100,7 @@ fn bare_wish() -> AccountWish {
 }
 
 /// Everything that is required.
-fn whole_wish() -> AccountWish {
+pub(super) fn whole_wish() -> AccountWish {
     let secret = |name: &str| (name.to_owned(), Hidden(Secret::new("hunter2")));
     let setting = |name: &str| (name.to_owned(), "acme".to_owned());
     AccountWish {
@@ -95,7 +110,7 @@ fn whole_wish() -> AccountWish {
     }
 }
 
-fn named(name: &str) -> Request {
+pub(super) fn named(name: &str) -> Request {
     Request::TenantCreate { name: name.to_owned() }
 }
 
@@ -234,7 +249,7 @@ async fn accounts_are_examined_without_a_vendor() {
     let folder = tempfile::tempdir().unwrap();
     let services = services(folder.path());
     execute(&services, named("acme")).await.unwrap();
-    let add = Request::AccountAdd { tenant: None, wish: whole_wish() };
+    let add = Request::AccountAdd { tenant: None, wish: AccountWish { allow_private: true, ..whole_wish() } };
     let Response::Account(mut added) = execute(&services, add).await.unwrap() else { panic!() };
     let findings = async || match execute(&services, Request::Examine).await.unwrap() {
         Response::Examined(findings) => findings,

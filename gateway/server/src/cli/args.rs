@@ -8,6 +8,7 @@ use causeway_core::ids::{DeliveryId, KeyId};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::custody::{BackupArgs, EraseArgs, ExportArgs, RestoreArgs};
+use super::onboard::{GoLiveArgs, Map, RotateArgs};
 use super::webhooks::Webhooks;
 use crate::store::setup::Scope;
 
@@ -169,6 +170,13 @@ pub enum Accounts {
     Show(OneAccount),
     /// Ask the vendor what the account's credentials may do; nothing is changed there.
     Check(OneAccount),
+    /// Fill the vendor's own fields from what applications hold: list them, set rules, look at what they make of real ones.
+    #[command(subcommand)]
+    Map(Map),
+    /// Show what has to be in order before an account goes live; with --now, let it go live.
+    GoLive(GoLiveArgs),
+    /// Give newer secrets beside the present ones, so that nothing stops while the vendor's side changes.
+    Rotate(RotateArgs),
     /// Change an account's settings, secrets or policies, such as a mistyped one; `resume` then sends what was held.
     Update(Box<UpdateAccount>),
     /// Stop the account's deliveries; they are held.
@@ -205,6 +213,12 @@ pub struct AddAccount {
     /// It is for tests: test keys reach it, and no other. Cannot be changed later.
     #[arg(long)]
     pub sandbox: bool,
+    /// Hold its deliveries until it goes live, as for any account without --allow-private or --sandbox.
+    #[arg(long)]
+    pub staged: bool,
+    /// When the vendor ends its secrets: a day (2027-01-31) or a moment. Said again when it is near.
+    #[arg(long, value_name = "DAY")]
+    pub expires: Option<String>,
     /// What to do with an application that its rules do not accept.
     #[arg(long, default_value = "reject")]
     pub on_invalid: OnInvalidArg,
@@ -394,6 +408,26 @@ mod tests {
             "causeway accounts update greenhouse --tenant acme --secret api_key=- --set board_token=acme",
             "causeway accounts update greenhouse --on-invalid hold --repeats refuse --on-unknown resend",
             "causeway accounts update greenhouse --allow-private false",
+            "causeway accounts add greenhouse --role ats --staged --expires 2027-01-31 --secret api_key=-",
+            "causeway accounts map fields greenhouse",
+            "causeway accounts map stages hubspot --tenant acme",
+            "causeway accounts map set greenhouse question_17 --copy /eligibility/notice",
+            "causeway accounts map set greenhouse question_17 --constant 3 --note n",
+            "causeway accounts map set hubspot record.channel --look-up /source/board --table boards --entry li=board",
+            "causeway accounts map set hubspot contact.start --date /eligibility/earliest_start --format %Y-%m-%d",
+            "causeway accounts map set hubspot contact.lang --split /person/languages/0/tag --by - --part -1",
+            "causeway accounts map unset greenhouse question_17",
+            "causeway accounts map export greenhouse --number 2",
+            "causeway accounts map import greenhouse --file -",
+            "causeway accounts map versions greenhouse",
+            "causeway accounts map diff greenhouse --from 1 --to 2",
+            "causeway accounts map preview greenhouse --file map.json --limit 3",
+            "causeway accounts map rollback greenhouse --to 1",
+            "causeway accounts go-live greenhouse",
+            "causeway accounts go-live greenhouse --tick consent_texts --note seen",
+            "causeway accounts go-live greenhouse --now",
+            "causeway accounts rotate hubspot --secret access_token=- --expires 2027-01-31",
+            "causeway accounts rotate hubspot --finish",
             "causeway keys create --scope submit,read",
             "causeway keys create --scope support --name desk",
             "causeway keys create --publishable --origin https://jobs.example.org --origin http://localhost:3000 --test",
@@ -415,16 +449,6 @@ mod tests {
             "causeway restore --from /backups/monday --erasures none --data DIR",
             "causeway restore --from /backups/monday --erasures erasures.log --keys keys.db",
             "causeway restore confirm",
-            "causeway webhooks add https://jobs.example.org/hooks",
-            "causeway webhooks add http://127.0.0.1:9000/ --events application.delivered,application.refused --test --allow-private",
-            "causeway webhooks list --json",
-            "causeway webhooks test whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
-            "causeway webhooks rotate-secret whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6 --both-for 2h",
-            "causeway webhooks enable whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
-            "causeway webhooks remove whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
-            "causeway webhooks deliveries --status given_up --limit 5",
-            "causeway webhooks replay msg_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
-            "causeway webhooks replay --endpoint whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6 --since 3d --until 1d",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");

@@ -6,9 +6,12 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use causeway_core::clock::Clock;
+
 use super::progress::while_waiting;
 use super::{End, out, table};
 use crate::admin::{CheckVerdict, Request, Response, is_refused, socket};
+use crate::clock::SystemClock;
 use crate::config::{Config, DEFAULT_FILE, Mistakes};
 use crate::setup;
 use crate::store::finding::{Finding, Health};
@@ -145,8 +148,8 @@ fn stopped(dir: &Path, key: &Path) -> Vec<Finding> {
         Err(error) => return vec![Finding::new("store", Health::Bad, format!("not looked at: {error}"))],
     };
     let seen = sqlite::look(dir, &root_key);
-    let mut findings = seen.findings;
-    findings.extend(seen.accounts.iter().flat_map(|(record, secrets)| setup::examined(record, secrets.as_ref())));
+    let (mut findings, now) = (seen.findings, SystemClock.now());
+    findings.extend(seen.accounts.iter().flat_map(|(record, secrets)| setup::examined(record, secrets.as_ref(), now)));
     findings
 }
 

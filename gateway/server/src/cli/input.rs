@@ -84,6 +84,23 @@ pub(super) fn moment(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     Ok(now.checked_sub(ago.0)?)
 }
 
+/// When something ends: a moment, or a day, whose last moment (UTC) it is.
+pub(super) fn end(text: &str) -> anyhow::Result<Timestamp> {
+    if let Ok(day) = text.parse::<Date>() {
+        let next = day.tomorrow()?.at(0, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC)?;
+        return Ok(next.timestamp().checked_sub(jiff::SignedDuration::from_micros(1))?);
+    }
+    text.parse().ok().context("write a day (2027-01-31) or a moment (2027-01-31T09:00:00Z)")
+}
+
+/// A document: of this file, or of standard input for `-`.
+pub(super) fn document(source: &str) -> anyhow::Result<String> {
+    if source == "-" {
+        return io::read_to_string(io::stdin().lock()).context("standard input could not be read");
+    }
+    std::fs::read_to_string(source).with_context(|| format!("{source} could not be read"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

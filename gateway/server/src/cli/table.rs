@@ -4,7 +4,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{ContentArrangement, Table};
 use jiff::Timestamp;
 
-use super::{table_custody, table_webhooks};
+use super::{table_custody, table_onboard, table_webhooks};
 use crate::admin::{CheckVerdict, Reloaded, Response};
 use crate::setup::role_text;
 use crate::store::finding::{Finding, Health};
@@ -53,6 +53,7 @@ pub(super) fn of(response: &Response) -> String {
         Response::VendorCopies(copies) => table_custody::copies(copies),
         Response::BackedUp { into, report } => table_custody::backed_up(into, report),
         Response::RestoreConfirmed(confirmed) => table_custody::confirmed(confirmed),
+        Response::Onboard(answer) => table_onboard::of(answer),
         Response::EndpointMade { endpoint, secret } => table_webhooks::made(endpoint, secret.0.reveal()),
         Response::Endpoints(endpoints) => table_webhooks::endpoints(endpoints),
         Response::EndpointTested { endpoint, taken, said } => table_webhooks::tested(*endpoint, *taken, said),
@@ -113,18 +114,24 @@ const fn verdict(verdict: CheckVerdict) -> &'static str {
 
 fn accounts(records: &[AccountRecord]) -> String {
     rows(
-        &["account", "connector", "role", "state", "last complete sync", "id"],
+        &["account", "connector", "role", "state", "last complete sync", "secrets", "id"],
         records.iter().map(|record| {
             vec![
                 record.account.name.clone(),
                 record.account.connector.clone(),
                 format!("{}{}", role_text(record.account.role), if record.sandbox { ", sandbox" } else { "" }),
-                record.paused.as_ref().map_or("running".to_owned(), |paused| format!("paused: {}", paused.reason)),
+                state(record),
                 maybe(record.last_complete_sync.map(at)),
+                table_onboard::ends(record),
                 record.account.id.to_string(),
             ]
         }),
     )
+}
+
+fn state(record: &AccountRecord) -> String {
+    let state = record.paused.as_ref().map_or("running".to_owned(), |paused| format!("paused: {}", paused.reason));
+    if record.live_at.is_some() { state } else { format!("{state}, not live yet") }
 }
 
 fn account(record: &AccountRecord) -> String {
@@ -142,6 +149,7 @@ fn account(record: &AccountRecord) -> String {
             None => "Running.".to_owned(),
         },
     ];
+    lines.extend(table_onboard::standing(record));
     lines.extend(account.settings.iter().map(|(name, value)| format!("  {name} = {value}")));
     if record.sandbox {
         lines.push("It is a sandbox: test keys reach it, and no other.".to_owned());

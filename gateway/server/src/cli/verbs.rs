@@ -6,7 +6,8 @@ use causeway_core::clock::Clock;
 use super::args::{Accounts, AddAccount, Command, Jobs, Keys, Tenants, WhyArgs};
 use super::ask::ask;
 use super::{End, input, out, serve, table};
-use crate::admin::{Request, Response, is_refused};
+use crate::admin::onboard::Ask;
+use crate::admin::{OnboardRequest, Request, Response, is_refused};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::gateway::ReadConfig;
@@ -97,12 +98,16 @@ impl Desk {
     async fn accounts(&self, accounts: Accounts) -> anyhow::Result<End> {
         let (what, request) = match accounts {
             Accounts::Add(args) => return self.add_account(*args).await,
+            Accounts::Map(map) => return self.map(map).await,
+            Accounts::GoLive(args) => return self.go_live(args).await,
+            Accounts::Rotate(args) => return self.rotate(args).await,
             Accounts::List(of) => ("reading accounts", Request::Accounts { tenant: of.tenant }),
             Accounts::Show(one) => {
                 ("reading the account", Request::AccountShow { tenant: one.of.tenant, account: one.account })
             }
             Accounts::Check(one) => {
-                ("asking the vendor", Request::AccountCheck { tenant: one.of.tenant, account: one.account })
+                let request = OnboardRequest { tenant: one.of.tenant, account: one.account, ask: Ask::Check };
+                ("asking the vendor", Request::Onboard(request))
             }
             Accounts::Update(args) => {
                 let change = AccountChange {
@@ -140,6 +145,8 @@ impl Desk {
             secrets: input::secrets(&args.secrets, &args.secret_files)?,
             allow_private: args.allow_private,
             sandbox: args.sandbox,
+            staged: args.staged,
+            expires_at: args.expires.as_deref().map(input::end).transpose()?,
             on_invalid: args.on_invalid.into(),
             repeats: args.repeats.into(),
             on_unknown: args.on_unknown.into(),
@@ -209,7 +216,7 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::{CheckVerdict, Checked};
+    use crate::admin::{CheckVerdict, Checked, SECRETS};
     use crate::support::Report;
 
     #[test]
@@ -230,6 +237,8 @@ mod tests {
             let one = |verdict: &CheckVerdict| Checked { name: String::new(), verdict: *verdict, text: String::new() };
             Response::Checked(verdicts.iter().map(one).collect())
         };
+        let one = |name: &str, verdict| Checked { name: name.to_owned(), verdict, text: String::new() };
+        let about_secrets = Response::Checked(vec![one("x", CheckVerdict::No), one(SECRETS, CheckVerdict::Yes)]);
         for (response, end) in [
             (report(true), End::Answered),
             (report(false), End::NothingFound),
@@ -237,6 +246,7 @@ mod tests {
             (checked(&[CheckVerdict::Yes, CheckVerdict::No]), End::Answered),
             (checked(&[CheckVerdict::NotTestable, CheckVerdict::No]), End::No),
             (checked(&[CheckVerdict::NotTestable]), End::Answered),
+            (about_secrets, End::No),
         ] {
             assert_eq!(end_of(&response), end, "{response:?}");
         }

@@ -160,3 +160,30 @@ fn replay(args: ReplayArgs) -> anyhow::Result<WebhookRequest> {
         (None, _, _) => anyhow::bail!("name a message, or an --endpoint and --since"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::args::Cli;
+
+    #[test]
+    fn the_documented_lines_parse() {
+        for line in [
+            "causeway webhooks add https://jobs.example.org/hooks",
+            "causeway webhooks add http://127.0.0.1:9000/ --events application.delivered,application.refused --test --allow-private",
+            "causeway webhooks list --json",
+            "causeway webhooks test whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+            "causeway webhooks rotate-secret whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6 --both-for 2h",
+            "causeway webhooks enable whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+            "causeway webhooks remove whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+            "causeway webhooks deliveries --status given_up --limit 5",
+            "causeway webhooks replay msg_0192f3a1b2c37d4e8f90a1b2c3d4e5f6",
+            "causeway webhooks replay --endpoint whe_0192f3a1b2c37d4e8f90a1b2c3d4e5f6 --since 3d --until 1d",
+        ] {
+            if let Err(error) = Cli::try_parse_from(line.split(' ')) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+}

@@ -161,6 +161,8 @@ impl Stage {
             secrets,
             allow_private: true,
             sandbox: false,
+            staged: false,
+            expires_at: None,
             on_invalid: OnInvalid::default(),
             repeats: Repeats::default(),
             on_unknown: OnUnknown::default(),

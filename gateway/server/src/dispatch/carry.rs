@@ -8,6 +8,7 @@ use causeway_core::application::Application;
 use causeway_core::connector::{Connector, Delivery, File, Http};
 use causeway_core::delivery::{HeldCause, Idempotency, StepPlan};
 use causeway_core::outcome::{Class, Outcome};
+use causeway_core::overlay::Filled;
 use causeway_core::reason::Reason;
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ use super::memory::Share;
 use super::settle::Ended;
 use super::{Dispatch, MARGIN};
 use crate::alike::Mark;
+use crate::overlay::{self, Opened};
 use crate::retry::{self, RetryPolicy, Situation};
 use crate::store::StoreError;
 use crate::store::work::{Begun, Claim, FailedAlike, Next, RESTORED, Verifying, WorkItem};
@@ -28,6 +30,8 @@ pub(super) struct Trip<'a> {
     pub(super) claim: Claim,
     pub(super) item: WorkItem,
     pub(super) application: Application,
+    /// What the account's overlay fills of the vendor's own fields.
+    fields: Vec<Filled>,
     pub(super) files: Vec<File>,
     pub(super) connector: Arc<dyn Connector>,
     pub(super) retry: RetryPolicy,
@@ -73,7 +77,7 @@ impl Dispatch {
             let next = Next::PauseAccount { reason: Reason::AccountMisconfigured };
             return Err(self.settle(Ended::untried(&claim, "load", self.parts.clock.now()), next).await.due());
         };
-        let Ok(application) = serde_json::from_slice::<Application>(&item.document) else {
+        let Some(Opened { application, fields }) = overlay::open(&item, connector.as_ref()) else {
             return Err(self.park(&claim, "load").await);
         };
         let takes_files = connector.describe().takes_files && !application.attachments.is_empty();
@@ -82,7 +86,18 @@ impl Dispatch {
             if takes_files { self.files(&claim, vendor, &application).await? } else { (Vec::new(), None) };
         let retry = self.parts.retry.get().of_account(&item.account.account.settings);
         let restored = claim.verifying.as_ref().is_some_and(|verifying| verifying.step == RESTORED);
-        Ok(Trip { dispatch: self, claim, item, application, files, connector, retry, restored, _memory: memory })
+        Ok(Trip {
+            dispatch: self,
+            claim,
+            item,
+            application,
+            fields,
+            files,
+            connector,
+            retry,
+            restored,
+            _memory: memory,
+        })
     }
 
     /// The files, within the memory that all deliveries share.
@@ -192,6 +207,7 @@ impl Trip<'_> {
             form: self.item.form.as_ref(),
             application: &self.application,
             files: &self.files,
+            fields: &self.fields,
             refs: &self.item.refs,
             now: self.now(),
         }

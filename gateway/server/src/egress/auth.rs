@@ -3,6 +3,9 @@
 //! Sits outside the limits: when a 401 makes it fetch a new OAuth token, the second try is a second request and pays for
 //! itself. One fetch serves everybody who waits for it. A fetch holds no slot of its own, so an account that may make one
 //! call at a time cannot wait for itself. A request that names no scheme goes out bare.
+//!
+//! While two sets of secrets live, the newer is tried first. Where it is refused (401, 403, or no token for it) and the older
+//! is not, the older serves for a while: a "no" was not processed, so the same request may go again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use causeway_core::account::Account;
+use causeway_core::account::{Account, Which};
 use causeway_core::connector::{AuthScheme, Descriptor, SendError, UseAuth};
 use causeway_core::ids::AccountId;
 use causeway_core::pii::Secret;
@@ -30,6 +33,10 @@ use crate::clock::later;
 const EARLY: Duration = Duration::from_secs(60);
 /// How long a token whose answer names no end is believed.
 const NO_END: Duration = Duration::from_mins(5);
+/// A newer set that was refused is not tried again for so long.
+const REST: Duration = Duration::from_mins(5);
+/// The use of secrets is written down this often, not with every request.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// Where an account's secrets come from. The store has them; egress does not know the store.
 #[async_trait]
@@ -40,8 +47,28 @@ pub trait CredentialSource: Send + Sync {
     /// When they cannot be read now.
     async fn credentials(&self, account: AccountId) -> Result<BTreeMap<String, Secret>, NoCredentials>;
 
+    /// The newer set, while two live.
+    ///
+    /// # Errors
+    /// When they cannot be read now.
+    async fn next(&self, _account: AccountId) -> Result<Option<Newer>, NoCredentials> {
+        Ok(None)
+    }
+
+    /// The vendor took these, or refused them while it took the others.
+    async fn used(&self, _account: AccountId, _which: Which, _refused: bool) {}
+
     /// Grows when any account's secrets may have changed.
     fn generation(&self) -> u64;
+}
+
+/// The newer of two living sets.
+#[derive(Debug, Clone)]
+pub struct Newer {
+    /// By the names the Descriptor gives them.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Since when it is held. The same secrets given anew are given another chance.
+    pub since: Timestamp,
 }
 
 /// The account's secrets cannot be read now.
@@ -66,7 +93,40 @@ pub(super) struct Auth {
     account: Account,
     moments: Moments,
     /// Secrets as last read, with their generation.
-    held: Mutex<Option<(u64, Arc<Held>)>>,
+    held: Mutex<Option<(u64, Sets)>>,
+    /// The newer set of this moment was refused while the older was not: it rests until then.
+    next_rests: Mutex<Option<(Timestamp, Timestamp)>>,
+}
+
+/// The living sets.
+#[derive(Clone)]
+struct Sets {
+    current: Arc<Held>,
+    /// With the moment since when it is held.
+    next: Option<(Arc<Held>, Timestamp)>,
+}
+
+/// Why there is no header to send.
+enum NoHeader {
+    /// The token endpoint refused the credentials.
+    Refused,
+    /// Anything else.
+    Send(SendError),
+}
+
+impl From<SendError> for NoHeader {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
+}
+
+impl From<NoHeader> for SendError {
+    fn from(none: NoHeader) -> Self {
+        match none {
+            NoHeader::Refused => Self::Misconfigured("the token endpoint refused the credentials"),
+            NoHeader::Send(error) => error,
+        }
+    }
 }
 
 /// One generation of secrets, and the tokens fetched with them.
@@ -74,6 +134,8 @@ struct Held {
     secrets: BTreeMap<String, Secret>,
     /// By scheme name. Held over the fetch, which makes it single-flight.
     token: Mutex<BTreeMap<&'static str, Token>>,
+    /// When their use was last written down.
+    noted: Mutex<Option<Timestamp>>,
 }
 
 #[derive(Clone)]
@@ -152,28 +214,32 @@ impl Auth {
         account: Account,
         moments: Moments,
     ) -> Self {
-        Self { source, descriptor, account, moments, held: Mutex::new(None) }
+        Self { source, descriptor, account, moments, held: Mutex::new(None), next_rests: Mutex::new(None) }
     }
 
-    /// The secrets as of now. Tokens fetched with them survive as long as they do not change.
-    async fn held(&self) -> Result<Arc<Held>, SendError> {
+    /// The secrets as of now. Tokens fetched with a set survive as long as it does not change.
+    async fn held(&self) -> Result<Sets, SendError> {
         let generation = self.source.generation();
         let mut slot = self.held.lock().await;
         if let Some((of, held)) = slot.as_ref()
             && *of == generation
         {
-            return Ok(Arc::clone(held));
+            return Ok(held.clone());
         }
-        let secrets =
-            self.source.credentials(self.account.id).await.map_err(|NoCredentials| SendError::NotNow {
-                until: later(self.moments.now(), Duration::from_secs(1)),
-            })?;
-        let held = match slot.take() {
-            Some((_, held)) if held.secrets == secrets => held,
-            _ => Arc::new(Held { secrets, token: Mutex::default() }),
+        let unread = |NoCredentials| SendError::NotNow { until: later(self.moments.now(), Duration::from_secs(1)) };
+        let current = self.source.credentials(self.account.id).await.map_err(unread)?;
+        let next = self.source.next(self.account.id).await.map_err(unread)?;
+        let before: Vec<Arc<Held>> = slot.take().map_or_else(Vec::new, |(_, Sets { current, next })| {
+            std::iter::once(current).chain(next.map(|(held, _)| held)).collect()
+        });
+        // A finished rotation makes the newer set the current one: its token is as good as before.
+        let held = |secrets: BTreeMap<String, Secret>| {
+            let same = before.iter().find(|held| held.secrets == secrets).cloned();
+            same.unwrap_or_else(|| Arc::new(Held { secrets, token: Mutex::default(), noted: Mutex::default() }))
         };
-        *slot = Some((generation, Arc::clone(&held)));
-        Ok(held)
+        let sets = Sets { current: held(current), next: next.map(|newer| (held(newer.secrets), newer.since)) };
+        *slot = Some((generation, sets.clone()));
+        Ok(sets)
     }
 
     fn scheme(&self, name: &str) -> Result<&'static AuthScheme, SendError> {
@@ -190,10 +256,10 @@ impl Auth {
         held: &Held,
         stale: Option<&HeaderValue>,
         next: &Next<S>,
-    ) -> Result<HeaderValue, SendError> {
+    ) -> Result<HeaderValue, NoHeader> {
         match scheme {
-            AuthScheme::BasicUser { user, .. } => basic(held.secret(user)?.reveal(), ""),
-            AuthScheme::Bearer { token, .. } => marked(&format!("Bearer {}", held.secret(token)?.reveal())),
+            AuthScheme::BasicUser { user, .. } => Ok(basic(held.secret(user)?.reveal(), "")?),
+            AuthScheme::Bearer { token, .. } => Ok(marked(&format!("Bearer {}", held.secret(token)?.reveal()))?),
             AuthScheme::ClientCredentials { name, .. } => {
                 let mut tokens = held.token.lock().await;
                 if let Some(token) = tokens.get(name) {
@@ -211,9 +277,9 @@ impl Auth {
         }
     }
 
-    async fn fetch<S: Wire>(&self, scheme: &AuthScheme, held: &Held, next: &Next<S>) -> Result<Token, SendError> {
+    async fn fetch<S: Wire>(&self, scheme: &AuthScheme, held: &Held, next: &Next<S>) -> Result<Token, NoHeader> {
         let AuthScheme::ClientCredentials { token_url, client_id, client_secret, subject, .. } = scheme else {
-            return Err(SendError::Misconfigured("the scheme has no token endpoint"));
+            return Err(SendError::Misconfigured("the scheme has no token endpoint").into());
         };
         let url = setting(self.descriptor, &self.account, token_url)
             .ok_or(SendError::Misconfigured("the token endpoint is not set"))?;
@@ -234,15 +300,15 @@ impl Auth {
         let answer = match next.call(request).await {
             Ok(answer) => answer,
             Err(SendError::Unknown(_) | SendError::NotSent(_)) => {
-                return Err(SendError::NotSent("the token endpoint did not answer"));
+                return Err(SendError::NotSent("the token endpoint did not answer").into());
             }
-            Err(error @ (SendError::NotNow { .. } | SendError::Misconfigured(_))) => return Err(error),
+            Err(error @ (SendError::NotNow { .. } | SendError::Misconfigured(_))) => return Err(error.into()),
         };
         if answer.status().is_server_error() || answer.status() == StatusCode::TOO_MANY_REQUESTS {
-            return Err(SendError::NotSent("the token endpoint is unavailable"));
+            return Err(SendError::NotSent("the token endpoint is unavailable").into());
         }
         if !answer.status().is_success() {
-            return Err(SendError::Misconfigured("the token endpoint refused the credentials"));
+            return Err(NoHeader::Refused);
         }
         let token: TokenAnswer = serde_json::from_slice(answer.body())
             .map_err(|_| SendError::NotSent("the token endpoint's answer cannot be read"))?;
@@ -252,7 +318,93 @@ impl Auth {
 
     /// Is this credential set?
     pub(super) async fn has(&self, name: &str) -> bool {
-        self.held().await.is_ok_and(|held| held.secrets.contains_key(name))
+        let has = |held: &Arc<Held>| held.secrets.contains_key(name);
+        self.held().await.is_ok_and(|sets| has(&sets.current) || sets.next.is_some_and(|(newer, _)| has(&newer)))
+    }
+
+    /// The request with one set of secrets; an OAuth token that is refused is fetched once more.
+    async fn with<S: Wire>(
+        &self,
+        held: &Held,
+        scheme: &'static AuthScheme,
+        mut request: Request<Bytes>,
+        next: &Next<S>,
+    ) -> Result<Answer, NoHeader> {
+        let value = self.header(scheme, held, None, next).await?;
+        request.headers_mut().insert(header::AUTHORIZATION, value.clone());
+        if !matches!(scheme, AuthScheme::ClientCredentials { .. }) {
+            return Ok(next.call(request).await);
+        }
+        let mut again = request.clone();
+        let answer = next.call(request).await;
+        if !answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::UNAUTHORIZED) {
+            return Ok(answer);
+        }
+        let fresh = self.header(scheme, held, Some(&value), next).await?;
+        again.headers_mut().insert(header::AUTHORIZATION, fresh);
+        Ok(next.call(again).await)
+    }
+
+    async fn rests(&self, since: Timestamp) -> bool {
+        self.next_rests.lock().await.is_some_and(|(of, until)| of == since && self.moments.now() < until)
+    }
+
+    /// The newer set first; the older where that was refused.
+    async fn with_either<S: Wire>(
+        &self,
+        sets: &Sets,
+        scheme: &'static AuthScheme,
+        request: Request<Bytes>,
+        next: &Next<S>,
+    ) -> Answer {
+        let (newer, since) = match &sets.next {
+            Some((newer, since)) if !self.rests(*since).await => (newer, *since),
+            Some(_) | None => {
+                let tried = self.with(&sets.current, scheme, request, next).await;
+                self.note(&tried, &sets.current, Which::Current).await;
+                return tried?;
+            }
+        };
+        let tried = self.with(newer, scheme, request.clone(), next).await;
+        if !is_refused(&tried) {
+            self.note(&tried, newer, Which::Next).await;
+            return tried?;
+        }
+        let older = self.with(&sets.current, scheme, request, next).await;
+        if is_refused(&older) {
+            // Both: it is not the set that is wrong.
+            return older?;
+        }
+        if matches!(&older, Ok(Ok(_))) {
+            tracing::warn!(account = %self.account.id, "the newer secrets were refused and the older ones taken");
+            *self.next_rests.lock().await = Some((since, later(self.moments.now(), REST)));
+            self.source.used(self.account.id, Which::Next, true).await;
+            self.note(&older, &sets.current, Which::Current).await;
+        }
+        older?
+    }
+
+    async fn note(&self, tried: &Result<Answer, NoHeader>, held: &Held, which: Which) {
+        if !matches!(tried, Ok(Ok(_))) || is_refused(tried) {
+            return;
+        }
+        let now = self.moments.now();
+        let mut noted = held.noted.lock().await;
+        if noted.is_none_or(|at| later(at, NOTED_EVERY) <= now) {
+            *noted = Some(now);
+            // Nobody waits for the pen.
+            drop(noted);
+            self.source.used(self.account.id, which, false).await;
+        }
+    }
+}
+
+/// The vendor said no to the credentials, so that it did nothing.
+fn is_refused(tried: &Result<Answer, NoHeader>) -> bool {
+    match tried {
+        Ok(Ok(answer)) => matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
+        Ok(Err(_)) | Err(NoHeader::Send(_)) => false,
+        Err(NoHeader::Refused) => true,
     }
 }
 
@@ -262,21 +414,8 @@ impl Around for Arc<Auth> {
             return next.call(request).await;
         };
         let scheme = self.scheme(name)?;
-        let held = self.held().await?;
-        let value = self.header(scheme, &held, None, &next).await?;
-        request.headers_mut().insert(header::AUTHORIZATION, value.clone());
-        let may_refresh = matches!(scheme, AuthScheme::ClientCredentials { .. });
-        if !may_refresh {
-            return next.call(request).await;
-        }
-        let mut again = request.clone();
-        let answer = next.call(request).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
-        }
-        let fresh = self.header(scheme, &held, Some(&value), &next).await?;
-        again.headers_mut().insert(header::AUTHORIZATION, fresh);
-        next.call(again).await
+        let sets = self.held().await?;
+        self.with_either(&sets, scheme, request, &next).await
     }
 }
 

@@ -45,7 +45,7 @@ use crate::store::setup::AccountRecord;
 
 use around::{Answer, Wire, around};
 use auth::Auth;
-pub use auth::{CredentialSource, NoCredentials};
+pub use auth::{CredentialSource, Newer, NoCredentials};
 pub use breaker::BreakerPolicy;
 use breaker::{Gate, Permit};
 use classify::Classify;

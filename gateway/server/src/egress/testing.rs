@@ -98,6 +98,9 @@ pub(crate) fn record(connector: &str, settings: serde_json::Value) -> AccountRec
         sandbox: false,
         created_at: Timestamp::UNIX_EPOCH,
         last_complete_sync: None,
+        live_at: Some(Timestamp::UNIX_EPOCH),
+        mapping: None,
+        credentials: crate::store::onboard::Credentials::default(),
     }
 }
 
@@ -116,10 +119,18 @@ impl CredentialSource for Secrets {
 }
 
 pub(crate) fn egress(connector: Arc<dyn Connector>, policy: EgressPolicy) -> Egress {
+    egress_with(connector, policy, Arc::new(Secrets))
+}
+
+pub(crate) fn egress_with(
+    connector: Arc<dyn Connector>,
+    policy: EgressPolicy,
+    credentials: Arc<dyn CredentialSource>,
+) -> Egress {
     Egress::new(EgressParts {
         clock: TokioClock::new(),
         entropy: Arc::new(SeededEntropy::new(7)),
-        credentials: Arc::new(Secrets),
+        credentials,
         connectors: Arc::new(move |_| Some(Arc::clone(&connector))),
         resolver: Arc::new(SystemResolver),
         policy,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use async_trait::async_trait;
 use causeway_core::clock::{Clock, Entropy};
+use causeway_core::connector::{Connector, ReadError, Stage};
+use causeway_core::overlay::VendorField;
 
 use super::reload::Lives;
 use super::wires;
@@ -61,7 +63,7 @@ impl Core {
         let egress = Arc::new(Egress::new(EgressParts {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
-            credentials: Arc::new(wires::SecretsOfTheStore(Arc::clone(&store))),
+            credentials: Arc::new(wires::SecretsOfTheStore { store: Arc::clone(&store), clock: Arc::clone(&clock) }),
             connectors: Arc::clone(&connectors),
             resolver: Arc::new(SystemResolver),
             policy: wires::egress(config, &lives),
@@ -135,8 +137,7 @@ struct Outside {
 #[async_trait]
 impl Vendors for Outside {
     async fn check(&self, record: &AccountRecord) -> Result<Vec<Checked>, Fault> {
-        let connector = (self.connectors)(&record.account.connector);
-        let connector = connector.ok_or_else(|| Fault::new(FaultKind::Internal, SyncError::NoConnector.to_string()))?;
+        let connector = self.connector(record)?;
         let http = self.egress.http(record);
         let permissions = connector.check(&record.account, &http).await;
         let shown = permissions.into_iter().map(|permission| Checked {
@@ -148,11 +149,46 @@ impl Vendors for Outside {
     }
 
     async fn sync(&self, record: &AccountRecord) -> Result<SyncReport, Fault> {
-        let synced = self.feeds.sync_jobs(record.account.id).await.map_err(|error| match error {
-            SyncError::Store(error) => error.into(),
-            SyncError::Read(error) => Fault::new(FaultKind::Unavailable, error.to_string()),
-            SyncError::NoConnector | SyncError::Endless => Fault::new(FaultKind::Internal, error.to_string()),
-        })?;
+        let synced = self.feeds.sync_jobs(record.account.id).await.map_err(not_synced)?;
         Ok(synced.report)
+    }
+
+    async fn read_forms(&self, record: &AccountRecord) -> Result<(), Fault> {
+        self.feeds.sync_forms(record.account.id).await.map_err(not_synced)?;
+        Ok(())
+    }
+
+    async fn custom_fields(&self, record: &AccountRecord) -> Result<Vec<VendorField>, Fault> {
+        let connector = self.connector(record)?;
+        match connector.custom_fields(&record.account, &self.egress.http(record)).await {
+            Ok(fields) => Ok(fields),
+            Err(ReadError::NotClaimed) => Ok(Vec::new()),
+            Err(error) => Err(Fault::new(FaultKind::Unavailable, error.to_string())),
+        }
+    }
+
+    async fn stages(&self, record: &AccountRecord) -> Result<Vec<Stage>, Fault> {
+        let connector = self.connector(record)?;
+        connector.stages(&record.account, &self.egress.http(record)).await.map_err(|error| match error {
+            ReadError::NotClaimed => {
+                Fault::new(FaultKind::Refused, "this connector reads no stages; the ids are on the vendor's own pages")
+            }
+            error => Fault::new(FaultKind::Unavailable, error.to_string()),
+        })
+    }
+}
+
+impl Outside {
+    fn connector(&self, record: &AccountRecord) -> Result<Arc<dyn Connector>, Fault> {
+        let known = (self.connectors)(&record.account.connector);
+        known.ok_or_else(|| Fault::new(FaultKind::Internal, SyncError::NoConnector.to_string()))
+    }
+}
+
+fn not_synced(error: SyncError) -> Fault {
+    match error {
+        SyncError::Store(error) => error.into(),
+        SyncError::Read(error) => Fault::new(FaultKind::Unavailable, error.to_string()),
+        SyncError::NoConnector | SyncError::Endless => Fault::new(FaultKind::Internal, error.to_string()),
     }
 }

@@ -5,20 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use causeway_core::account::Which;
+use causeway_core::clock::Clock;
 use causeway_core::ids::AccountId;
 use causeway_core::pii::Secret;
 
 use super::reload::Lives;
 use crate::config::Config;
 use crate::dispatch::DispatchPolicy;
-use crate::egress::{BreakerPolicy, CredentialSource, EgressPolicy, NoCredentials};
+use crate::egress::{BreakerPolicy, CredentialSource, EgressPolicy, Newer, NoCredentials};
 use crate::feeds::sync::SyncPolicy;
 use crate::intake::{self, Intake};
 use crate::quota::Rate;
 use crate::read_back::ReadBackPolicy;
 use crate::schedule::{Judge, SchedulePolicy, SyncBell};
-use crate::store::Store;
 use crate::store::intake::{Decision, ReadyDelivery};
+use crate::store::{Store, StoreError};
 
 /// Names this process in leases. One gateway at a time holds a data directory, so the process id is enough.
 fn owner() -> String {
@@ -26,19 +28,40 @@ fn owner() -> String {
 }
 
 /// Egress reads secrets from the store without knowing it.
-pub(super) struct SecretsOfTheStore(pub(super) Arc<dyn Store>);
+pub(super) struct SecretsOfTheStore {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+}
 
 #[async_trait]
 impl CredentialSource for SecretsOfTheStore {
     async fn credentials(&self, account: AccountId) -> Result<BTreeMap<String, Secret>, NoCredentials> {
-        self.0.credentials(account).await.map_err(|error| {
+        self.store.credentials(account).await.map_err(|error| {
             tracing::error!(account = %account, %error, "an account's credentials could not be read");
             NoCredentials
         })
     }
 
+    async fn next(&self, account: AccountId) -> Result<Option<Newer>, NoCredentials> {
+        let read = async {
+            let Some(secrets) = self.store.next_credentials(account).await? else { return Ok(None) };
+            let about = self.store.account(account).await?.credentials.next;
+            Ok(about.and_then(|about| about.since).map(|since| Newer { secrets, since }))
+        };
+        read.await.map_err(|error: StoreError| {
+            tracing::error!(account = %account, %error, "an account's newer credentials could not be read");
+            NoCredentials
+        })
+    }
+
+    async fn used(&self, account: AccountId, which: Which, refused: bool) {
+        if let Err(error) = self.store.secrets_used(account, which, refused, self.clock.now()).await {
+            tracing::warn!(account = %account, %error, "the use of secrets was not written down");
+        }
+    }
+
     fn generation(&self) -> u64 {
-        self.0.generation()
+        self.store.generation()
     }
 }
 

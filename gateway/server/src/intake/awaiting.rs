@@ -53,7 +53,7 @@ impl Intake {
         let (Some(record), Ok(document)) = (record, self.schemas.parse(&ready.document)) else {
             return refuse(Reason::AccountMisconfigured);
         };
-        let verdict = self.schemas.check(&document, &targets::to_check(&[record], &self.connectors, &ready.view));
+        let verdict = self.verdict(&document, &[record], &ready.view);
         let refused = verdict.of(record.account.id);
         if !refused.is_empty() {
             return Decision::HoldInvalid { fields: targets::reasons(refused) };

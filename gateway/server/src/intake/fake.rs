@@ -309,6 +309,9 @@ impl World {
             sandbox: false,
             created_at: start,
             last_complete_sync: Some(start),
+            live_at: Some(start),
+            mapping: None,
+            credentials: crate::store::onboard::Credentials::default(),
         };
         let accounts = vec![account(world.ats, "ats", Role::Ats), account(world.crm, "crm", Role::Crm)];
         let posting = Posting { posting_id: JOB.to_owned(), ..Posting::default() };

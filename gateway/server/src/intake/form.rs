@@ -16,6 +16,7 @@ use super::board::Tagged;
 use super::judge::posting_unknown;
 use super::{Intake, Refusal, Sender, targets};
 use crate::hash::sha256_hex;
+use crate::overlay;
 use crate::schema::CANONICAL_NAME;
 use crate::store::intake::PostingView;
 use crate::store::setup::AccountRecord;
@@ -43,7 +44,18 @@ struct Asked {
     required: bool,
     /// The systems that do not take an application without it.
     required_by: Vec<String>,
+    /// An account's overlay answers it, unless the applicant does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filled: Option<FilledBy>,
     fields: Vec<AskedField>,
+}
+
+#[derive(Serialize)]
+struct FilledBy {
+    account: String,
+    /// Where in the document the answer is taken from; left out where it is the same for everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -68,13 +80,16 @@ impl Intake {
         }
         let digest = self.form_digest(sender.test, &view);
         let receiving = receiving(&view);
+        // What an overlay fills is asked of nobody: a submit is judged with it filled.
+        let left = self.left_to_ask(&view, &receiving);
+        let demanding = left.as_ref().unwrap_or(&view);
         let shown = JobForm {
             job: &posting.posting.posting_id,
             digest: &digest,
             test: sender.test,
             complete: view.form.is_some() || !self.publishes_forms(&view, posting.account),
             questions: self.questions(&view, &receiving),
-            schema: self.schemas.union(&targets::to_check(&receiving, &self.connectors, &view)),
+            schema: self.schemas.union(&targets::to_check(&receiving, &self.connectors, demanding)),
         };
         let body = serde_json::to_vec(&shown).map_err(|error| {
             tracing::error!(%error, "a form has no JSON form");
@@ -93,9 +108,19 @@ impl Intake {
                 OnInvalid::Reject => "reject",
                 OnInvalid::Hold => "hold",
             };
-            text.push_str(&format!("{} {} {} {on_invalid}\n", account.id, account.name, account.connector));
+            let mapping = record.mapping.as_ref().map_or(String::new(), |mapping| format!(" map {}", mapping.version));
+            text.push_str(&format!("{} {} {} {on_invalid}{mapping}\n", account.id, account.name, account.connector));
         }
         sha256_hex(text.as_bytes())
+    }
+
+    /// The view with the demands left that no overlay meets, if there are fewer.
+    fn left_to_ask(&self, view: &PostingView, receiving: &[&AccountRecord]) -> Option<PostingView> {
+        let ats = receiving.iter().find(|record| record.account.role == Role::Ats)?;
+        let connector = self.connectors.get(ats.account.connector.as_str())?;
+        let (form, read_at) = view.form.as_ref()?;
+        let left = overlay::left_to_ask(ats, connector.connector.as_ref(), form)?;
+        Some(PostingView { form: Some((left, *read_at)), ..view.clone() })
     }
 
     fn questions(&self, view: &PostingView, receiving: &[&AccountRecord]) -> Vec<Asked> {
@@ -120,7 +145,13 @@ impl Intake {
             let mut required_by =
                 fields.first().map_or_else(Vec::new, |field| self.demanded(&plain_document(), &field.place, receiving));
             let name = ats.map(|record| record.account.name.clone());
-            required_by.extend(name.filter(|name| question.required && !required_by.contains(name)));
+            let mapping = ats.and_then(|record| record.mapping.as_ref()).zip(connector);
+            let rule = mapping
+                .and_then(|(mapping, known)| overlay::filled_by(&mapping.overlay, known.connector.as_ref(), question));
+            let demanded = question.required && rule.is_none();
+            required_by.extend(name.clone().filter(|name| demanded && !required_by.contains(name)));
+            let filled =
+                rule.zip(name).map(|(rule, account)| FilledBy { account, from: rule.from().map(str::to_owned) });
             Asked {
                 id: fields.first().map_or_else(String::new, |field| field.name.clone()),
                 label: question.label.clone(),
@@ -128,6 +159,7 @@ impl Intake {
                 group: question.group,
                 required: !required_by.is_empty(),
                 required_by,
+                filled,
                 fields,
             }
         };
@@ -163,6 +195,7 @@ impl Intake {
             group: QuestionGroup::Application,
             required: true,
             required_by,
+            filled: None,
             fields: vec![AskedField { name: id.to_owned(), kind: FieldKind::Text, options: Vec::new(), place }],
         })
     }

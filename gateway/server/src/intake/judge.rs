@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use causeway_core::ids::AccountId;
 use causeway_core::problem::{Code, FieldError, Problem};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use super::submission::Envelope;
 use super::targets::{self, Start};
 use super::views::Seen;
 use super::{Decided, Intake, Refusal, Sender, Submission, before, unavailable};
+use crate::overlay;
 use crate::quota::TenantQuota;
 use crate::schema::Verdict;
 use crate::store::intake::PostingView;
@@ -79,7 +81,7 @@ impl Intake {
         let chosen = if known { targets::of(&view, document) } else { Vec::new() };
         let accounts: Vec<&AccountRecord> =
             view.accounts.iter().filter(|record| chosen.contains(&record.account.id)).collect();
-        let mut verdict = self.schemas.check(document, &targets::to_check(&accounts, &self.connectors, &view));
+        let mut verdict = self.verdict(document, &accounts, &view);
         verdict.canonical.extend(submission.file_errors(document));
         verdict.canonical.extend(not_a_test(sender, envelope));
         if envelope.email.is_none() && verdict.is_valid() {
@@ -89,6 +91,27 @@ impl Intake {
         let withheld = targets::withheld(&view, document);
         let fresh = fresh && complete;
         Ok(Judged { decided: Decided { view, targets, withheld, verdict }, fresh, complete })
+    }
+
+    /// What the schemas say, each account asked of the document as its overlay makes it.
+    pub(super) fn verdict(&self, document: &Value, accounts: &[&AccountRecord], view: &PostingView) -> Verdict {
+        let targets = targets::to_check(accounts, &self.connectors, view);
+        let of = |id| accounts.iter().find(|record: &&&AccountRecord| record.account.id == id);
+        let seen: Vec<(AccountId, Value)> = targets
+            .iter()
+            .filter_map(|target| {
+                let id = target.account.id;
+                Some((id, overlay::as_seen(of(id)?, target.connector, target.form, document)?))
+            })
+            .collect();
+        let as_seen = |id| seen.iter().find(|(account, _)| *account == id).map(|(_, document)| document);
+        let mut verdict = self.schemas.check_as_seen(document, &targets, &as_seen);
+        for (id, errors) in &mut verdict.per_target {
+            if let Some(mapping) = of(*id).and_then(|record| record.mapping.as_ref()) {
+                overlay::told(&mapping.overlay, document, errors);
+            }
+        }
+        verdict
     }
 
     /// Does the job take applications, as far as anybody knows?
@@ -133,8 +156,8 @@ fn starts(
     connectors: &targets::Connectors,
     view: &PostingView,
     verdict: &Verdict,
-    chosen: Vec<causeway_core::ids::AccountId>,
-) -> Vec<(causeway_core::ids::AccountId, Start)> {
+    chosen: Vec<AccountId>,
+) -> Vec<(AccountId, Start)> {
     let start = |id| {
         let record = view.accounts.iter().find(|record| record.account.id == id)?;
         Some((id, targets::start(record, connectors, view, verdict)))

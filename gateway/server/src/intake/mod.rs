@@ -399,4 +399,6 @@ fn before(now: Timestamp, by: Duration) -> Timestamp {
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]
+mod overlay_tests;
+#[cfg(test)]
 mod tests;

@@ -156,6 +156,7 @@ pub(super) fn start(record: &AccountRecord, connectors: &Connectors, view: &Post
 pub(super) fn shown(record: &AccountRecord, start: &Start) -> (State, Option<Reason>) {
     match (start, &record.paused) {
         (Start::Held(_, reason, _), _) => (State::Held, Some(*reason)),
+        (Start::Queued | Start::Rejected, _) if record.live_at.is_none() => (State::Held, Some(Reason::AccountNotLive)),
         (_, Some(paused)) => (State::Held, Some(paused.reason)),
         (Start::Queued | Start::Rejected, None) => (State::Queued, None),
     }

@@ -17,11 +17,16 @@ use super::{Config, FilePart, Intake, Refusal, Sender, Submission};
 use crate::store::intake::{Decision, ReadyDelivery};
 use crate::store::setup::Paused;
 
-fn sender(world: &World) -> Sender {
+pub(super) fn sender(world: &World) -> Sender {
     Sender { tenant: world.tenant, key: KeyId::new(jiff::Timestamp::UNIX_EPOCH, world.entropy.as_ref()), test: false }
 }
 
-async fn submit(world: &World, intake: &Intake, document: &Value, key: Option<&str>) -> Result<Value, Refusal> {
+pub(super) async fn submit(
+    world: &World,
+    intake: &Intake,
+    document: &Value,
+    key: Option<&str>,
+) -> Result<Value, Refusal> {
     let submission = Submission {
         document: document.to_string().into(),
         files: Vec::new(),

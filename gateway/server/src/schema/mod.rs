@@ -14,12 +14,14 @@ mod fingerprint;
 mod formats;
 mod forms;
 mod guard;
+mod members;
 mod strict;
 mod validator;
 mod words;
 
 pub use compile::SchemaError;
 pub use fingerprint::{PartMark, fingerprint, form_digest};
+pub use members::has_value;
 pub use strict::{BodyError, Fault};
 pub use validator::{CANONICAL_NAME, Schemas, Target, Verdict};
 

@@ -24,7 +24,7 @@ use super::words;
 use crate::hash::sha256_hex;
 
 /// The contract, as published.
-const CANONICAL: &str = include_str!("../../../../schemas/canonical/application.v1.json");
+pub(super) const CANONICAL: &str = include_str!("../../../../schemas/canonical/application.v1.json");
 
 /// What `required_by` says for the gateway's own contract.
 pub const CANONICAL_NAME: &str = "canonical";
@@ -134,6 +134,17 @@ impl Schemas {
     /// alone, and of its long lists only as much is looked at as shows that they are too long: what a document can cost
     /// is bounded by the schemas, not by its size.
     pub fn check(&self, document: &Value, targets: &[Target<'_>]) -> Verdict {
+        self.check_as_seen(document, targets, &|_| None)
+    }
+
+    /// As [`Schemas::check`], where a target may see the document otherwise than it was sent. The canonical schema is
+    /// asked of what was sent.
+    pub fn check_as_seen<'d>(
+        &self,
+        document: &'d Value,
+        targets: &[Target<'_>],
+        seen: &dyn Fn(AccountId) -> Option<&'d Value>,
+    ) -> Verdict {
         if longest_list(document) > LONGEST_LIST {
             let canonical = errors(&self.canonical, &cut(document), CANONICAL_NAME);
             if !canonical.is_empty() {
@@ -144,6 +155,7 @@ impl Schemas {
             Verdict { canonical: errors(&self.canonical, document, CANONICAL_NAME), ..Verdict::default() };
         for target in targets {
             let name = target.account.name.as_str();
+            let document = seen(target.account.id).unwrap_or(document);
             let mut refused = match self.by_connector.get(target.connector.describe().name) {
                 Some(schema) => errors(schema, document, name),
                 None => Vec::new(),

@@ -9,6 +9,7 @@
 pub mod custody;
 pub mod finding;
 pub mod intake;
+pub mod onboard;
 pub mod receipts;
 pub mod setup;
 pub mod trace;
@@ -39,6 +40,7 @@ use jiff::Timestamp;
 
 use finding::Finding;
 use intake::{Accepted, ApplicationView, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery};
+use onboard::{NewOverlay, OverlayRecord, Recent, Rotate, Sighted, Tick, Which};
 use setup::{AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, Sync, SyncReport, Tenant};
 use trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed, Retention, RetentionReport};
 use work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
@@ -114,6 +116,32 @@ pub trait Store: Send + std::marker::Sync {
     async fn origins(&self) -> Result<BTreeSet<String>>;
     /// Revokes a key at once.
     async fn revoke_key(&self, tenant: TenantId, key: KeyId, actor: &str, now: Timestamp) -> Result<()>;
+
+    // --- bringing an account live -----------------------------------------------------------------------------------
+
+    /// Saves a version of an account's overlay and puts it in force; returns its number. `Exists` when another version is
+    /// in force than the one it was made from. Audited.
+    async fn save_overlay(&self, overlay: NewOverlay) -> Result<u32>;
+    /// Every version, newest first.
+    async fn overlays(&self, account: AccountId) -> Result<Vec<OverlayRecord>>;
+    /// The forms of the account's open postings.
+    async fn forms(&self, account: AccountId) -> Result<Vec<Form>>;
+    /// The newest accepted documents that go to the account, demographic answers left out. What was erased is not there.
+    async fn recent(&self, account: AccountId, limit: usize) -> Result<Vec<Recent>>;
+    /// The newest deliveries that the account's vendor took.
+    async fn taken(&self, account: AccountId, limit: usize) -> Result<Vec<Sighted>>;
+    /// Writes an item of the account's checklist. Audited.
+    async fn tick(&self, account: AccountId, tick: Tick) -> Result<()>;
+    /// The account's checklist as it was left.
+    async fn ticks(&self, account: AccountId) -> Result<Vec<Tick>>;
+    /// The account goes live: what was held for that is queued. Returns how many. Audited.
+    async fn go_live(&self, account: AccountId, actor: &str, now: Timestamp) -> Result<u64>;
+    /// A step of a rotation of secrets. `NotFound` when there is none to finish or abandon. Audited.
+    async fn rotate(&self, account: AccountId, step: Rotate, actor: &str, now: Timestamp) -> Result<()>;
+    /// The newer secrets, while two sets live; for egress only.
+    async fn next_credentials(&self, account: AccountId) -> Result<Option<BTreeMap<String, Secret>>>;
+    /// The vendor took, or refused, these secrets.
+    async fn secrets_used(&self, account: AccountId, which: Which, refused: bool, now: Timestamp) -> Result<()>;
 
     // --- postings ---------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ use super::finding::Finding;
 use super::intake::{
     Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
 };
+use super::onboard::{NewOverlay, OverlayRecord, Recent, Rotate, Sighted, Tick, Which};
 use super::setup::{
     AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant,
 };
@@ -109,6 +110,17 @@ verbs! {
     key_by_hash(hash: [u8; 32]) -> Option<KeyRecord>;
     origins() -> BTreeSet<String>;
     revoke_key(tenant: TenantId, key: KeyId, actor: &str, now: Timestamp) -> ();
+    save_overlay(overlay: NewOverlay) -> u32;
+    overlays(account: AccountId) -> Vec<OverlayRecord>;
+    forms(account: AccountId) -> Vec<Form>;
+    recent(account: AccountId, limit: usize) -> Vec<Recent>;
+    taken(account: AccountId, limit: usize) -> Vec<Sighted>;
+    tick(account: AccountId, tick: Tick) -> ();
+    ticks(account: AccountId) -> Vec<Tick>;
+    go_live(account: AccountId, actor: &str, now: Timestamp) -> u64;
+    rotate(account: AccountId, step: Rotate, actor: &str, now: Timestamp) -> ();
+    next_credentials(account: AccountId) -> Option<BTreeMap<String, Secret>>;
+    secrets_used(account: AccountId, which: Which, refused: bool, now: Timestamp) -> ();
     apply_sync(sync: Sync) -> SyncReport;
     put_form(account: AccountId, form: &Form, now: Timestamp) -> ();
     postings(account: AccountId) -> Vec<PostingRecord>;

@@ -1,6 +1,7 @@
 //! What setting up writes and reads: tenants, accounts, API keys, postings. Types only.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use causeway_core::account::Account;
 use causeway_core::ids::{AccountId, KeyId, TenantId};
@@ -9,6 +10,8 @@ use causeway_core::posting::Posting;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::onboard::{Credentials, Mapping};
 
 /// A tenant to make.
 #[derive(Debug, Clone)]
@@ -41,6 +44,10 @@ pub struct NewAccount {
     pub credentials: BTreeMap<String, Secret>,
     /// See [`AccountRecord::sandbox`].
     pub sandbox: bool,
+    /// It is not live yet: see [`AccountRecord::live_at`].
+    pub staged: bool,
+    /// When the vendor ends its secrets, if that is known.
+    pub expires_at: Option<Timestamp>,
     /// Who asked for it.
     pub actor: String,
     /// When.
@@ -74,6 +81,15 @@ pub struct AccountRecord {
     pub created_at: Timestamp,
     /// The last complete sync, if there was one.
     pub last_complete_sync: Option<Timestamp>,
+    /// Since when it is live. Until then its deliveries are held, each until a person sends it or the account goes live.
+    #[serde(default)]
+    pub live_at: Option<Timestamp>,
+    /// The overlay in force, if there is one.
+    #[serde(default)]
+    pub mapping: Option<Arc<Mapping>>,
+    /// What is known of its secrets.
+    #[serde(default)]
+    pub credentials: Credentials,
 }
 
 /// An account's pause.

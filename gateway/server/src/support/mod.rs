@@ -167,6 +167,11 @@ impl Support {
         Ok(resumed)
     }
 
+    /// An account has work that an action of somebody else made due.
+    pub fn ring(&self, account: AccountId) {
+        (self.ring)(account);
+    }
+
     async fn audit(&self, tenant: TenantId, actor: Actor, action: &str, subject: String) -> Result<()> {
         let entry =
             AuditEntry { tenant, at: self.clock.now(), actor: actor.to_string(), action: action.to_owned(), subject };

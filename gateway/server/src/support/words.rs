@@ -19,6 +19,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::CredentialsRefused => "The system refused the account's credentials.",
         Reason::PermissionMissing => "The account's credentials lack a permission.",
         Reason::AccountPaused => "The account is paused.",
+        Reason::AccountNotLive => "The account has not gone live yet.",
         Reason::AccountMisconfigured => "The account's settings cannot work as they are.",
         Reason::VendorBusy => "The system asked to slow down.",
         Reason::VendorUnreachable => "The system could not be reached.",

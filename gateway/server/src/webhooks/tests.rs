@@ -121,7 +121,15 @@ impl Rig {
             on_unknown: OnUnknown::Hold,
         };
         let credentials = BTreeMap::new();
-        let new = NewAccount { account, credentials, sandbox: false, actor: "test".into(), now: clock.now() };
+        let new = NewAccount {
+            account,
+            credentials,
+            sandbox: false,
+            staged: false,
+            expires_at: None,
+            actor: "test".into(),
+            now: clock.now(),
+        };
         store.add_account(new).await.unwrap();
         let policy = SitePolicy { deadline: Duration::from_secs(5), ..SitePolicy::default() };
         let client = SiteClient::new(&policy, Arc::new(SystemResolver), Arc::clone(&clock) as Arc<dyn Clock>);

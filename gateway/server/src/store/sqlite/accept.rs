@@ -202,12 +202,14 @@ fn insert_delivery(
     // The tenant is asked for too: a delivery to another tenant's account is a bug that must not be stored.
     let account = params![delivery.account.bytes(), new.tenant.bytes()];
     let account = first(tx.conn, sql!("account_pause"), account, |row| {
-        Ok((row.maybe_word::<Reason>("paused_reason")?, row.maybe_id::<CaseId>("paused_case")?))
+        let paused = (row.maybe_word::<Reason>("paused_reason")?, row.maybe_id::<CaseId>("paused_case")?);
+        Ok((paused, row.maybe_time("live_at")?.is_none(), row.maybe_id::<CaseId>("staged_case")?))
     })?;
-    let (paused, paused_case) = account.ok_or(StoreError::NotFound("account"))?;
-    let start = start(delivery, repeats, paused);
+    let ((paused, paused_case), staged, staged_case) = account.ok_or(StoreError::NotFound("account"))?;
+    let start = start(delivery, repeats, staged, paused);
     let case = match start.cause {
         None => None,
+        Some(HeldCause::Operator) if start.reason == Some(Reason::AccountNotLive) => staged_case,
         Some(HeldCause::AccountPaused) => paused_case,
         Some(
             HeldCause::Invalid
@@ -257,7 +259,7 @@ fn insert(
 }
 
 /// A rule's "no" before what it waits for, a person's decision before a pause.
-fn start(delivery: &NewDelivery, repeats: bool, paused: Option<Reason>) -> Start {
+fn start(delivery: &NewDelivery, repeats: bool, staged: bool, paused: Option<Reason>) -> Start {
     let held = |cause, reason| Start { state: State::Held, cause: Some(cause), reason: Some(reason) };
     if repeats && delivery.repeats == Repeats::Refuse {
         return Start { state: State::Refused, cause: None, reason: Some(Reason::RepeatApplication) };
@@ -267,6 +269,10 @@ fn start(delivery: &NewDelivery, repeats: bool, paused: Option<Reason>) -> Start
     }
     if repeats && delivery.repeats == Repeats::Hold {
         return held(HeldCause::Operator, Reason::RepeatApplication);
+    }
+    // Before a pause: what that held would go out when it ends.
+    if staged {
+        return held(HeldCause::Operator, Reason::AccountNotLive);
     }
     match paused {
         Some(reason) => held(HeldCause::AccountPaused, reason),

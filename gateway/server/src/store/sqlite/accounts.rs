@@ -6,28 +6,45 @@ use std::sync::Arc;
 use causeway_core::account::Account;
 use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::pii::Secret;
+use causeway_core::reason::Reason;
 use rusqlite::{Connection, Row, params};
 use zeroize::Zeroizing;
 
-use super::SqliteStore;
 use super::errors::{Op, Stop, is_taken};
 use super::rows::{Columns, StoredId, as_stored, every, execute, first, micros, sql, to_json, value, variant_text};
+use super::{SqliteStore, cases};
 use crate::store::keys::{DataKey, Keyring, Owner, TenantKeys};
+use crate::store::onboard::{AboutSecrets, Credentials, Mapping, Which};
 use crate::store::seal::Place;
 use crate::store::setup::{AccountChanged, AccountRecord, NewAccount, Paused};
 use crate::store::{Result, StoreError};
 
-fn credentials_place(tenant: TenantId, row: &[u8]) -> Place<'_> {
-    Place { tenant, table: "accounts", row, column: "credentials" }
+/// Two sets of secrets may live at once, each bound to its own column.
+pub(super) fn credentials_place(tenant: TenantId, row: &[u8], which: Which) -> Place<'_> {
+    let column = match which {
+        Which::Current => "credentials",
+        Which::Next => "credentials_next",
+    };
+    Place { tenant, table: "accounts", row, column }
 }
 
 pub(super) async fn add(store: &SqliteStore, new: NewAccount) -> Result<AccountRecord> {
-    let NewAccount { account, credentials, sandbox, actor, now } = new;
+    let NewAccount { account, credentials, sandbox, staged, expires_at, actor, now } = new;
     let (id, tenant) = (account.id, account.tenant);
     let keys = store.tenant_keys(tenant)?;
     let (data_key, wrapped) = keys.new_data_key(Owner::Account(id), &*store.entropy);
-    let sealed = seal_credentials(store, &data_key, &account, &credentials)?;
-    let record = AccountRecord { account, paused: None, sandbox, created_at: as_stored(now), last_complete_sync: None };
+    let sealed = seal_credentials(store, &data_key, (tenant, id, Which::Current), &credentials)?;
+    let about = AboutSecrets { since: Some(as_stored(now)), expires_at, ..AboutSecrets::default() };
+    let record = AccountRecord {
+        account,
+        paused: None,
+        sandbox,
+        created_at: as_stored(now),
+        last_complete_sync: None,
+        live_at: (!staged).then(|| as_stored(now)),
+        mapping: None,
+        credentials: Credentials { current: about, next: None },
+    };
     let answer = record.clone();
     store
         .write(move |tx| {
@@ -47,9 +64,15 @@ pub(super) async fn add(store: &SqliteStore, new: NewAccount) -> Result<AccountR
                     variant_text(&account.on_unknown)?,
                     sealed,
                     sandbox,
-                    micros(now)
+                    micros(now),
+                    record.live_at.map(micros),
+                    to_json(&record.credentials)?
                 ])
                 .map_err(taken)?;
+            if staged {
+                let case = cases::open_for_account(tx, tenant, id, Reason::AccountNotLive, now)?;
+                execute(tx.conn, sql!("account_staged_case"), params![id.bytes(), case.bytes()])?;
+            }
             execute(tx.conn, sql!("wrapped_key_insert"), params![id.bytes(), "account", tenant.bytes(), wrapped])?;
             tx.audit(tenant, now, &actor, "accounts.add", &id.to_string())?;
             tx.changes_setup();
@@ -69,7 +92,8 @@ pub(super) async fn update(store: &SqliteStore, change: AccountChanged) -> Resul
     let fresh = credentials
         .map(|credentials| {
             let (data_key, wrapped) = keys.new_data_key(Owner::Account(id), &*store.entropy);
-            seal_credentials(store, &data_key, &account, &credentials).map(|sealed| (sealed, wrapped))
+            seal_credentials(store, &data_key, (tenant, id, Which::Current), &credentials)
+                .map(|sealed| (sealed, wrapped))
         })
         .transpose()?;
     store
@@ -92,7 +116,9 @@ pub(super) async fn update(store: &SqliteStore, change: AccountChanged) -> Resul
                 return Err(StoreError::NotFound("account").into());
             }
             if let Some((sealed, wrapped)) = fresh {
-                execute(tx.conn, sql!("account_credentials_put"), params![id.bytes(), sealed])?;
+                let about = AboutSecrets { since: Some(as_stored(now)), ..AboutSecrets::default() };
+                let about = to_json(&Credentials { current: about, next: None })?;
+                execute(tx.conn, sql!("account_credentials_put"), params![id.bytes(), sealed, None::<Vec<u8>>, about])?;
                 execute(tx.conn, sql!("wrapped_key_replace"), params![id.bytes(), "account", wrapped])?;
                 tx.audit(tenant, now, &actor, "accounts.credentials", &id.to_string())?;
             }
@@ -130,40 +156,55 @@ pub(super) async fn credentials(store: &SqliteStore, id: AccountId) -> Result<BT
 }
 
 pub(super) fn credentials_of(conn: &Connection, keys: &Keyring, id: AccountId) -> Op<BTreeMap<String, Secret>> {
+    secrets_of(conn, keys, id, Which::Current)?.ok_or_else(|| StoreError::Corrupt("credentials").into())
+}
+
+/// One living set of secrets, if there is one.
+pub(super) fn secrets_of(
+    conn: &Connection,
+    keys: &Keyring,
+    id: AccountId,
+    which: Which,
+) -> Op<Option<BTreeMap<String, Secret>>> {
+    let column = match which {
+        Which::Current => "credentials_sealed",
+        Which::Next => "credentials_next_sealed",
+    };
     let row = first(conn, sql!("account_credentials"), params![id.bytes()], |row| {
-        Ok((row.id::<TenantId>("tenant")?, row.col::<Vec<u8>>("credentials_sealed")?))
+        Ok((row.id::<TenantId>("tenant")?, row.col::<Option<Vec<u8>>>(column)?))
     })?;
     let (tenant, sealed) = row.ok_or(StoreError::NotFound("account"))?;
+    let Some(sealed) = sealed else { return Ok(None) };
     let wrapped: Option<Vec<u8>> = value(conn, sql!("wrapped_key"), params![id.bytes(), "account"])?;
     let wrapped = wrapped.ok_or(StoreError::Corrupt("account key"))?;
     let keys = keys.tenant(tenant).ok_or(StoreError::NotFound("tenant"))?;
-    open_credentials(&keys, tenant, id, &wrapped, &sealed).ok_or_else(|| StoreError::Corrupt("credentials").into())
+    let opened = open_credentials(&keys, (tenant, id, which), &wrapped, &sealed);
+    opened.map(Some).ok_or_else(|| StoreError::Corrupt("credentials").into())
 }
 
 fn open_credentials(
     keys: &TenantKeys,
-    tenant: TenantId,
-    id: AccountId,
+    (tenant, id, which): (TenantId, AccountId, Which),
     wrapped: &[u8],
     sealed: &[u8],
 ) -> Option<BTreeMap<String, Secret>> {
     let data_key = keys.open_data_key(Owner::Account(id), wrapped).ok()?;
-    let plain = data_key.open(&credentials_place(tenant, &id.bytes()), sealed).map(Zeroizing::new).ok()?;
+    let plain = data_key.open(&credentials_place(tenant, &id.bytes(), which), sealed).map(Zeroizing::new).ok()?;
     let texts: BTreeMap<String, String> = serde_json::from_slice(&plain).ok()?;
     Some(texts.into_iter().map(|(name, text)| (name, Secret::new(text))).collect())
 }
 
-fn seal_credentials(
+pub(super) fn seal_credentials(
     store: &SqliteStore,
     data_key: &DataKey,
-    account: &Account,
+    (tenant, id, which): (TenantId, AccountId, Which),
     credentials: &BTreeMap<String, Secret>,
 ) -> Result<Vec<u8>> {
     let texts: BTreeMap<&str, &str> =
         credentials.iter().map(|(name, secret)| (name.as_str(), secret.reveal())).collect();
     let plain = Zeroizing::new(to_json(&texts)?);
-    let row = account.id.bytes();
-    Ok(data_key.seal(&credentials_place(account.tenant, &row), plain.as_bytes(), &*store.entropy))
+    let row = id.bytes();
+    Ok(data_key.seal(&credentials_place(tenant, &row, which), plain.as_bytes(), &*store.entropy))
 }
 
 /// Reads the columns of `account.sql`.
@@ -187,5 +228,14 @@ pub(super) fn record(row: &Row<'_>) -> Op<AccountRecord> {
         sandbox: row.col("sandbox")?,
         created_at: row.time("created_at")?,
         last_complete_sync: row.maybe_time("last_complete_sync")?,
+        live_at: row.maybe_time("live_at")?,
+        mapping: mapping(row)?.map(Arc::new),
+        credentials: row.json("credentials_about")?,
     })
+}
+
+/// The overlay in force, from the columns that `accounts` and `overlays` share.
+fn mapping(row: &Row<'_>) -> Op<Option<Mapping>> {
+    let Some(version) = row.col::<Option<u32>>("overlay_version")? else { return Ok(None) };
+    Ok(Some(Mapping { version, overlay: row.json("overlay")?, fields: row.json("overlay_fields")? }))
 }

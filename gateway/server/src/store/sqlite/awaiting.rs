@@ -18,7 +18,7 @@ use super::errors::Op;
 use super::rows::{Columns, StoredId, every, execute, first, sql, stored, value};
 use super::submission::{Demographics, data_key, open_document, seal_fields};
 use super::tx::Tx;
-use super::{SqliteStore, cases, delivery, postings};
+use super::{SqliteStore, cases, delivery, onboard, postings};
 use crate::store::intake::{Decision, ReadyDelivery};
 use crate::store::keys::Keyring;
 use crate::store::{Result, StoreError};
@@ -140,6 +140,12 @@ fn go(tx: &Tx<'_>, row: &mut Delivery, now: Timestamp) -> Op<()> {
     })?;
     if repeats == Some(Repeats::Hold) {
         return rehold(tx, row, HeldCause::Operator, Reason::RepeatApplication, now);
+    }
+    if let (true, case) = onboard::staged(tx.conn, row.account)? {
+        cases::close_of_delivery(tx.conn, row.id, now)?;
+        (row.held, row.reason, row.case) = (Some(HeldCause::Operator), Some(Reason::AccountNotLive), case);
+        row.fields = None;
+        return Ok(());
     }
     row.become_(State::Queued)?;
     cases::close_of_delivery(tx.conn, row.id, now)?;

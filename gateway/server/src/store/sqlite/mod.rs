@@ -23,6 +23,7 @@ mod examine;
 mod expire;
 mod load;
 mod numbers;
+mod onboard;
 mod open;
 mod operator;
 mod pause;
@@ -32,6 +33,7 @@ mod read_back;
 mod readers;
 mod receipts;
 mod refuse;
+mod rotation;
 mod rows;
 mod settle;
 mod setup;
@@ -76,6 +78,7 @@ use super::intake::{
     Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
 };
 use super::keys::{Keyring, TenantKeys};
+use super::onboard::{NewOverlay, OverlayRecord, Recent, Rotate, Sighted, Tick, Which};
 use super::setup::{
     AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant,
 };
@@ -144,6 +147,39 @@ impl Store for SqliteStore {
     }
     async fn update_account(&self, change: AccountChanged) -> Result<()> {
         accounts::update(self, change).await
+    }
+    async fn save_overlay(&self, overlay: NewOverlay) -> Result<u32> {
+        onboard::save_overlay(self, overlay).await
+    }
+    async fn overlays(&self, account: AccountId) -> Result<Vec<OverlayRecord>> {
+        onboard::overlays(self, account).await
+    }
+    async fn forms(&self, account: AccountId) -> Result<Vec<Form>> {
+        onboard::forms(self, account).await
+    }
+    async fn recent(&self, account: AccountId, limit: usize) -> Result<Vec<Recent>> {
+        onboard::recent(self, account, limit).await
+    }
+    async fn taken(&self, account: AccountId, limit: usize) -> Result<Vec<Sighted>> {
+        onboard::taken(self, account, limit).await
+    }
+    async fn tick(&self, account: AccountId, tick: Tick) -> Result<()> {
+        onboard::tick(self, account, tick).await
+    }
+    async fn ticks(&self, account: AccountId) -> Result<Vec<Tick>> {
+        onboard::ticks(self, account).await
+    }
+    async fn go_live(&self, account: AccountId, actor: &str, now: Timestamp) -> Result<u64> {
+        onboard::go_live(self, account, actor, now).await
+    }
+    async fn rotate(&self, account: AccountId, step: Rotate, actor: &str, now: Timestamp) -> Result<()> {
+        rotation::rotate(self, account, step, actor, now).await
+    }
+    async fn next_credentials(&self, account: AccountId) -> Result<Option<BTreeMap<String, Secret>>> {
+        rotation::next_credentials(self, account).await
+    }
+    async fn secrets_used(&self, account: AccountId, which: Which, refused: bool, now: Timestamp) -> Result<()> {
+        rotation::secrets_used(self, account, which, refused, now).await
     }
     async fn accounts(&self, tenant: Option<TenantId>) -> Result<Vec<AccountRecord>> {
         accounts::list(self, tenant).await

@@ -7,6 +7,7 @@ pub(crate) mod alike;
 pub(crate) mod dispatch;
 pub(crate) mod holding;
 pub(crate) mod intake;
+pub(crate) mod onboarding;
 pub(crate) mod people;
 pub(crate) mod proving;
 pub(crate) mod receipts;
@@ -33,6 +34,17 @@ macro_rules! store_suite {
                 sandbox_accounts_are_a_world_of_their_own
                 a_held_test_waits_for_the_sandboxes_posting
                 a_job_has_one_leaseholder
+            ]
+            onboarding: [
+                an_overlay_is_versioned_and_in_force_at_once
+                an_account_s_forms_and_recent_documents_are_read
+                what_a_vendor_took_is_listed
+                a_checklist_keeps_the_last_word
+                an_account_that_is_not_live_holds_until_it_is
+                going_live_while_paused_sends_nothing_yet
+                what_awaited_its_posting_waits_for_going_live_too
+                two_sets_of_secrets_live_until_one_is_destroyed
+                other_secrets_end_a_rotation
             ]
             intake: [
                 an_application_is_readable_by_its_tenant_only

@@ -107,7 +107,15 @@ impl People {
             on_unknown: OnUnknown::Hold,
         };
         let credentials = BTreeMap::from([("api_key".to_owned(), Secret::new("secret"))]);
-        let new = NewAccount { account, credentials, sandbox: false, actor: "cli".to_owned(), now: at(0) };
+        let new = NewAccount {
+            account,
+            credentials,
+            sandbox: false,
+            staged: false,
+            expires_at: None,
+            actor: "cli".to_owned(),
+            now: at(0),
+        };
         self.store.add_account(new).await.unwrap();
     }
 

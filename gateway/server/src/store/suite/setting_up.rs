@@ -23,6 +23,8 @@ pub(crate) async fn names_are_unique_within_their_owner<B: Backend>(w: World<B>)
         account: account(w.tenant, id, "acme-ats", Role::Ats),
         credentials: BTreeMap::new(),
         sandbox: false,
+        staged: false,
+        expires_at: None,
         actor: "test".into(),
         now: w.now(),
     };
@@ -194,6 +196,8 @@ pub(crate) async fn sandbox_accounts_are_a_world_of_their_own<B: Backend>(w: Wor
         account: account(w.tenant, sandbox, "acme-ats-test", Role::Ats),
         credentials: BTreeMap::new(),
         sandbox: true,
+        staged: false,
+        expires_at: None,
         actor: "test".into(),
         now: w.now(),
     };
@@ -236,6 +240,8 @@ pub(crate) async fn a_held_test_waits_for_the_sandboxes_posting<B: Backend>(w: W
         account: account(w.tenant, sandbox, "acme-ats-test", Role::Ats),
         credentials: BTreeMap::new(),
         sandbox: true,
+        staged: false,
+        expires_at: None,
         actor: "test".into(),
         now: w.now(),
     };

@@ -70,7 +70,15 @@ impl<B: Backend> World<B> {
     pub(crate) async fn add_account(&self, tenant: TenantId, id: AccountId, name: &str, role: Role) {
         let account = account(tenant, id, name, role);
         let credentials = BTreeMap::from([("key".to_owned(), Secret::new("canary-secret"))]);
-        let new = NewAccount { account, credentials, sandbox: false, actor: "test".into(), now: self.now() };
+        let new = NewAccount {
+            account,
+            credentials,
+            sandbox: false,
+            staged: false,
+            expires_at: None,
+            actor: "test".into(),
+            now: self.now(),
+        };
         self.store.add_account(new).await.unwrap();
     }
 

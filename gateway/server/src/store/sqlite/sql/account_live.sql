@@ -1,0 +1,1 @@
+SELECT tenant, live_at, staged_case FROM accounts WHERE id = ?1

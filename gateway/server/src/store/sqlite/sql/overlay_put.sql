@@ -1,0 +1,1 @@
+UPDATE accounts SET overlay_version = ?2 WHERE id = ?1

@@ -1,0 +1,2 @@
+INSERT INTO checklist (account, item, done, note, at, actor) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+ON CONFLICT (account, item) DO UPDATE SET done = ?3, note = ?4, at = ?5, actor = ?6
