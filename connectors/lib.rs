@@ -1,4 +1,4 @@
-//! The vendors: a folder each, two plain lines each in this file, and nowhere else a vendor's name.
+//! The connectors: what each vendor's API wants and what its answers mean, a folder each. `vendors.rs` lists them.
 //!
 //! A connector compiles against `causeway-core` only: no tokio, hyper or axum, no client, clock or environment.
 
@@ -6,24 +6,31 @@ use std::sync::Arc;
 
 use causeway_core::connector::Connector;
 
-mod ashby;
-mod greenhouse;
-mod hubspot;
+/// What the list in `vendors.rs` becomes in this crate.
+macro_rules! vendors {
+    ($($folder:ident::$vendor:ident),* $(,)?) => {
+        pub(super) fn all() -> Vec<std::sync::Arc<dyn causeway_core::connector::Connector>> {
+            vec![$(std::sync::Arc::new($folder::$vendor)),*]
+        }
+    };
+}
+
+#[path = "vendors.rs"]
+mod vendors;
+// A folder's own files name it by its place in the tree.
+use vendors::*;
 
 #[cfg(test)]
 mod fates;
+#[cfg(test)]
+mod scripted;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 
 /// Every connector, in the order people see them.
 pub fn all() -> Vec<Arc<dyn Connector>> {
-    vec![
-        Arc::new(greenhouse::Greenhouse),
-        // One line each.
-        Arc::new(hubspot::HubSpot),
-        Arc::new(ashby::Ashby),
-    ]
+    vendors::all()
 }
 
 /// The connector of this name.

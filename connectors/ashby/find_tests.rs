@@ -8,7 +8,7 @@ use causeway_core::outcome::Found;
 use serde_json::{Value, json};
 
 use crate::ashby::Ashby;
-use crate::ashby::testing::{APPLICATION, Exchange, JOB_ID, Script, answer, at, no, run, with_document, yes};
+use crate::ashby::testing::{APPLICATION, Exchange, JOB_ID, answer, at, no, run, script, with_document, yes};
 
 const CANDIDATES: &str = include_str!("testdata/candidates.json");
 const INFO: &str = include_str!("testdata/application-info.json");
@@ -17,7 +17,7 @@ const READ: &str = "key application.info";
 
 /// What looking for an attempt begun at 10:00 comes to, asked at 11:00.
 fn look(exchanges: impl IntoIterator<Item = Exchange>) -> Found {
-    let http = Script::new(exchanges);
+    let http = script(exchanges);
     let found = with_document(APPLICATION, &Refs::new(), |delivery| {
         run(Ashby.find("submit", delivery, at("2026-11-01T10:00:00Z"), &http))
     });
@@ -125,7 +125,7 @@ fn what_could_not_be_read_is_no_proof_of_absence() {
 
 #[test]
 fn a_survey_cannot_be_looked_up_and_a_job_must_be_known() {
-    let http = Script::new([]);
+    let http = script([]);
     let since = at("2026-11-01T10:00:00Z");
     let found =
         with_document(APPLICATION, &Refs::new(), |delivery| run(Ashby.find("survey_eeoc", delivery, since, &http)));

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::Ashby;
 use super::testing::{
-    APPLICATION, Exchange, JOB_ID, POSTING, POSTING_ID, Script, account, acme, answer, no, run, with_document, yes,
+    APPLICATION, Exchange, JOB_ID, POSTING, POSTING_ID, Script, account, acme, answer, no, run, script, with_document,
+    yes,
 };
 
 const HANDLE: &str = "key file.createFileUploadHandle";
@@ -33,7 +34,7 @@ fn refs(known: &[(&str, &str)]) -> Refs {
 }
 
 fn step(name: &str, known: &[(&str, &str)], exchanges: impl IntoIterator<Item = Exchange>) -> (Outcome, Script) {
-    let http = Script::new(exchanges);
+    let http = script(exchanges);
     let outcome = with_document(APPLICATION, &refs(known), |delivery| run(Ashby.run(name, delivery, &http)));
     http.assert_finished();
     (outcome, http)
@@ -143,7 +144,7 @@ fn a_read_that_fails_refuses_no_application() {
 #[test]
 fn without_surveys_a_key_that_may_not_read_delivers_all_the_same() {
     let bare = json!({ "job": POSTING_ID, "person": { "name": { "given": "A" }, "emails": [{ "address": "a@example.org" }] } });
-    let http = Script::new([(READ, no("missing_endpoint_permission"))]);
+    let http = script([(READ, no("missing_endpoint_permission"))]);
     let outcome = with_document(&bare.to_string(), &refs(&[("form_instance_id", "f-1")]), |delivery| {
         run(Ashby.run("application", delivery, &http))
     });
@@ -174,7 +175,7 @@ fn a_survey_goes_out_with_the_ids_and_tells_nobody_its_answers() {
 
 #[test]
 fn settings_that_cannot_work_pause_the_account_without_a_request() {
-    let http = Script::new([]);
+    let http = script([]);
     for base in ["not a url", "mailto:a@example.org"] {
         let account = account(&[("base_url", base)]);
         let outcome = with_document(APPLICATION, &Refs::new(), |delivery| {
@@ -192,10 +193,8 @@ fn postings_are_the_listed_ones_page_by_page() {
     let info: Value = serde_json::from_str(POSTING).unwrap();
     let listed =
         json!({ "success": true, "results": [info["results"]], "moreDataAvailable": true, "nextCursor": "c2" });
-    let http = Script::new([
-        ("key jobPosting.list", answer(200, &listed.to_string())),
-        ("key jobPosting.list", yes(&json!([]))),
-    ]);
+    let http =
+        script([("key jobPosting.list", answer(200, &listed.to_string())), ("key jobPosting.list", yes(&json!([])))]);
     let page = run(Ashby.list_jobs(&acme(), None, &http)).unwrap();
     assert_eq!(http.sent(0), json!({ "listedOnly": true }));
     assert_eq!(page.next.as_deref(), Some("c2"));
@@ -215,20 +214,18 @@ fn postings_are_the_listed_ones_page_by_page() {
 
 #[test]
 fn a_form_is_the_postings_own() {
-    let http =
-        Script::new([("key jobPosting.info", answer(200, POSTING)), ("key jobPosting.info", answer(200, POSTING))]);
+    let http = script([("key jobPosting.info", answer(200, POSTING)), ("key jobPosting.info", answer(200, POSTING))]);
     assert_eq!(run(Ashby.fetch_form(&acme(), POSTING_ID, &http)).unwrap().posting_id, POSTING_ID);
     let other = run(Ashby.fetch_form(&acme(), "another", &http));
     assert!(matches!(other, Err(ReadError::Unreadable(_))), "{other:?}");
-    let http = Script::new([("key jobPosting.info", no("job_posting_not_found"))]);
+    let http = script([("key jobPosting.info", no("job_posting_not_found"))]);
     assert_eq!(run(Ashby.fetch_form(&acme(), "gone", &http)), Err(ReadError::NotThere));
 }
 
 #[test]
 fn a_check_says_what_the_key_may_do() {
     let verdicts = |jobs, people, key| {
-        let http =
-            Script::new([("key jobPosting.list", jobs), ("key candidate.search", people), ("key apiKey.info", key)]);
+        let http = script([("key jobPosting.list", jobs), ("key candidate.search", people), ("key apiKey.info", key)]);
         let said = run(Ashby.check(&acme(), &http));
         (
             said.iter().map(|one| one.verdict).collect::<Vec<_>>(),

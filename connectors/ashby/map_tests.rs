@@ -118,11 +118,6 @@ fn a_missing_file_is_an_error() {
 }
 
 #[test]
-fn every_canonical_field_has_a_fate_and_a_reason_in_the_readme() {
-    crate::fates::check(include_str!("README.md"));
-}
-
-#[test]
 fn the_readmes_fates_are_what_the_mapping_does() {
     // Alternatives matter only where what they stand in for is missing.
     let mut other: Value = serde_json::from_str(APPLICATION).unwrap();

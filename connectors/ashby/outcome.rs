@@ -154,6 +154,7 @@ pub(super) fn unanswered(error: &SendError, now: Timestamp) -> No {
             Outcome { retry_after: Some(wait), ..Outcome::new(Class::NotNow).because(Reason::VendorBusy) }
         }
         SendError::Unknown(_) => Outcome::new(Class::Unknown).because(Reason::OutcomeUnknown),
+        SendError::Refused(_) => Outcome::new(Class::Unauthorised).because(Reason::CredentialsRefused),
         SendError::Misconfigured(_) => misconfigured(),
     })
 }

@@ -204,7 +204,7 @@ fn unanswered(error: &SendError, now: Timestamp) -> Stop {
     match error {
         SendError::NotSent(_) | SendError::Unknown(_) => Stop::NotNow { retry_after: None },
         SendError::NotNow { until } => Stop::NotNow { retry_after: Some(outcome::wait_until(*until, now)) },
-        SendError::Misconfigured(_) => Stop::CannotTell,
+        SendError::Refused(_) | SendError::Misconfigured(_) => Stop::CannotTell,
     }
 }
 

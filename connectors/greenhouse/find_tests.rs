@@ -6,7 +6,7 @@ use causeway_core::connector::{Connector, SendError, Taken};
 use causeway_core::outcome::Found;
 
 use crate::greenhouse::Greenhouse;
-use crate::greenhouse::testing::{Exchange, Script, acme, answer, at, run, with_delivery, with_header};
+use crate::greenhouse::testing::{Exchange, acme, answer, at, run, script, with_delivery, with_header};
 
 const APPLICATIONS: &str = include_str!("testdata/applications.json");
 const CANDIDATES: &str = include_str!("testdata/candidates.json");
@@ -16,7 +16,7 @@ const ID: &str = "GET harvest http://harvest.example.org/v3/candidates?ids=502&p
 
 /// What looking for an attempt begun at 10:00 comes to, asked at 11:00.
 fn look(exchanges: impl IntoIterator<Item = Exchange>) -> Found {
-    let http = Script::new(exchanges);
+    let http = script(exchanges);
     let found = with_delivery(&acme(), "2026-11-01T11:00:00Z", |delivery| {
         run(Greenhouse.find("submit", delivery, at("2026-11-01T10:00:00Z"), &http))
     });
@@ -97,7 +97,7 @@ fn how_long_a_candidate_may_stay_hidden_is_the_accounts_to_say() {
         if let Some(lag) = lag {
             account.settings.insert("visibility_lag_ms".to_owned(), serde_json::json!(lag));
         }
-        let http = Script::new([(LIST, answer(200, application)), (ID, answer(200, "[]"))]);
+        let http = script([(LIST, answer(200, application)), (ID, answer(200, "[]"))]);
         let found = with_delivery(&account, "2026-11-01T11:00:00Z", |delivery| {
             run(Greenhouse.find("submit", delivery, at("2026-11-01T10:00:00Z"), &http))
         });
@@ -113,7 +113,7 @@ fn a_delivered_application_is_read_back_within_its_window() {
     const WIDE: &str = "GET harvest http://harvest.example.org/v3/applications?job_post_ids=44444&created_at=gte%7C2026-11-01T09%3A58%3A00.000Z%7Clte%7C2026-11-01T10%3A02%3A05.000Z&per_page=100";
     let taken = Taken { sent_at: at("2026-11-01T10:00:00Z"), said_yes_at: at("2026-11-01T10:00:05Z"), vendor_id: None };
     let look = |exchanges: Vec<Exchange>| {
-        let http = Script::new(exchanges);
+        let http = script(exchanges);
         let found =
             with_delivery(&acme(), "2026-11-01T11:00:00Z", |delivery| run(Greenhouse.seen(delivery, &taken, &http)));
         http.assert_finished();

@@ -9,7 +9,7 @@ use causeway_core::reason::Reason;
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::testing::{Exchange, Script, account, acme, answer, at, run, with_delivery, with_header};
+use super::testing::{Exchange, account, acme, answer, at, run, script, with_delivery, with_header};
 use super::{Greenhouse, read_pace};
 
 const POST: &str = "POST board http://board.example.org/v1/boards/acme/jobs/44444";
@@ -18,7 +18,7 @@ const JOBS: &str = "GET bare http://board.example.org/v1/boards/acme/jobs";
 const SHOWN: &str = r#"{"id": 44444, "title": "Product Engineer"}"#;
 
 fn submit(exchanges: impl IntoIterator<Item = Exchange>) -> (Outcome, Value) {
-    let http = Script::new(exchanges);
+    let http = script(exchanges);
     let outcome =
         with_delivery(&acme(), "2026-11-01T10:00:00Z", |delivery| run(Greenhouse.run("submit", delivery, &http)));
     http.assert_finished();
@@ -75,7 +75,7 @@ fn settings_that_cannot_work_pause_the_account_without_a_request() {
         &[("board_token", "acme"), ("board_url", "not a url")],
         &[("board_token", "acme"), ("harvest_url", "mailto:a@example.org")],
     ] {
-        let http = Script::new([]);
+        let http = script([]);
         let (account, now) = (account(settings), "2026-11-01T10:00:00Z");
         let outcome = with_delivery(&account, now, |delivery| run(Greenhouse.run("submit", delivery, &http)));
         assert_eq!((outcome.class, outcome.reason), (Class::Unauthorised, Some(Reason::AccountMisconfigured)));
@@ -89,7 +89,7 @@ fn settings_that_cannot_work_pause_the_account_without_a_request() {
 #[test]
 fn the_board_lists_its_postings_with_all_their_ids() {
     let list = "GET bare http://board.example.org/v1/boards/acme/jobs?content=true";
-    let http = Script::new([(list, answer(200, include_str!("testdata/jobs.json")))]);
+    let http = script([(list, answer(200, include_str!("testdata/jobs.json")))]);
     let page = run(Greenhouse.list_jobs(&acme(), None, &http)).unwrap();
     assert_eq!((page.postings.len(), page.next), (3, None));
     let first = &page.postings[0];
@@ -120,7 +120,7 @@ fn a_list_that_is_not_whole_is_no_list() {
         (answer(503, ""), "NotNow"),
         (Err(SendError::NotSent("refused")), "NotNow"),
     ] {
-        let error = run(Greenhouse.list_jobs(&acme(), None, &Script::new([(list, answer)]))).unwrap_err();
+        let error = run(Greenhouse.list_jobs(&acme(), None, &script([(list, answer)]))).unwrap_err();
         assert!(format!("{error:?}").starts_with(wrong), "{error:?}");
     }
 }
@@ -128,7 +128,7 @@ fn a_list_that_is_not_whole_is_no_list() {
 #[test]
 fn a_form_is_the_asked_postings_own() {
     let form = "GET bare http://board.example.org/v1/boards/acme/jobs/44444?questions=true";
-    let read = |answer| run(Greenhouse.fetch_form(&acme(), "44444", &Script::new([(form, answer)])));
+    let read = |answer| run(Greenhouse.fetch_form(&acme(), "44444", &script([(form, answer)])));
     assert_eq!(read(answer(200, include_str!("testdata/job.json"))).unwrap().posting_id, "44444");
     assert!(matches!(read(answer(200, r#"{"id": 1, "questions": []}"#)), Err(ReadError::Unreadable(_))));
     assert_eq!(read(answer(404, "")), Err(ReadError::NotThere));
@@ -141,7 +141,7 @@ fn a_form_is_the_asked_postings_own() {
 fn a_check_tries_every_credential_and_says_what_cannot_be_tried() {
     let applications = "GET harvest http://harvest.example.org/v3/applications?per_page=1";
     let candidates = "GET harvest http://harvest.example.org/v3/candidates?per_page=1";
-    let http = Script::new([
+    let http = script([
         (JOBS, answer(200, r#"{"jobs": []}"#)),
         (applications, answer(403, "")),
         (candidates, Err(SendError::Misconfigured("no credential"))),

@@ -162,6 +162,7 @@ pub(super) fn unanswered(error: &SendError, now: Timestamp) -> Outcome {
             waiting(Outcome::new(Class::NotNow).because(Reason::VendorBusy), Some(wait_until(*until, now)))
         }
         SendError::Unknown(_) => Outcome::new(Class::Unknown).because(Reason::OutcomeUnknown),
+        SendError::Refused(_) => Outcome::new(Class::Unauthorised).because(Reason::CredentialsRefused),
         SendError::Misconfigured(_) => misconfigured(),
     }
 }
@@ -192,6 +193,7 @@ pub(super) fn read_unanswered(error: &SendError) -> ReadError {
             ReadError::NotNow { what: (*what).to_owned(), retry_after: None }
         }
         SendError::NotNow { .. } => ReadError::NotNow { what: "held back".to_owned(), retry_after: None },
+        SendError::Refused(status) => ReadError::Unauthorised { status: *status },
         SendError::Misconfigured(what) => ReadError::Misconfigured((*what).to_owned()),
     }
 }

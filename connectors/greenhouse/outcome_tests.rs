@@ -79,6 +79,7 @@ fn no_answer_is_neither_yes_nor_no_unless_nothing_was_sent() {
             Some(Duration::ZERO),
         ),
         (SendError::Unknown("reset"), Class::Unknown, Reason::OutcomeUnknown, None),
+        (SendError::Refused(401), Class::Unauthorised, Reason::CredentialsRefused, None),
         (SendError::Misconfigured("host"), Class::Unauthorised, Reason::AccountMisconfigured, None),
     ] {
         let outcome = unanswered(&error, now);

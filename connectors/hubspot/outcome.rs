@@ -83,6 +83,7 @@ pub(super) fn unsent(error: &SendError, now: Timestamp) -> Outcome {
             outcome
         }
         SendError::Unknown(_) => Outcome::new(Class::Unknown).because(Reason::OutcomeUnknown),
+        SendError::Refused(_) => Outcome::new(Class::Unauthorised).because(Reason::CredentialsRefused),
         SendError::Misconfigured(problem) => misconfigured(problem),
     }
 }

@@ -1,6 +1,6 @@
 //! The vendors' side of the APIs that the connectors speak, on real sockets, with their own data.
 //!
-//! Responsible for: the list of sandboxes, starting one and announcing it. `harness/` holds what all share (sockets,
+//! Responsible for: starting one of the sandboxes that `connectors/vendors.rs` lists and announcing it. `harness/` holds what all share (sockets,
 //! ledger, scripted faults, control API); each vendor's behaviour is `connectors/<vendor>/sandbox/`, compiled here by path.
 //!
 //! Deliberately not here: anything of the connectors or of `causeway-core`. A sandbox that shared code with the client it
@@ -10,12 +10,22 @@
 
 mod harness;
 
-#[path = "../ashby/sandbox/mod.rs"]
-mod ashby;
-#[path = "../greenhouse/sandbox/mod.rs"]
-mod greenhouse;
-#[path = "../hubspot/sandbox/mod.rs"]
-mod hubspot;
+/// What the list in `connectors/vendors.rs` becomes in this crate.
+macro_rules! vendors {
+    ($($folder:ident::$vendor:ident),* $(,)?) => {
+        pub(super) const NAMES: &[&str] = &[$(stringify!($folder)),*];
+
+        pub(super) fn vendor(name: &str, seed: u64) -> Option<Box<dyn crate::harness::Vendor>> {
+            $(if name == stringify!($folder) {
+                return Some(Box::new($folder::$vendor::new(seed)));
+            })*
+            None
+        }
+    };
+}
+
+#[path = "../vendors.rs"]
+mod vendors;
 
 use std::future::Future;
 use std::io::Write;
@@ -24,7 +34,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, bail};
 
 pub use harness::Running;
-use harness::{Sandbox, Vendor};
+use harness::Sandbox;
 
 /// What a sandbox needs to be told at start.
 #[derive(Debug, Clone, Copy)]
@@ -37,21 +47,15 @@ pub struct Options {
 
 /// Every sandbox, by the name of its vendor's folder.
 pub fn names() -> &'static [&'static str] {
-    &["greenhouse", "hubspot", "ashby"]
-}
-
-fn vendor(name: &str, seed: u64) -> anyhow::Result<Box<dyn Vendor>> {
-    match name {
-        "greenhouse" => Ok(Box::new(greenhouse::Greenhouse::new(seed))),
-        "ashby" => Ok(Box::new(ashby::Ashby::new(seed))),
-        "hubspot" => Ok(Box::new(hubspot::HubSpot::new(seed))),
-        _ => bail!("no sandbox is called {name:?}; there are: {}", names().join(", ")),
-    }
+    vendors::NAMES
 }
 
 /// Starts a sandbox and returns once it listens. It stops when the returned value is stopped or dropped.
 pub async fn start(name: &str, options: Options) -> anyhow::Result<Running> {
-    let sandbox = Sandbox::new(vendor(name, options.seed)?, options.seed);
+    let Some(vendor) = vendors::vendor(name, options.seed) else {
+        bail!("no sandbox is called {name:?}; there are: {}", names().join(", "));
+    };
+    let sandbox = Sandbox::new(vendor, options.seed);
     harness::listen(name, options.listen, sandbox).await
 }
 

@@ -5,6 +5,7 @@ mod accept;
 mod canary;
 mod checker;
 mod client;
+mod conformance;
 mod crash;
 mod documents;
 mod fairness;
@@ -122,6 +123,19 @@ enum Run {
         #[arg(long, default_value_t = 5_000)]
         submissions: u64,
     },
+    /// Gateways cut at random boundaries of deliveries, at every vendor; then the vendors' books.
+    Conformance {
+        /// Inside deliveries of several steps.
+        #[arg(long, default_value_t = 1_000)]
+        kills: usize,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Every vendor's window kept full, counted at the vendor.
+    Limits {
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -192,6 +206,14 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         }
         Run::Preflight { documents, seed } => {
             let report = preflight_over_every_posting(*documents, *seed).await?;
+            show(json, &report, &report.violations)
+        }
+        Run::Conformance { kills, seed } => {
+            let report = conformance::run(*kills, *seed).await?;
+            show(json, &report, &report.violations)
+        }
+        Run::Limits { seconds } => {
+            let report = conformance::limits(*seconds).await?;
             show(json, &report, &report.violations)
         }
         Run::Validate => {

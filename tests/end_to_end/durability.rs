@@ -129,7 +129,7 @@ async fn told_to_stop_under_load_it_finishes_what_it_began() -> Result<()> {
     for email in &accepted {
         ensure!(held.iter().filter(|one| *one == email).count() == 1, "{email}: once");
     }
-    let why = rig.ask(&["why", "--account", "greenhouse", "--limit", "1000"])?;
+    let why = rig.ask(&["why", "--account", "greenhouse", "--limit", "200"])?;
     let attempts = |one: &Value| one["deliveries"].as_array().cloned().unwrap_or_default();
     let unknown: Vec<Value> = why["submissions"]
         .as_array()

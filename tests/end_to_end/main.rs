@@ -10,6 +10,8 @@ mod backup;
 mod bad_input;
 #[path = "../../loadtests/src/client.rs"]
 mod client;
+#[path = "../../gateway/server/src/openapi/contract.rs"]
+mod contract;
 mod demo;
 mod disk;
 mod durability;

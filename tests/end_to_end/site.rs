@@ -1,6 +1,7 @@
 //! A career site's view of the gateway: requests to the public listener, and the wait for what becomes of them.
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -10,7 +11,26 @@ use http_body_util::Full;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::process::until;
+use crate::contract::{Contract, Seen};
+use crate::process::{run, until};
+
+/// Every answer is held against the program's own documents, whatever the test is about.
+fn as_described(seen: &Seen<'_>) -> Result<()> {
+    static CONTRACT: OnceLock<Contract> = OnceLock::new();
+    let contract = match CONTRACT.get() {
+        Some(contract) => contract,
+        None => {
+            let public = run(&[], &["openapi"], "")?.answer()?;
+            let management = run(&[], &["openapi", "--management"], "")?.answer()?;
+            CONTRACT.get_or_init(|| Contract::of(&[public, management]))
+        }
+    };
+    // A panic: some tests take an error for no answer, and this one is ours.
+    if let Err(why) = contract.check(seen) {
+        panic!("not as the document says: {why}");
+    }
+    Ok(())
+}
 
 /// A site with its key.
 #[derive(Clone)]
@@ -71,6 +91,7 @@ impl Site {
         }
         let mut client = Client::new(self.gateway, Duration::from_secs(40));
         let (parts, bytes) = client.send(request.body(Full::new(body))?).await?.into_parts();
+        as_described(&Seen { method, path, status: parts.status.as_u16(), headers: &parts.headers, body: &bytes })?;
         Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, bytes })
     }
 

@@ -53,8 +53,10 @@ const BORDERS: &[(&str, &[&str])] = &[
 pub(crate) fn import_direction(tree: &Tree) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for (path, code) in tree.rust() {
-        let is_connector =
-            path.starts_with("connectors/") && !path.starts_with("connectors/sandboxes/") && !path.contains("sandbox");
+        let is_connector = path.starts_with("connectors/")
+            && !path.starts_with("connectors/sandboxes/")
+            && !path.starts_with("connectors/conformance/")
+            && !path.contains("sandbox");
         // Test files read their data from disk.
         if is_connector && is_test(path) {
             continue;
@@ -100,35 +102,41 @@ pub(crate) fn vendor_names(tree: &Tree) -> Vec<Complaint> {
     complaints
 }
 
+/// A vendor is a folder with everything in it, two lines and a word in the one list, and in the conformance suite.
 pub(crate) fn connectors(tree: &Tree) -> Vec<Complaint> {
-    let list = tree.0.get("connectors/lib.rs").map_or("", String::as_str);
-    let sandboxes = tree.0.get("connectors/sandboxes/lib.rs").map_or("", String::as_str);
+    const LIST: &str = "connectors/vendors.rs";
+    let list = tree.0.get(LIST).map_or("", String::as_str);
     let mut complaints = Vec::new();
     for name in vendors(tree) {
-        for file in ["mod.rs", "map.rs", "wire.rs", "outcome.rs", "README.md"] {
+        for file in ["mod.rs", "map.rs", "wire.rs", "outcome.rs", "README.md", "conformance.json", "sandbox/mod.rs"] {
             if !tree.0.contains_key(&format!("connectors/{name}/{file}")) {
                 complaints.push(format!("connectors/{name}/: {file} is missing"));
             }
         }
-        let has = |prefix: &str| tree.0.keys().any(|path| path.starts_with(prefix));
-        if !has(&format!("connectors/{name}/sandbox")) {
-            complaints.push(format!("connectors/{name}/: the sandbox is missing"));
-        }
-        if !has(&format!("connectors/{name}/testdata/")) {
+        if !tree.0.keys().any(|path| path.starts_with(&format!("connectors/{name}/testdata/"))) {
             complaints.push(format!("connectors/{name}/: testdata/ is missing"));
         }
-        if !list.lines().any(|line| line == format!("mod {name};") || line == format!("pub mod {name};")) {
-            complaints.push(format!("connectors/lib.rs: `mod {name};` is missing"));
+        if !list.lines().any(|line| line == format!("pub(crate) mod {name};")) {
+            complaints.push(format!("{LIST}: `pub(crate) mod {name};` is missing"));
         }
         if !list.contains(&format!("{name}::")) {
-            complaints.push(format!("connectors/lib.rs: {name} is not in the list"));
+            complaints.push(format!("{LIST}: {name} is not in the list"));
         }
-        if !sandboxes.contains(&format!("{name}/sandbox")) {
-            complaints.push(format!("connectors/sandboxes/lib.rs: {name}'s sandbox is not compiled"));
+        if !list.contains(&format!("path = \"{name}/sandbox/mod.rs\"")) {
+            complaints.push(format!("{LIST}: {name}'s sandbox is not compiled"));
+        }
+        let Some(description) = tree.0.get(&format!("connectors/{name}/conformance.json")) else { continue };
+        // Each class is shown, or it is said why this vendor has no such answer.
+        for class in OUTCOME_CLASSES.iter().filter(|class| !description.contains(&format!("\"{class}\""))) {
+            complaints.push(format!("connectors/{name}/conformance.json: no outcome is `{class}`"));
         }
     }
     complaints
 }
+
+/// As `core/outcome` has them; a test of the suite compares the two.
+const OUTCOME_CLASSES: [&str; 7] =
+    ["accepted", "already_there", "refused", "unauthorised", "not_now", "unavailable", "unknown"];
 
 pub(crate) fn leftovers(tree: &Tree) -> Vec<Complaint> {
     // Written in halves so that this file does not complain about itself.
@@ -145,7 +153,7 @@ pub(crate) fn leftovers(tree: &Tree) -> Vec<Complaint> {
 }
 
 pub(crate) fn dead_files(tree: &Tree) -> Vec<Complaint> {
-    let roots = ["main.rs", "lib.rs"];
+    let roots = ["main.rs", "lib.rs", "build.rs"];
     let mut complaints = Vec::new();
     for (path, _) in tree.rust() {
         let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
@@ -167,7 +175,9 @@ pub(crate) fn dead_files(tree: &Tree) -> Vec<Complaint> {
             let by_name = (other_folder == parent || format!("{parent}.rs") == other)
                 && text.lines().any(|line| line.trim().ends_with(&format!("mod {name};")));
             let by_path = text.lines().any(|line| {
-                line.trim().strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]")).is_some_and(|to| {
+                let line = line.trim();
+                let to = line.strip_prefix("#[").and_then(|line| line.split_once("path = \""));
+                to.and_then(|(_, to)| to.split_once('"')).is_some_and(|(to, _)| {
                     path.ends_with(to.trim_start_matches("../")) || path.ends_with(to.trim_start_matches("./"))
                 })
             });
@@ -281,18 +291,26 @@ mod tests {
 
     #[test]
     fn a_vendor_is_a_folder_with_everything_in_it() {
+        let described = format!("{OUTCOME_CLASSES:?}");
         let whole = [
-            ("connectors/lib.rs", "mod acme;\nArc::new(acme::Acme)\n"),
-            ("connectors/sandboxes/lib.rs", "#[path = \"../acme/sandbox.rs\"]\n"),
+            (
+                "connectors/vendors.rs",
+                "#[cfg_attr(sandbox, path = \"acme/sandbox/mod.rs\")]\npub(crate) mod acme;\nvendors![acme::Acme];\n",
+            ),
             ("connectors/acme/mod.rs", ""),
             ("connectors/acme/map.rs", ""),
             ("connectors/acme/wire.rs", ""),
             ("connectors/acme/outcome.rs", ""),
             ("connectors/acme/README.md", ""),
-            ("connectors/acme/sandbox.rs", ""),
+            ("connectors/acme/sandbox/mod.rs", ""),
             ("connectors/acme/testdata/a.json", ""),
+            ("connectors/acme/conformance.json", &described),
         ];
         check(connectors, &whole, 0);
+        let mut silent = whole.to_vec();
+        silent.pop();
+        silent.push(("connectors/acme/conformance.json", "{ \"outcomes\": [\"accepted\"] }"));
+        check(connectors, &silent, 6);
         for missing in 0..whole.len() {
             let mut part = whole.to_vec();
             if part.remove(missing).0 == "connectors/acme/mod.rs" {

@@ -8,15 +8,12 @@ mod flow;
 mod mapping;
 mod outcomes;
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use causeway_core::account::{Account, OnInvalid, OnUnknown, Repeats, Role};
+use causeway_core::account::{Account, Role};
 use causeway_core::application::Application;
 use causeway_core::connector::{Delivery, Http, SendError, UseAuth};
 use causeway_core::delivery::Refs;
@@ -25,6 +22,9 @@ use causeway_core::posting::Posting;
 use http::{Request, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+use crate::scripted;
+pub(super) use crate::scripted::run as at_once;
 
 pub(super) const NOW: &str = "2026-03-12T07:34:00Z";
 pub(super) const APPLICATION: &str = "sub_00000000000070008000000000000001";
@@ -103,14 +103,6 @@ impl Http for Portal<'_> {
     }
 }
 
-/// Runs a future that never has to wait: the portal answers at once.
-pub(super) fn at_once<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("the connector waits for something that is not its Http"),
-    }
-}
-
 /// Everything a delivery borrows.
 pub(super) struct Fixture {
     pub(super) account: Account,
@@ -132,18 +124,7 @@ impl Fixture {
             },
         });
         Self {
-            account: Account {
-                id: "acc_00000000000070008000000000000002".parse().unwrap(),
-                tenant: "ten_00000000000070008000000000000003".parse().unwrap(),
-                name: "hubspot".to_owned(),
-                connector: "hubspot".to_owned(),
-                role: Role::Crm,
-                settings: BTreeMap::new(),
-                allow_private: false,
-                on_invalid: OnInvalid::Reject,
-                repeats: Repeats::Deliver,
-                on_unknown: OnUnknown::Hold,
-            },
+            account: scripted::account("hubspot", Role::Crm, &[]),
             posting: Posting {
                 posting_id: "4012345".to_owned(),
                 requisition_code: Some("R-17".to_owned()),

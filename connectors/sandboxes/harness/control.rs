@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::knobs::Rate;
+use super::knobs::{Rate, VendorClock};
 use super::reply::Reply;
 use super::request::{Call, Content};
 use super::{Scene, State, clock};
@@ -26,6 +26,7 @@ pub(super) fn answer(state: &mut State, call: &Call) -> Reply {
             let set = body(call).and_then(|script| state.faults.set(script));
             outcome(set.map(|()| state.faults.to_json()))
         }
+        (&Method::GET, ["calls"]) => Reply::ok(&json!({ "calls": state.calls, "at_once": state.at_once.most })),
         (&Method::GET, ["settings"]) => Reply::ok(&settings(state)),
         (&Method::POST, ["settings"]) => {
             let set = body(call).and_then(|changes| change(state, changes));
@@ -35,7 +36,7 @@ pub(super) fn answer(state: &mut State, call: &Call) -> Reply {
             if matches!(call.content, Content::Unreadable) {
                 return outcome(Err("the body is not JSON".to_owned()));
             }
-            let scene = Scene { now_ms: clock::now_ms(), base: &state.base, knobs: &state.knobs };
+            let scene = Scene { now_ms: state.clock.now_ms(), base: &state.base, knobs: &state.knobs };
             match state.vendor.control(call, path, &scene) {
                 Some(result) => outcome(result),
                 None => Reply::json(StatusCode::NOT_FOUND, &json!({ "error": "no such control" })),
@@ -59,7 +60,7 @@ fn settings(state: &State) -> Value {
     let knobs = &state.knobs;
     let mut all = json!({
         "visibility_lag_ms": knobs.visibility_lag_ms, "rate_limit": knobs.rate_limit,
-        "credentials_valid": knobs.credentials_valid,
+        "credentials_valid": knobs.credentials_valid, "clock": state.clock.0.map(clock::rfc3339),
     });
     if let Some(all) = all.as_object_mut() {
         all.extend(state.vendor.settings());
@@ -70,7 +71,7 @@ fn settings(state: &State) -> Value {
 fn change(state: &mut State, changes: &Value) -> Result<(), String> {
     let changes = changes.as_object().ok_or("settings are a JSON object")?;
     // The vendor's own first: a tier brings its limit along, which a limit given beside it overrides.
-    let shared = ["visibility_lag_ms", "rate_limit", "credentials_valid"];
+    let shared = ["visibility_lag_ms", "rate_limit", "credentials_valid", "clock"];
     for (name, value) in changes.iter().filter(|(name, _)| !shared.contains(&name.as_str())) {
         state
             .vendor
@@ -85,6 +86,10 @@ fn change(state: &mut State, changes: &Value) -> Result<(), String> {
     if let Ok(value) = read("rate_limit") {
         let limit = Option::<Rate>::deserialize(value).map_err(|problem| format!("rate_limit: {problem}"))?;
         state.knobs.rate_limit = limit;
+    }
+    if let Ok(value) = read("clock") {
+        let at = value.as_str().map(|text| clock::parse(text).ok_or("clock is a time, or null for the machine's"));
+        state.clock = VendorClock(at.transpose()?);
     }
     if let Ok(value) = read("credentials_valid") {
         state.knobs.credentials_valid = value.as_bool().ok_or("credentials_valid is true or false")?;

@@ -1,9 +1,11 @@
-//! What every sandbox lets its user turn: visibility lag, rate limit, whether the credentials are any good. And the two
+//! What every sandbox lets its user turn: visibility lag, rate limit, clock, whether the credentials are any good. And the two
 //! shapes of rate window that the vendors have.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+
+use super::clock;
 
 /// So many calls in so long a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,16 @@ pub(crate) struct Knobs {
     pub(crate) rate_limit: Option<Rate>,
     /// False: every credential is refused, as after a revocation.
     pub(crate) credentials_valid: bool,
+}
+
+/// What the vendor's clock shows: the machine's time, or a moment it was set to, where it stands still.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct VendorClock(pub(super) Option<i64>);
+
+impl VendorClock {
+    pub(crate) fn now_ms(self) -> i64 {
+        self.0.unwrap_or_else(clock::now_ms)
+    }
 }
 
 /// What a window says to one more call.

@@ -14,6 +14,8 @@ use super::clock;
 /// One exchange, or one record of an exchange that wrote several.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
+    /// The exchange's number, from 1: entries of one exchange share it.
+    pub(crate) call: u64,
     pub(crate) at_ms: i64,
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -62,7 +64,7 @@ impl Ledger {
 
 impl Entry {
     fn write(&self, seq: usize, json: &mut String) {
-        let Self { method, operation, status, committed, answered, .. } = self;
+        let Self { call, method, operation, status, committed, answered, .. } = self;
         let path = Value::from(self.path.as_str());
         let fault = Value::from(self.fault);
         let about = Value::from(self.about.as_deref());
@@ -70,7 +72,7 @@ impl Entry {
         let at = clock::rfc3339(self.at_ms);
         let written = write!(
             json,
-            "{{\"seq\":{seq},\"at\":\"{at}\",\"method\":\"{method}\",\"path\":{path},\"operation\":\"{operation}\",\
+            "{{\"seq\":{seq},\"call\":{call},\"at\":\"{at}\",\"method\":\"{method}\",\"path\":{path},\"operation\":\"{operation}\",\
              \"status\":{status},\"committed\":{committed},\"answered\":{answered},\"fault\":{fault},\"about\":{about},\"record\":{record}}}"
         );
         debug_assert!(written.is_ok(), "writing to a String cannot fail");

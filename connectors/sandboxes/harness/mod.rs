@@ -27,6 +27,7 @@ use serde_json::{Map, Value};
 pub(crate) use clock::{parse as parse_time, rfc3339};
 pub(crate) use faults::Subject;
 use faults::{Action, Faults, Rule};
+use knobs::VendorClock;
 pub(crate) use knobs::{Admission, FixedWindow, Knobs, Rate, RollingWindow};
 use ledger::{Entry, Ledger};
 pub(crate) use random::Random;
@@ -80,15 +81,41 @@ struct State {
     faults: Faults,
     ledger: Ledger,
     base: String,
+    clock: VendorClock,
+    /// Calls to vendor routes so far.
+    calls: u64,
+    at_once: AtOnce,
+}
+
+/// Calls between their last byte in and their first byte out: now, and the most there ever were.
+#[derive(Debug, Default)]
+struct AtOnce {
+    now: u64,
+    most: u64,
 }
 
 /// A vendor with its ledger, faults and settings.
 pub(crate) struct Sandbox(Mutex<State>);
 
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sandbox")
+    }
+}
+
 impl Sandbox {
     pub(crate) fn new(vendor: Box<dyn Vendor>, seed: u64) -> Arc<Self> {
         let (knobs, faults) = (vendor.knobs(), Faults::new(seed ^ 0xfa_017));
-        Arc::new(Self(Mutex::new(State { vendor, knobs, faults, ledger: Ledger::default(), base: String::new() })))
+        Arc::new(Self(Mutex::new(State {
+            vendor,
+            knobs,
+            faults,
+            ledger: Ledger::default(),
+            base: String::new(),
+            clock: VendorClock::default(),
+            calls: 0,
+            at_once: AtOnce::default(),
+        })))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -100,6 +127,13 @@ impl Sandbox {
         let mut state = self.lock();
         base.clone_into(&mut state.base);
         state.vendor.account(base)
+    }
+
+    fn control(&self, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let reply = control::answer(&mut self.lock(), &Call::to_control(path, body));
+        let answer: Value = serde_json::from_slice(&reply.body)?;
+        anyhow::ensure!(reply.status.is_success(), "{path}: {}", answer["error"]);
+        Ok(answer)
     }
 
     async fn serve(self: Arc<Self>, request: Request<hyper::body::Incoming>) -> Ending {
@@ -124,8 +158,11 @@ struct Planned {
 
 impl State {
     fn plan(&mut self, call: &Call) -> Planned {
+        self.calls += 1;
+        self.at_once.now += 1;
+        self.at_once.most = self.at_once.most.max(self.at_once.now);
         let subject = self.vendor.subject(call);
-        let now_ms = clock::now_ms();
+        let now_ms = self.clock.now_ms();
         let mut fault = self.faults.before(&subject);
         let reply = match &fault {
             Some(rule) => rule.reply(|status| self.vendor.failure(status)),
@@ -162,6 +199,7 @@ impl State {
             | None => (true, true),
         };
         let entry = Entry {
+            call: self.calls,
             at_ms: now_ms,
             method: call.method.clone(),
             path: call.path.clone(),
@@ -205,8 +243,9 @@ struct Promise<'a> {
 
 impl Drop for Promise<'_> {
     fn drop(&mut self) {
+        let mut state = self.sandbox.lock();
+        state.at_once.now = state.at_once.now.saturating_sub(1);
         if !self.kept {
-            let mut state = self.sandbox.lock();
             self.entries.clone().for_each(|seq| state.ledger.unanswered(seq));
         }
     }

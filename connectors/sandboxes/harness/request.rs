@@ -55,6 +55,20 @@ impl Call {
         Some(Self { method: parts.method, path, segments, query, headers: parts.headers, body, content })
     }
 
+    /// A request to the control API that came without a socket.
+    pub(crate) fn to_control(path: &str, body: Option<&Value>) -> Self {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        Self {
+            method: if body.is_some() { Method::POST } else { Method::GET },
+            path: path.to_owned(),
+            segments: std::iter::once("_sandbox").chain(path.split('/')).map(percent_decode).collect(),
+            query: pairs(query.as_bytes()),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            content: body.map_or(Content::Empty, |body| Content::Json(body.clone())),
+        }
+    }
+
     pub(crate) fn segments(&self) -> Vec<&str> {
         self.segments.iter().map(String::as_str).collect()
     }

@@ -29,6 +29,7 @@ pub struct Running {
     announcement: Value,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    sandbox: Arc<Sandbox>,
 }
 
 impl Running {
@@ -45,6 +46,14 @@ impl Running {
     /// The ready line: `{"sandbox", "listening", "credentials", "settings"}`.
     pub fn announcement(&self) -> &Value {
         &self.announcement
+    }
+
+    /// A request to the control API without a socket: a `GET` without a body, a `POST` with one.
+    ///
+    /// # Errors
+    /// What makes no sense, in the control API's words.
+    pub fn control(&self, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        self.sandbox.control(path, body)
     }
 
     /// Stops accepting, breaks open connections, and waits until both is done.
@@ -75,8 +84,8 @@ pub(crate) async fn listen(name: &str, address: SocketAddr, sandbox: Arc<Sandbox
     });
     let stop = CancellationToken::new();
     #[expect(clippy::disallowed_methods, reason = "the task's owner is the `Running` that is returned")]
-    let task = tokio::spawn(accept(listener, sandbox, stop.clone()));
-    Ok(Running { address, announcement, stop, task })
+    let task = tokio::spawn(accept(listener, Arc::clone(&sandbox), stop.clone()));
+    Ok(Running { address, announcement, stop, task, sandbox })
 }
 
 async fn accept(listener: TcpListener, sandbox: Arc<Sandbox>, stop: CancellationToken) {

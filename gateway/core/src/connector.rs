@@ -183,6 +183,9 @@ pub enum SendError {
     /// It may have been processed: time-out, reset or an unreadable answer after the request may have left.
     #[error("the outcome is unknown: {0}")]
     Unknown(&'static str),
+    /// Nothing was sent: the vendor refused the credentials where a token is fetched with them.
+    #[error("the vendor refused the credentials (status {0})")]
+    Refused(u16),
     /// The request names a host, scheme or credential this account does not have.
     #[error("the account is misconfigured: {0}")]
     Misconfigured(&'static str),

@@ -2,10 +2,12 @@
 //!
 //! Ids carry no personal data and may appear in logs, URLs and queue messages. Two kinds never mix: each is its own type.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -74,6 +76,16 @@ macro_rules! id {
                     .and_then(|hex| Uuid::try_parse(hex).ok())
                     .map(Self)
                     .ok_or(NotAnId { prefix: $prefix })
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": concat!("^", $prefix, "_[0-9a-fA-F]{32}$") })
             }
         }
 

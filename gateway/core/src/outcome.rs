@@ -21,6 +21,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Refs, UnknownWord};
@@ -28,7 +29,8 @@ use crate::pii::Pii;
 use crate::reason::Reason;
 
 /// See the table in the module's documentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "OutcomeClass")]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each class is a row of the table above")]
 pub enum Class {

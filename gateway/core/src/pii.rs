@@ -5,12 +5,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Personal data: a candidate's field, a vendor's words that may quote one, a file name.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct Pii<T>(T);
 
 impl<T> Pii<T> {

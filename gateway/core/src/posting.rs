@@ -3,6 +3,7 @@
 //! Both are what a connector read at the vendor, in our words; the vendor's own ids are kept beside ours. People's names
 //! in a posting (recruiter, hiring manager) are a class of their own and never shown to applicants.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -49,7 +50,7 @@ pub struct Posting {
 }
 
 /// Where the work is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the names are the vocabulary")]
 pub struct PostingLocation {
@@ -59,7 +60,7 @@ pub struct PostingLocation {
 }
 
 /// What the work pays.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the names are the vocabulary")]
 pub struct PostingPay {
@@ -99,7 +100,7 @@ pub struct Question {
 }
 
 /// The part of a form a question belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QuestionGroup {
     /// Ordinary questions.
@@ -129,7 +130,7 @@ pub struct QuestionField {
 }
 
 /// What goes into a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum FieldKind {
@@ -146,7 +147,7 @@ pub enum FieldKind {
 }
 
 /// Where in the canonical document the answer to a field goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "in", rename_all = "snake_case")]
 pub enum Place {
     /// A member of its own.
@@ -207,7 +208,7 @@ impl FieldKind {
 }
 
 /// One option.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct QuestionOption {
     /// The vendor's value.

@@ -3,6 +3,9 @@
 //! The outside of an error is here (RFC 9457). The inside, its cause, stays in the log of whoever raised it: nothing in
 //! this file can carry a cause, so nothing can leak one. Texts never repeat a value that the caller sent.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 macro_rules! problems {
@@ -92,11 +95,12 @@ problems! {
 }
 
 /// One reason of an invalid document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldError {
     /// JSON pointer into the submitted document.
     pub pointer: String,
-    /// The kind of complaint: the text of a [`Reason`](crate::reason::Reason).
+    /// The kind of complaint.
+    #[schemars(with = "crate::reason::Reason")]
     pub code: String,
     /// What is expected, in plain words; never the value that was sent.
     pub message: String,
@@ -109,16 +113,28 @@ pub struct FieldError {
     pub question: Option<String>,
 }
 
+impl JsonSchema for Code {
+    fn schema_name() -> Cow<'static, str> {
+        "ProblemCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let codes: Vec<&str> = Self::ALL.iter().map(|code| code.as_str()).collect();
+        json_schema!({ "type": "string", "enum": codes, "description": "What is wrong. Each has a page of its own." })
+    }
+}
+
 /// A problem as it is answered: `application/problem+json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Problem {
     /// Where its page is: `/problems/{code}`.
     pub r#type: String,
-    /// See [`Code::title`].
+    /// What the code means, in a few words.
     pub title: &'static str,
-    /// See [`Code::status`].
+    /// The HTTP status.
     pub status: u16,
-    /// See [`Code::as_str`].
+    /// A text of [`Code`].
+    #[schemars(with = "Code", description = "The stable code.")]
     pub code: &'static str,
     /// One sentence about this occurrence; ours, never a quotation.
     #[serde(skip_serializing_if = "Option::is_none")]

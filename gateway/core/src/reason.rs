@@ -6,12 +6,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::UnknownWord;
 
 /// Who has to act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhoActs {
     /// The applicant: correct the data and send again.
@@ -45,7 +46,7 @@ impl WhoActs {
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $who:ident;)*) => {
         /// Why.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum Reason { $($(#[$doc])* $name,)* }
 

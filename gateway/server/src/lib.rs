@@ -1,6 +1,7 @@
 //! The gateway as a library, in the order an application travels.
 
 pub mod ingress;
+pub mod openapi;
 pub mod quota;
 
 pub mod intake;

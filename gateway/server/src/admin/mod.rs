@@ -14,13 +14,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use causeway_core::clock::{Clock, Entropy};
-use causeway_core::connector::{Stage, Verdict};
+use causeway_core::connector::{Connector, Permission, Stage, Verdict};
 use causeway_core::ids::{DeliveryId, EndpointId, KeyId};
 use causeway_core::overlay::VendorField;
 use causeway_core::pii::Pii;
 use serde::{Deserialize, Serialize};
 
 use crate::config::SettingChange;
+use crate::egress::Egress;
 use crate::setup::{AccountChange, AccountWish, Hidden, KeyWish};
 use crate::store::Store;
 use crate::store::custody::BackupReport;
@@ -37,6 +38,17 @@ pub use custody::CustodyRequest;
 pub use execute::execute;
 pub use onboard::{OnboardAnswer, OnboardRequest};
 pub use webhooks::{EndpointWish, Range, Sites, WebhookRequest};
+
+/// What an account's credentials may do, as its connector finds out: `accounts check`, and the conformance suite.
+pub async fn check(connector: &dyn Connector, egress: &Egress, record: &AccountRecord) -> Vec<Checked> {
+    let permissions = connector.check(&record.account, &egress.http(record)).await;
+    let checked = |permission: Permission| Checked {
+        name: permission.name.to_owned(),
+        verdict: permission.verdict.into(),
+        text: permission.text,
+    };
+    permissions.into_iter().map(checked).collect()
+}
 
 /// What executing needs.
 #[derive(Clone)]

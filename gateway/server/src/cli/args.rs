@@ -74,6 +74,8 @@ pub enum Command {
     Migrate,
     /// Have the running gateway take over the settings that may change while it runs; as SIGHUP does.
     Reload,
+    /// Print the API's document (OpenAPI 3.1), as `/openapi.json` serves it.
+    Openapi(OpenapiArgs),
     /// Check configuration, keys, disk, store and accounts; changes nothing.
     Doctor,
 }
@@ -95,6 +97,14 @@ pub struct DemoArgs {
     /// Same seed, same applications and faults.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+}
+
+/// `openapi`
+#[derive(Debug, Clone, Args)]
+pub struct OpenapiArgs {
+    /// Of the management listener, not of the public one.
+    #[arg(long)]
+    pub management: bool,
 }
 
 /// `why`
@@ -123,7 +133,7 @@ pub struct WhyArgs {
     /// Received until; as --since.
     #[arg(long)]
     pub until: Option<String>,
-    /// At most so many submissions, newest first.
+    /// At most so many submissions, newest first; up to 200.
     #[arg(long, default_value_t = 20)]
     pub limit: usize,
 }

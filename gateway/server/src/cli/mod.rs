@@ -29,6 +29,7 @@ use clap::Parser;
 
 use crate::config::Config;
 use crate::gateway::ReadConfig;
+use crate::ingress;
 use args::{Cli, Command};
 
 pub use serve::stop_signal;
@@ -82,7 +83,7 @@ fn reader(file: Option<std::path::PathBuf>, dir: std::path::PathBuf, named: bool
 
 async fn run(cli: Cli) -> anyhow::Result<End> {
     let Cli { config, data, json, command } = cli;
-    // Three commands do without a configuration that can be used.
+    // Four commands do without a configuration that can be used.
     match command {
         Command::Sandbox(args) => {
             let options = causeway_sandboxes::Options { listen: args.listen, seed: args.seed };
@@ -90,6 +91,16 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
             Ok(End::Answered)
         }
         Command::Demo(args) => demo::run(args, json, data).await,
+        Command::Openapi(args) => {
+            let support = crate::support::http::routes().unserved();
+            let webhooks = crate::webhooks::http::routes().unserved();
+            let document = match args.management {
+                true => ingress::management_document(support, webhooks),
+                false => ingress::public_document(),
+            };
+            out::json(&document)?;
+            Ok(End::Answered)
+        }
         Command::Doctor => doctor::run(config.as_deref(), data, json).await,
         Command::Serve
         | Command::Why(_)

@@ -43,7 +43,9 @@ pub(super) async fn run(command: Command, config: Config, read: ReadConfig, json
         Command::Webhooks(webhooks) => desk.webhooks(webhooks).await,
         Command::Migrate => desk.migrate().await,
         Command::Reload => desk.reload().await,
-        Command::Demo(_) | Command::Sandbox(_) | Command::Doctor => unreachable!("run without a configuration"),
+        Command::Demo(_) | Command::Sandbox(_) | Command::Openapi(_) | Command::Doctor => {
+            unreachable!("run without a configuration")
+        }
     }
 }
 

@@ -106,29 +106,6 @@ struct Sets {
     next: Option<(Arc<Held>, Timestamp)>,
 }
 
-/// Why there is no header to send.
-enum NoHeader {
-    /// The token endpoint refused the credentials.
-    Refused,
-    /// Anything else.
-    Send(SendError),
-}
-
-impl From<SendError> for NoHeader {
-    fn from(error: SendError) -> Self {
-        Self::Send(error)
-    }
-}
-
-impl From<NoHeader> for SendError {
-    fn from(none: NoHeader) -> Self {
-        match none {
-            NoHeader::Refused => Self::Misconfigured("the token endpoint refused the credentials"),
-            NoHeader::Send(error) => error,
-        }
-    }
-}
-
 /// One generation of secrets, and the tokens fetched with them.
 struct Held {
     secrets: BTreeMap<String, Secret>,
@@ -256,7 +233,7 @@ impl Auth {
         held: &Held,
         stale: Option<&HeaderValue>,
         next: &Next<S>,
-    ) -> Result<HeaderValue, NoHeader> {
+    ) -> Result<HeaderValue, SendError> {
         match scheme {
             AuthScheme::BasicUser { user, .. } => Ok(basic(held.secret(user)?.reveal(), "")?),
             AuthScheme::Bearer { token, .. } => Ok(marked(&format!("Bearer {}", held.secret(token)?.reveal()))?),
@@ -277,9 +254,9 @@ impl Auth {
         }
     }
 
-    async fn fetch<S: Wire>(&self, scheme: &AuthScheme, held: &Held, next: &Next<S>) -> Result<Token, NoHeader> {
+    async fn fetch<S: Wire>(&self, scheme: &AuthScheme, held: &Held, next: &Next<S>) -> Result<Token, SendError> {
         let AuthScheme::ClientCredentials { token_url, client_id, client_secret, subject, .. } = scheme else {
-            return Err(SendError::Misconfigured("the scheme has no token endpoint").into());
+            return Err(SendError::Misconfigured("the scheme has no token endpoint"));
         };
         let url = setting(self.descriptor, &self.account, token_url)
             .ok_or(SendError::Misconfigured("the token endpoint is not set"))?;
@@ -300,15 +277,20 @@ impl Auth {
         let answer = match next.call(request).await {
             Ok(answer) => answer,
             Err(SendError::Unknown(_) | SendError::NotSent(_)) => {
-                return Err(SendError::NotSent("the token endpoint did not answer").into());
+                return Err(SendError::NotSent("the token endpoint did not answer"));
             }
-            Err(error @ (SendError::NotNow { .. } | SendError::Misconfigured(_))) => return Err(error.into()),
+            Err(error @ (SendError::NotNow { .. } | SendError::Refused(_) | SendError::Misconfigured(_))) => {
+                return Err(error);
+            }
         };
         if answer.status().is_server_error() || answer.status() == StatusCode::TOO_MANY_REQUESTS {
-            return Err(SendError::NotSent("the token endpoint is unavailable").into());
+            return Err(SendError::NotSent("the token endpoint is unavailable"));
+        }
+        if matches!(answer.status(), StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Err(SendError::Refused(answer.status().as_u16()));
         }
         if !answer.status().is_success() {
-            return Err(NoHeader::Refused);
+            return Err(SendError::Misconfigured("the token endpoint is no token endpoint"));
         }
         let token: TokenAnswer = serde_json::from_slice(answer.body())
             .map_err(|_| SendError::NotSent("the token endpoint's answer cannot be read"))?;
@@ -329,7 +311,7 @@ impl Auth {
         scheme: &'static AuthScheme,
         mut request: Request<Bytes>,
         next: &Next<S>,
-    ) -> Result<Answer, NoHeader> {
+    ) -> Result<Answer, SendError> {
         let value = self.header(scheme, held, None, next).await?;
         request.headers_mut().insert(header::AUTHORIZATION, value.clone());
         if !matches!(scheme, AuthScheme::ClientCredentials { .. }) {
@@ -384,7 +366,7 @@ impl Auth {
         older?
     }
 
-    async fn note(&self, tried: &Result<Answer, NoHeader>, held: &Held, which: Which) {
+    async fn note(&self, tried: &Result<Answer, SendError>, held: &Held, which: Which) {
         if !matches!(tried, Ok(Ok(_))) || is_refused(tried) {
             return;
         }
@@ -400,11 +382,11 @@ impl Auth {
 }
 
 /// The vendor said no to the credentials, so that it did nothing.
-fn is_refused(tried: &Result<Answer, NoHeader>) -> bool {
+fn is_refused(tried: &Result<Answer, SendError>) -> bool {
     match tried {
         Ok(Ok(answer)) => matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
-        Ok(Err(_)) | Err(NoHeader::Send(_)) => false,
-        Err(NoHeader::Refused) => true,
+        Err(SendError::Refused(_)) => true,
+        Ok(Err(_)) | Err(_) => false,
     }
 }
 

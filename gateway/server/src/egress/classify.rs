@@ -30,7 +30,7 @@ pub(super) fn health(answer: &Answer) -> Health {
             _ => Health::Success,
         },
         Err(SendError::NotSent(_) | SendError::Unknown(_)) => Health::Failure,
-        Err(SendError::NotNow { .. } | SendError::Misconfigured(_)) => Health::Neutral,
+        Err(SendError::NotNow { .. } | SendError::Refused(_) | SendError::Misconfigured(_)) => Health::Neutral,
     }
 }
 

@@ -222,7 +222,9 @@ impl Egress {
     fn until(&self, error: &SendError) -> Timestamp {
         match error {
             SendError::NotNow { until } => *until,
-            SendError::NotSent(_) | SendError::Unknown(_) | SendError::Misconfigured(_) => self.moments.now(),
+            SendError::NotSent(_) | SendError::Unknown(_) | SendError::Refused(_) | SendError::Misconfigured(_) => {
+                self.moments.now()
+            }
         }
     }
 

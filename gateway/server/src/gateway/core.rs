@@ -10,7 +10,7 @@ use causeway_core::overlay::VendorField;
 
 use super::reload::Lives;
 use super::wires;
-use crate::admin::{Checked, Fault, FaultKind, Reload, Services, Sites, Vendors};
+use crate::admin::{self, Checked, Fault, FaultKind, Reload, Services, Sites, Vendors};
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::Config;
 use crate::egress::{Connectors, Egress, EgressParts, SiteClient, SitePolicy, SystemResolver};
@@ -137,15 +137,7 @@ struct Outside {
 #[async_trait]
 impl Vendors for Outside {
     async fn check(&self, record: &AccountRecord) -> Result<Vec<Checked>, Fault> {
-        let connector = self.connector(record)?;
-        let http = self.egress.http(record);
-        let permissions = connector.check(&record.account, &http).await;
-        let shown = permissions.into_iter().map(|permission| Checked {
-            name: permission.name.to_owned(),
-            verdict: permission.verdict.into(),
-            text: permission.text,
-        });
-        Ok(shown.collect())
+        Ok(admin::check(&*self.connector(record)?, &self.egress, record).await)
     }
 
     async fn sync(&self, record: &AccountRecord) -> Result<SyncReport, Fault> {

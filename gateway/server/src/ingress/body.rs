@@ -14,10 +14,13 @@ use causeway_core::problem::{Code, Problem};
 use futures_util::StreamExt as _;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use schemars::SchemaGenerator;
+use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::multipart;
 use crate::intake::{FilePart, Refusal};
+use crate::openapi::{Operation, canonical_reference, part_names};
 use crate::units::ByteSize;
 
 /// The largest JSON document.
@@ -60,6 +63,26 @@ impl BodyBudget {
         let permit = Arc::clone(&self.0).acquire_many_owned(permits).await;
         permit.map(Some).map_err(|_closed| Problem::new(Code::Overloaded).retry_after(1).into())
     }
+}
+
+/// The bodies that [`receive`] reads, and what it refuses.
+pub(super) fn taken(operation: Operation) -> Operation {
+    let parts = |_: &mut SchemaGenerator| {
+        json!({
+            "type": "object",
+            "description": "The document first, as a text part named `application`; then each file as a part named by the \
+                            `id` of its entry in the document's `attachments`.",
+            "required": ["application"],
+            "properties": { "application": canonical_reference() },
+            "propertyNames": part_names(),
+            "maxProperties": 1 + MAX_FILES,
+            "additionalProperties": { "type": "string", "contentMediaType": "application/octet-stream" },
+        })
+    };
+    operation
+        .takes_as("application/json", |_| canonical_reference(), Value::Null)
+        .takes_as("multipart/form-data", parts, json!({ "application": { "contentType": "application/json" } }))
+        .refuses(&[Code::BodyUnreadable, Code::MultipartInvalid, Code::BodyTooSlow, Code::ContentTypeUnsupported])
 }
 
 /// A body that arrived whole.
@@ -169,7 +192,7 @@ async fn read_document(body: Body, announced: Option<u64>) -> Result<Bytes, Refu
 }
 
 /// Why a body ended early: a layer's limit, or the client.
-pub(super) fn broken(error: &(dyn Error + 'static)) -> Problem {
+pub(crate) fn broken(error: &(dyn Error + 'static)) -> Problem {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if error.is::<tower_http::timeout::TimeoutError>() {

@@ -18,7 +18,7 @@ use causeway_core::clock::Clock;
 use causeway_core::problem::{Code, Problem};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
@@ -101,7 +101,8 @@ impl Origins {
 /// The layer: answers a browser's preflight, and lets the page read what is answered to it.
 pub(super) async fn cors(State(origins): State<Arc<Origins>>, request: Request, next: Next) -> Response {
     let Some(methods) = methods(&request) else { return next.run(request).await };
-    let asked = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    // Nothing else is asked by this method here, whatever the browser says it is about to send.
+    let asked = request.method() == Method::OPTIONS;
     let listed = match origin(request.headers()) {
         Some(origin) if origins.lists(origin).await => request.headers().get(ORIGIN).cloned(),
         Some(_) | None => None,

@@ -10,15 +10,44 @@ use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
-use super::applications::{Applications, json};
+use super::applications::{self, Applications};
 use super::auth::Caller;
-use crate::intake::{Refusal, Tagged};
+use crate::intake::{Board, Job, JobForm, Refusal, Tagged};
+use crate::openapi::{Operation, Routes};
 use crate::store::setup::Scope;
 
 /// A site that may submit has to know for what.
 const READERS: [Scope; 2] = [Scope::Read, Scope::Submit];
 
-pub(super) async fn board(
+pub(super) fn routes() -> Routes<Applications> {
+    let board = Operation::new("jobs", "Open jobs")
+        .details("Without those that are confidential.")
+        .needs(&READERS)
+        .answers::<Board<'_>>(200, "By their ids.")
+        .leads_to("job", "id", "$response.body#/jobs/0/id")
+        .leads_to("form", "id", "$response.body#/jobs/0/id")
+        .tagged();
+    let job = Operation::new("job", "One job, open or closed")
+        .needs(&READERS)
+        .path::<String>("id", "The posting's id.")
+        .answers::<Job<'_>>(200, "With its description.")
+        .tagged()
+        .refuses(&[Code::PostingUnknown]);
+    let form = Operation::new("form", "A job's form")
+        .details("What the systems that its applications go to need, as questions for a page and as a JSON Schema.")
+        .needs_or_publishable(&READERS)
+        .path::<String>("id", "The posting's id.")
+        .answers::<JobForm<'_>>(200, "Questions and schema.")
+        .tagged()
+        .refuses(&[Code::PostingUnknown, Code::PostingClosed]);
+    Routes::new().get("/v1/jobs", self::board, board).get("/v1/jobs/{id}", self::job, job).get(
+        "/v1/jobs/{id}/form",
+        self::form,
+        form,
+    )
+}
+
+async fn board(
     State(state): State<Applications>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
@@ -27,7 +56,7 @@ pub(super) async fn board(
     tagged(&headers, state.intake.board(caller.sender()).await?)
 }
 
-pub(super) async fn job(
+async fn job(
     State(state): State<Applications>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
@@ -37,7 +66,7 @@ pub(super) async fn job(
     tagged(&headers, state.intake.job(caller.sender(), &id).await?)
 }
 
-pub(super) async fn form(
+async fn form(
     State(state): State<Applications>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
@@ -54,7 +83,7 @@ fn tagged(headers: &HeaderMap, answer: Tagged) -> Result<Response, Refusal> {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        json(StatusCode::OK, answer.body)
+        applications::answer(StatusCode::OK, answer.body)
     };
     let headers = response.headers_mut();
     headers.insert(ETAG, tag);

@@ -7,18 +7,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::metrics::Metrics;
+use crate::openapi::{Operation, Routes};
 
 /// Appends more metrics in the Prometheus text format.
 pub type Exposition = Arc<dyn Fn(&mut String) + Send + Sync>;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+const METRICS: &str = "text/plain; version=0.0.4";
+const NOT_READY: &str = "application/vnd.causeway.readiness";
 
 /// How long a failed write to the store is held against us. Traffic that comes back is the next test.
 const STORE_FAILED: Duration = Duration::from_secs(5);
@@ -51,19 +54,29 @@ impl Readiness {
 }
 
 #[derive(Clone)]
-struct Open {
+pub(super) struct Open {
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
     more: Arc<[Exposition]>,
 }
 
 /// The routes that need no key.
-pub(super) fn open(readiness: Arc<Readiness>, metrics: Arc<Metrics>, more: Vec<Exposition>) -> Router {
-    Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(exposition))
-        .with_state(Open { readiness, metrics, more: more.into() })
+pub(super) fn open(readiness: Arc<Readiness>, metrics: Arc<Metrics>, more: Vec<Exposition>) -> Routes {
+    routes().with_state(Open { readiness, metrics, more: more.into() })
+}
+
+pub(super) fn routes() -> Routes<Open> {
+    let health = Operation::new("health", "Does the process run?").answers_text(200, PLAIN, "It does.");
+    let ready = Operation::new("readiness", "Send it traffic?").answers_text(200, PLAIN, "Yes.").answers_text(
+        503,
+        NOT_READY,
+        "Not now: it stops, or the store could not be written some seconds ago.",
+    );
+    let metrics = Operation::new("metrics", "Metrics").answers_text(200, METRICS, "In the Prometheus text format.");
+    Routes::new()
+        .get("/healthz", async || "ok\n", health)
+        .get("/readyz", readyz, ready)
+        .get("/metrics", exposition, metrics)
 }
 
 async fn readyz(State(open): State<Open>) -> Response {
@@ -71,7 +84,7 @@ async fn readyz(State(open): State<Open>) -> Response {
         None => "ready\n".into_response(),
         Some(reason) => {
             // A type of its own, so that it is not taken for a library's bare error.
-            let kind = (CONTENT_TYPE, HeaderValue::from_static("application/vnd.causeway.readiness"));
+            let kind = (CONTENT_TYPE, HeaderValue::from_static(NOT_READY));
             (StatusCode::SERVICE_UNAVAILABLE, [kind], reason).into_response()
         }
     }
@@ -81,5 +94,5 @@ async fn exposition(State(open): State<Open>) -> Response {
     let mut text = String::with_capacity(16 * 1024);
     open.metrics.render(&mut text);
     open.more.iter().for_each(|more| more(&mut text));
-    ([(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"))], text).into_response()
+    ([(CONTENT_TYPE, HeaderValue::from_static(METRICS))], text).into_response()
 }

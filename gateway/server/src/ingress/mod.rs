@@ -43,8 +43,10 @@ use tokio_util::task::TaskTracker;
 pub use config::Config;
 pub use management::{Exposition, Readiness};
 pub use metrics::Metrics;
+pub use stack::{management_document, public_document};
 
 use crate::intake::{EdgeCounters, Intake};
+use crate::openapi::Routes;
 use crate::quota::{AddressQuota, TenantQuota};
 use crate::store::Store;
 use crate::store::receipts::Receipts;
@@ -66,9 +68,9 @@ pub struct IngressParts {
     pub store: Arc<dyn Store>,
     /// What stands under `/v1/support` on the management listener; its handlers get an `Extension<auth::Caller>` whose
     /// key has the scope `support`.
-    pub support: Router,
+    pub support: Routes,
     /// What stands under `/v1/webhooks` there; its handlers get the `Caller` and ask for the scope themselves.
-    pub webhooks: Router,
+    pub webhooks: Routes,
     /// Signs receipts.
     pub receipts: Arc<dyn Receipts>,
     /// More to show under `/metrics`.

@@ -10,15 +10,18 @@ use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::applications::json;
+use super::applications;
 use super::auth::Caller;
 use crate::intake::{Refusal, unavailable};
+use crate::openapi::{Operation, Routes};
 use crate::store::receipts::{FORMAT, ReceiptKey, Receipts, SignedReceipt};
 use crate::store::setup::Scope;
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SignedReceipt")]
 struct Shown {
     format: &'static str,
     tenant: TenantId,
@@ -53,12 +56,14 @@ impl From<SignedReceipt> for Shown {
 }
 
 /// A set of JSON Web Keys (RFC 7517, RFC 8037), as most libraries read one.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReceiptKeys")]
 struct Keys {
     keys: Vec<PublicKey>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReceiptKey")]
 struct PublicKey {
     kid: ReceiptKeyId,
     kty: &'static str,
@@ -83,7 +88,29 @@ impl From<ReceiptKey> for PublicKey {
     }
 }
 
-pub(super) async fn receipt(
+/// Keyed.
+pub(super) fn routes() -> Routes<Arc<dyn Receipts>> {
+    let about = Operation::new("receipt", "An application's signed receipt")
+        .details(
+            "Ed25519 over a text of lines: `causeway receipt v1`, tenant, application, world, received (milliseconds), document \
+             (the 202's digest), files, and each file's hash. The same signature every time.",
+        )
+        .needs(&[Scope::Read, Scope::Submit])
+        .path::<SubmissionId>("id", "As in the 202's answer.")
+        .answers::<Shown>(200, "What was accepted, and when; signed.")
+        .refuses(&[Code::NotFound]);
+    Routes::new().get("/v1/applications/{id}/receipt", receipt, about)
+}
+
+/// For everybody.
+pub(super) fn keys_routes() -> Routes<Arc<dyn Receipts>> {
+    let about = Operation::new("receiptKeys", "The public keys that verify receipts")
+        .answers::<Keys>(200, "JSON Web Keys, oldest first; none is ever taken off the list.")
+        .refuses(&[Code::StoreUnavailable]);
+    Routes::new().get("/.well-known/causeway-receipt-keys", keys, about)
+}
+
+async fn receipt(
     State(receipts): State<Arc<dyn Receipts>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
@@ -97,7 +124,7 @@ pub(super) async fn receipt(
 }
 
 /// The same for everybody: who verifies a receipt need not have a key of ours.
-pub(super) async fn keys(State(receipts): State<Arc<dyn Receipts>>) -> Result<Response, Refusal> {
+async fn keys(State(receipts): State<Arc<dyn Receipts>>) -> Result<Response, Refusal> {
     let keys = receipts.receipt_keys().await.map_err(|error| unavailable("receipt keys", &error))?;
     answer(&Keys { keys: keys.into_iter().map(PublicKey::from).collect() }, "public, max-age=300")
 }
@@ -107,7 +134,7 @@ fn answer(shown: &impl Serialize, cached: &'static str) -> Result<Response, Refu
         tracing::error!(%error, "a receipt has no JSON form");
         Refusal::from(Code::Internal)
     })?;
-    let mut response = json(StatusCode::OK, body.into());
+    let mut response = applications::answer(StatusCode::OK, body.into());
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(cached));
     Ok(response)
 }

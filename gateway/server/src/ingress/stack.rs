@@ -7,12 +7,12 @@ use axum::error_handling::HandleErrorLayer;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{BoxError, Router};
 use bytes::Bytes;
 use causeway_core::problem::{Code, Problem};
 use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use http_body_util::Full;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
@@ -28,9 +28,11 @@ use super::auth::{Caller, authenticate};
 use super::body::{self, MAX_BODY};
 use super::browser::{cors, within_address};
 use super::lazy::around;
+use super::pages::described;
 use super::request::{TraceIds, forget_foreign_id};
-use super::{Shared, access_log, jobs, metrics, pages, preflight, problem, receipts};
+use super::{Shared, access_log, jobs, management, metrics, pages, preflight, problem, receipts};
 use crate::intake::Refusal;
+use crate::openapi::{About, Routes, document};
 use crate::quota::TenantQuota;
 use crate::store::receipts::Receipts;
 use crate::store::setup::Scope;
@@ -38,39 +40,38 @@ use crate::store::setup::Scope;
 /// Headers whose values are never to be printed by anything below.
 const SENSITIVE: [HeaderName; 3] = [AUTHORIZATION, COOKIE, HeaderName::from_static("idempotency-key")];
 
+const PUBLIC: About = About {
+    title: "Causeway",
+    description: "What career sites ask of the gateway: jobs and their forms, checks, applications. Every refusal is \
+                  `application/problem+json` with a stable code; each code has a page under `/problems/`.",
+    server: "http://127.0.0.1:8080",
+};
+const MANAGEMENT: About = About {
+    title: "Causeway, management",
+    description: "Health, metrics, and what support and privacy officers ask. An e-mail address is only ever in a body, \
+                  never in a URL. Every refusal is `application/problem+json` with a stable code.",
+    server: "http://127.0.0.1:8081",
+};
+
 /// The public listener: three route groups under one stack.
 pub(super) fn public(shared: &Shared, applications: Applications, receipts: &Arc<dyn Receipts>) -> Router {
     let config = &shared.config;
-    // Keyed: the tenant comes from the API key.
-    let keyed = Router::new()
-        .route("/v1/applications", post(applications::submit))
-        .route("/v1/applications/{id}", get(applications::state_of))
-        .route("/v1/preflight", post(preflight::preflight))
-        .route("/v1/jobs", get(jobs::board))
-        .route("/v1/jobs/{id}", get(jobs::job))
-        .route("/v1/jobs/{id}/form", get(jobs::form))
-        .with_state(applications);
-    let signed =
-        Router::new().route("/v1/applications/{id}/receipt", get(receipts::receipt)).with_state(Arc::clone(receipts));
-    let keyed = keyed.merge(signed).route_layer(
-        ServiceBuilder::new()
-            // Before anything is counted against a tenant or read for it.
-            .layer(around(Arc::clone(&shared.authenticator), authenticate))
-            // Publishable keys only; before the tenant's quota, or one address could spend it.
-            .layer(around(Arc::clone(&shared.addresses), within_address))
-            // After identity, before the body is read: a tenant over its rate costs a lookup and nothing else.
-            .layer(around(Arc::clone(&shared.quota), within_quota))
-            // After identity, so that what is refused here is counted for its tenant; nothing above reads the body.
-            .layer(around((), refuse_encoded))
-            .layer(RequestBodyLimitLayer::new(MAX_BODY.as_len())),
-    );
-    // Hook: the account stands in the path, the vendor signs the body; neither a key nor a tenant's quota applies. No
-    // connector here verifies hooks yet, so every account is one that has no hook.
-    let hook = Router::new().route("/v1/hooks/{account}", post(pages::no_hook));
-    // Public: the same for everybody.
-    let keys =
-        Router::new().route("/.well-known/causeway-receipt-keys", get(receipts::keys)).with_state(Arc::clone(receipts));
-    let public = Router::new().route("/problems/{code}", get(pages::problem_page)).merge(keys);
+    let layers = |keyed: Router| {
+        keyed.route_layer(
+            ServiceBuilder::new()
+                // Before anything is counted against a tenant or read for it.
+                .layer(around(Arc::clone(&shared.authenticator), authenticate))
+                // Publishable keys only; before the tenant's quota, or one address could spend it.
+                .layer(around(Arc::clone(&shared.addresses), within_address))
+                // After identity, before the body is read: a tenant over its rate costs a lookup and nothing else.
+                .layer(around(Arc::clone(&shared.quota), within_quota))
+                // After identity, so that what is refused here is counted for its tenant; nothing above reads the body.
+                .layer(around((), refuse_encoded))
+                .layer(RequestBodyLimitLayer::new(MAX_BODY.as_len())),
+        )
+    };
+    let keyed = keyed().with_state(applications).and(signed().with_state(Arc::clone(receipts)));
+    let routes = public_routes(keyed.map(layers), receipts::keys_routes().with_state(Arc::clone(receipts)));
 
     let stack = ServiceBuilder::new()
         // First, so that everything below may name the request; a caller's own id could hold anything and is dropped.
@@ -102,19 +103,61 @@ pub(super) fn public(shared: &Shared, applications: Applications, receipts: &Arc
         // only one that reads bodies.
         .layer(RequestBodyDeadlineLayer::new(config.body_total))
         .layer(RequestBodyTimeoutLayer::new(config.body_progress));
-    Router::new().merge(keyed).merge(hook).merge(public).fallback(pages::nothing_here).layer(stack)
+    routes.into_router().fallback(pages::nothing_here).layer(stack)
+}
+
+/// Keyed: the tenant comes from the API key.
+fn keyed() -> Routes<Applications> {
+    let routes = applications::routes().and(preflight::routes()).and(jobs::routes());
+    routes.each_refuses(&KEYED)
+}
+
+/// Keyed too.
+fn signed() -> Routes<Arc<dyn Receipts>> {
+    receipts::routes().each_refuses(&KEYED)
+}
+
+/// What the layers around keyed routes refuse.
+const KEYED: [Code; 3] = [Code::QuotaExceeded, Code::ContentEncodingUnsupported, Code::BodyTooLarge];
+
+/// All of the public listener. Hooks: the account stands in the path, the vendor signs the body; neither a key nor a
+/// tenant's quota applies. Pages are the same for everybody.
+fn public_routes(keyed: Routes, keys: Routes) -> Routes {
+    let routes = keyed.and(pages::hooks()).and(pages::problems()).and(keys);
+    described(routes.each_refuses(&[Code::Internal, Code::DeadlineExceeded, Code::Overloaded]), PUBLIC)
+}
+
+/// All of the management listener.
+fn management_routes(open: Routes, support: Routes, webhooks: Routes) -> Routes {
+    let routes = open.and(support.under("/v1/support")).and(webhooks.under("/v1/webhooks"));
+    let layers = [Code::Internal, Code::DeadlineExceeded, Code::ContentEncodingUnsupported, Code::BodyTooLarge];
+    described(routes.each_refuses(&layers), MANAGEMENT)
+}
+
+/// The public listener's document.
+pub fn public_document() -> Value {
+    let keyed = keyed().unserved().and(signed().unserved());
+    document(PUBLIC, public_routes(keyed, receipts::keys_routes().unserved()).listed())
+}
+
+/// The management listener's document; support's and webhooks' routes are brought, as they are to be served.
+pub fn management_document(support: Routes, webhooks: Routes) -> Value {
+    document(MANAGEMENT, management_routes(management::routes().unserved(), support, webhooks).listed())
 }
 
 /// The management listener: no shedding, no quota, so that it answers when the public one does not.
-pub(super) fn management(shared: &Shared, open: Router, support: Router, webhooks: Router) -> Router {
+pub(super) fn management(shared: &Shared, open: Routes, support: Routes, webhooks: Routes) -> Router {
     // Past webhooks are a site's own: a key is enough, the handler says which.
-    let webhooks = webhooks.layer(around(Arc::clone(&shared.authenticator), authenticate));
-    let support = support.layer(
-        ServiceBuilder::new()
-            // Support sees persons: reaching the port is not enough.
-            .layer(around(Arc::clone(&shared.authenticator), authenticate))
-            .layer(around((), support_only)),
-    );
+    let keyed = |webhooks: Router| webhooks.layer(around(Arc::clone(&shared.authenticator), authenticate));
+    let layers = |support: Router| {
+        support.layer(
+            ServiceBuilder::new()
+                // Support sees persons: reaching the port is not enough.
+                .layer(around(Arc::clone(&shared.authenticator), authenticate))
+                .layer(around((), support_only)),
+        )
+    };
+    let routes = management_routes(open, support.map(layers), webhooks.map(keyed));
     let stack = ServiceBuilder::new()
         .map_request(forget_foreign_id)
         .layer(SetRequestIdLayer::x_request_id(TraceIds(Arc::clone(&shared.entropy))))
@@ -130,12 +173,7 @@ pub(super) fn management(shared: &Shared, open: Router, support: Router, webhook
         .layer(around((), refuse_encoded))
         .layer(RequestBodyLimitLayer::new(body::MAX_DOCUMENT.as_len()))
         .layer(RequestBodyDeadlineLayer::new(shared.config.body_total));
-    Router::new()
-        .merge(open)
-        .nest("/v1/support", support)
-        .nest("/v1/webhooks", webhooks)
-        .fallback(pages::nothing_here)
-        .layer(stack)
+    routes.into_router().fallback(pages::nothing_here).layer(stack)
 }
 
 /// The semaphore of the global limit.

@@ -12,6 +12,7 @@ use causeway_core::ids::TenantId;
 use causeway_core::posting::{Posting, PostingLocation, PostingPay};
 use causeway_core::problem::Code;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::judge::posting_unknown;
@@ -42,15 +43,17 @@ impl Tagged {
 #[derive(Default)]
 pub(super) struct Boards(RwLock<HashMap<(TenantId, bool), (u64, Tagged)>>);
 
-#[derive(Serialize)]
-struct List<'a> {
+/// Open jobs.
+#[derive(Serialize, JsonSchema)]
+pub struct Board<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     test: bool,
     jobs: Vec<Job<'a>>,
 }
 
-#[derive(Serialize)]
-struct Job<'a> {
+/// A job as a career site shows it.
+#[derive(Serialize, JsonSchema)]
+pub struct Job<'a> {
     id: &'a str,
     title: &'a str,
     open: bool,
@@ -141,7 +144,7 @@ impl Intake {
         }
         let records = self.open_jobs(sender).await?;
         let jobs = records.iter().map(Job::listed).collect();
-        let board = Tagged::of(&List { test: sender.test, jobs })?;
+        let board = Tagged::of(&Board { test: sender.test, jobs })?;
         let mut boards = self.boards.0.write().unwrap_or_else(PoisonError::into_inner);
         boards.insert(world, (generation, board.clone()));
         Ok(board)

@@ -6,9 +6,12 @@
 //!
 //! The digest covers everything the answer is made of, so it changes exactly when the answer does.
 
+use std::collections::BTreeMap;
+
 use causeway_core::account::{OnInvalid, Role};
 use causeway_core::posting::{FieldKind, Place, Question, QuestionField, QuestionGroup, QuestionOption};
 use causeway_core::problem::Code;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -21,20 +24,27 @@ use crate::schema::CANONICAL_NAME;
 use crate::store::intake::PostingView;
 use crate::store::setup::AccountRecord;
 
-#[derive(Serialize)]
-struct JobForm<'a> {
+/// A job's form.
+#[derive(Serialize, JsonSchema)]
+pub struct JobForm<'a> {
+    /// The job.
     job: &'a str,
+    /// The form's version: its `ETag`, without quotes.
     digest: &'a str,
+    /// With this key an application would be a test.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     test: bool,
     /// False until the ATS's own questions were read for the first time.
     complete: bool,
     questions: Vec<Asked>,
+    /// JSON Schema 2020-12 that a document meets exactly when every one of those systems takes it, files apart.
+    #[schemars(with = "BTreeMap<String, Value>")]
     schema: Value,
 }
 
 /// One question. Its fields are alternatives.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Question")]
 struct Asked {
     id: String,
     label: String,
@@ -50,7 +60,7 @@ struct Asked {
     fields: Vec<AskedField>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FilledBy {
     account: String,
     /// Where in the document the answer is taken from; left out where it is the same for everybody.
@@ -58,7 +68,8 @@ struct FilledBy {
     from: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "QuestionField")]
 struct AskedField {
     name: String,
     kind: FieldKind,

@@ -33,9 +33,11 @@ use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use board::Tagged;
+pub use board::{Board, Job, Tagged};
 pub use edge::EdgeCounters;
+pub use form::JobForm;
 pub use preflight::Preflight;
+pub use receipt::Receipt;
 pub use refusal::{Refusal, unavailable};
 pub use submission::{FilePart, Sender, Submission};
 

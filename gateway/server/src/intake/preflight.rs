@@ -9,6 +9,7 @@ use causeway_core::delivery::State;
 use causeway_core::problem::{Code, FieldError, Problem};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::judge::{Asking, Judged};
@@ -18,7 +19,7 @@ use super::targets::{self, Start};
 use super::{Decided, Intake, Refusal, Sender, Submission};
 
 /// What a submit of the same document would come to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Preflight {
     /// What a submit would answer.
     pub submit: Submit,
@@ -38,17 +39,20 @@ pub struct Preflight {
 }
 
 /// A submit's answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PreflightSubmit")]
 pub struct Submit {
     /// 202, or the problem's.
     pub status: u16,
     /// The problem's code.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Code>")]
     pub code: Option<&'static str>,
 }
 
 /// What a system says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "PreflightVerdict")]
 #[serde(rename_all = "snake_case")]
 pub enum Says {
     /// It takes the document as it is.
@@ -60,7 +64,8 @@ pub enum Says {
 }
 
 /// What the gateway's own contract says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PreflightCanonical")]
 pub struct Canonical {
     /// Pass or fail.
     pub verdict: Says,
@@ -70,7 +75,8 @@ pub struct Canonical {
 }
 
 /// What a receiving system says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PreflightTarget")]
 pub struct Target {
     /// The account's name.
     pub account: String,
@@ -93,7 +99,8 @@ pub struct Target {
 }
 
 /// Something that is not there and has to be.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "PreflightMissing")]
 pub struct Missing {
     /// The question's id in the job's form, if it is one of its questions.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +110,8 @@ pub struct Missing {
 }
 
 /// The form that was asked.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PreflightForm")]
 pub struct FormSeen {
     /// As the form's own `ETag`, without quotes; none when the job is not known.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,25 +9,33 @@ use causeway_core::problem::FieldError;
 use causeway_core::reason::Reason;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Decided, targets};
 use crate::store::setup::AccountRecord;
 
-#[derive(Serialize)]
-struct Receipt<'a> {
+/// Proof of acceptance.
+#[derive(Serialize, JsonSchema)]
+pub struct Receipt<'a> {
+    /// The application's id.
     id: SubmissionId,
+    /// SHA-256 over the id, the time and the document, hexadecimal, after `rcp_`.
     receipt: String,
+    /// To be read over the phone.
     code: &'a str,
+    /// It was sent with a test key, so it goes to sandbox accounts only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     test: bool,
+    /// One per system it goes to.
     targets: Vec<Target<'a>>,
+    /// The accounts that it is kept from, for want of a lawful basis.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     withheld: Vec<Withheld>,
 }
 
 /// An account that gets nothing, for want of a lawful basis. The store reads these back for support.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Withheld {
     /// The account's name.
     pub account: String,
@@ -44,13 +52,18 @@ impl Withheld {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReceiptTarget")]
 struct Target<'a> {
+    /// The account's name.
     account: &'a str,
     role: Role,
+    /// Where its delivery begins.
     state: State,
+    /// Why it is held.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
+    /// Its complaints, where they did not lead to a refusal.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
 }

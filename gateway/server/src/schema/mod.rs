@@ -23,7 +23,7 @@ pub use compile::SchemaError;
 pub use fingerprint::{PartMark, fingerprint, form_digest};
 pub use members::has_value;
 pub use strict::{BodyError, Fault};
-pub use validator::{CANONICAL_NAME, Schemas, Target, Verdict};
+pub use validator::{CANONICAL_NAME, Schemas, Target, Verdict, canonical_schema};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 //! Invariant: what could not be checked is reported as unchecked, never as valid.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use causeway_core::account::Account;
 use causeway_core::connector::Connector;
@@ -25,6 +25,12 @@ use crate::hash::sha256_hex;
 
 /// The contract, as published.
 pub(super) const CANONICAL: &str = include_str!("../../../../schemas/canonical/application.v1.json");
+
+/// The contract as JSON: what the API's document shows.
+pub fn canonical_schema() -> &'static Value {
+    static READ: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(CANONICAL).unwrap_or_default());
+    &READ
+}
 
 /// What `required_by` says for the gateway's own contract.
 pub const CANONICAL_NAME: &str = "canonical";
@@ -107,7 +113,7 @@ impl Schemas {
     /// One schema that a document meets exactly when every one of these does, contents of files apart. Each stands in it as
     /// a resource of its own, so that its references stay its own.
     pub fn union(&self, targets: &[Target<'_>]) -> Value {
-        let mut parts = vec![serde_json::from_str(CANONICAL).unwrap_or_default()];
+        let mut parts = vec![canonical_schema().clone()];
         let mut names = Vec::new();
         for target in targets {
             let name = target.connector.describe().name;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use causeway_core::email::NormalEmail;
 use causeway_core::ids::{DeliveryId, KeyId, SubmissionId, TenantId};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Result;
@@ -105,7 +106,7 @@ impl std::fmt::Debug for HeldRecord {
 }
 
 /// What became of a copy at a vendor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CopyState {
     /// Nobody did anything yet: it has to be erased there by hand.
@@ -143,7 +144,7 @@ impl std::str::FromStr for CopyState {
 }
 
 /// A copy at a vendor, which only the vendor can erase.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VendorCopy {
     /// The delivery that brought it there; names the copy.
     pub delivery: DeliveryId,

@@ -10,6 +10,7 @@ use causeway_core::posting::Form;
 use causeway_core::problem::FieldError;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::setup::{AccountRecord, PostingRecord};
@@ -152,7 +153,7 @@ pub struct EdgeCount {
 }
 
 /// An application's targets.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ApplicationView {
     /// Its id.
     pub id: SubmissionId,
@@ -172,7 +173,7 @@ pub struct ApplicationView {
 }
 
 /// One target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TargetView {
     /// The account's name.
     pub account: String,

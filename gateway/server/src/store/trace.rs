@@ -205,7 +205,7 @@ pub struct Case {
 }
 
 /// What many deliveries that fail have in common. Names places, never values.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Alike {
     /// The step.
     pub step: String,

@@ -14,6 +14,7 @@ use causeway_core::ids::{DeliveryId, EndpointId, MessageId, SubmissionId, Tenant
 use causeway_core::pii::Secret;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Result;
@@ -21,7 +22,7 @@ use super::Result;
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         pub enum $name { $($(#[$about])* #[serde(rename = $text)] $variant,)* }
 
         impl $name {
@@ -231,7 +232,8 @@ pub enum Tried {
 }
 
 /// A message as stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "WebhookMessage")]
 pub struct Message {
     /// Its id, the same at every try: `webhook-id`.
     pub id: MessageId,
@@ -258,7 +260,8 @@ pub struct Message {
 }
 
 /// What a message is about, as it stood then.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "WebhookAbout")]
 pub struct About {
     /// The application.
     pub application: SubmissionId,
@@ -292,7 +295,8 @@ pub struct MessageQuery {
 }
 
 /// Messages, newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "WebhookPage")]
 pub struct MessagePage {
     /// The messages.
     pub messages: Vec<Message>,

@@ -4,24 +4,26 @@
 //! `support`, and the key says whose data it is: there is no other way to name a tenant here. What concerns a person as a
 //! whole (erasing, handing over) takes the scope `privacy` besides.
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use causeway_core::email::NormalEmail;
 use causeway_core::ids::{DeliveryId, SubmissionId};
 use causeway_core::pii::Pii;
 use causeway_core::problem::{Code, Problem};
 use http::{HeaderValue, header};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::query::LookupRequest;
-use super::view::CaseView;
+use super::person::{CopyView, Erased, Export, Reach};
+use super::query::{LookupRequest, whole};
+use super::view::{CaseView, Report};
 use super::{Actor, Support, SupportError, replayed_to};
 use crate::ingress::auth::Caller;
+use crate::ingress::body::{MAX_FILES, broken};
 use crate::intake::{Refusal, unavailable};
+use crate::openapi::{Operation, Routes};
 use crate::store::custody::CopyState;
 use crate::store::setup::Scope;
 
@@ -32,39 +34,95 @@ const CASES: usize = 100;
 const CASES_MAX: usize = 1_000;
 
 /// The routes, to stand under `/v1/support`.
-pub fn routes(support: Support) -> Router {
-    Router::new()
-        .route("/lookup", post(lookup))
-        .route("/replay", post(replay))
-        .route("/cancel", post(cancel))
-        .route("/cases", post(cases))
-        .route("/erasure-plan", post(erasure_plan))
-        .route("/erase", post(erase))
-        .route("/export", post(export))
-        .route("/export-file", post(export_file))
-        .route("/vendor-copies", post(vendor_copies))
-        .route("/vendor-copies/settle", post(settle_vendor_copy))
-        .with_state(support)
+pub fn routes() -> Routes<Support> {
+    let lookup_ = about("lookup", "What became of a person's applications")
+        .takes::<LookupRequest>()
+        .answers::<Report>(200, "Newest first; also when nothing was found.");
+    let replay_ = about("replay", "Send a delivery again, with the same references")
+        .takes::<OneDelivery>()
+        .answers::<Done>(200, "It is queued, or what it came to instead.")
+        .refuses(&[Code::NotFound, Code::ActionRefused]);
+    let cancel_ = about("cancel", "Call a delivery off")
+        .takes::<OneDelivery>()
+        .answers::<Done>(200, "It is.")
+        .refuses(&[Code::NotFound, Code::ActionRefused]);
+    let cases_ = about("cases", "What a person should look at")
+        .takes::<SomeCases>()
+        .answers::<Vec<CaseView>>(200, "Open cases, newest first.");
+    Routes::new()
+        .post("/lookup", lookup, lookup_)
+        .post("/replay", replay, replay_)
+        .post("/cancel", cancel, cancel_)
+        .post("/cases", cases, cases_)
+        .and(person_routes())
 }
 
+/// What concerns one person as a whole takes a privacy officer's key.
+fn person_routes() -> Routes<Support> {
+    let officer = |id, summary| about(id, summary).and_needs(&[Scope::Privacy]);
+    let erasure_plan_ = officer("erasurePlan", "What erasing a person would reach")
+        .takes::<OnePerson>()
+        .answers::<Reach>(200, "Nothing is changed.");
+    let erase_ = officer("erase", "Erase a person")
+        .details(
+            "Destroys the keys of everything that came from the address. Vendors' copies stay listed until settled.",
+        )
+        .takes::<OnePerson>()
+        .answers::<Erased>(200, "It is done, or was before.")
+        .refuses(&[Code::NotFound]);
+    let export_ = officer("export", "Hand over what is held about a person")
+        .takes::<ToExport>()
+        .answers::<Export>(200, "A page of it; `next` names where the next one begins.")
+        .refuses(&[Code::NotFound]);
+    let export_file_ = officer("exportFile", "One file of a person's")
+        .takes::<OneFile>()
+        .answers_text(200, "application/octet-stream", "The bytes as they were sent.")
+        .with_header("Content-Disposition", "Content-Disposition")
+        .refuses(&[Code::NotFound]);
+    let vendor_copies_ = officer("vendorCopies", "Erased persons' copies at vendors")
+        .answers::<Vec<CopyView>>(200, "Who has to do what.");
+    let settle_ = officer("settleVendorCopy", "Say what became of a vendor's copy")
+        .takes::<ToSettle>()
+        .answers::<Vec<CopyView>>(200, "As it stands now, with others of the same vendor record.")
+        .refuses(&[Code::NotFound]);
+    Routes::new()
+        .post("/erasure-plan", erasure_plan, erasure_plan_)
+        .post("/erase", erase, erase_)
+        .post("/export", export, export_)
+        .post("/export-file", export_file, export_file_)
+        .post("/vendor-copies", vendor_copies, vendor_copies_)
+        .post("/vendor-copies/settle", settle_vendor_copy, settle_)
+}
+
+/// Reaching the listener is not enough: support sees persons.
+fn about(id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(id, summary).needs(&[Scope::Support]).refuses(&[
+        Code::QueryInvalid,
+        Code::BodyTooSlow,
+        Code::ContentTypeUnsupported,
+    ])
+}
 type Answer = Result<Response, Refusal>;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OneDelivery {
     delivery: DeliveryId,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OnePerson {
+    #[schemars(extend("format" = "email"))]
     email: Pii<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ToExport {
+    #[schemars(extend("format" = "email"))]
     email: Pii<String>,
+    /// Demographic answers too.
     #[serde(default)]
     demographics: bool,
     /// `next` of the page before.
@@ -72,30 +130,38 @@ struct ToExport {
     after: Option<SubmissionId>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OneFile {
+    #[schemars(extend("format" = "email"))]
     email: Pii<String>,
     submission: SubmissionId,
-    position: usize,
+    /// Its place among the submission's files, from 1.
+    #[schemars(with = "usize", range(min = 1, max = MAX_FILES))]
+    #[serde(deserialize_with = "whole")]
+    position: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ToSettle {
     delivery: DeliveryId,
     state: CopyState,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct SomeCases {
+    /// At most so many; 100 unless it is said.
+    #[schemars(range(min = 1, max = CASES_MAX))]
+    #[serde(deserialize_with = "whole")]
     limit: Option<usize>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Done {
     delivery: DeliveryId,
+    /// What was done.
     done: &'static str,
 }
 
@@ -121,7 +187,10 @@ async fn cancel(State(support): State<Support>, Extension(caller): Extension<Cal
 
 async fn cases(State(support): State<Support>, Extension(caller): Extension<Caller>, request: Request) -> Answer {
     let SomeCases { limit } = read(request).await?;
-    let limit = limit.unwrap_or(CASES).clamp(1, CASES_MAX);
+    let limit = limit.unwrap_or(CASES);
+    if !(1..=CASES_MAX).contains(&limit) {
+        return Err(Problem::new(Code::QueryInvalid).detail("The `limit` is from 1 to 1000.").into());
+    }
     let cases = support.cases(Actor::Key(caller.key()), caller.tenant(), limit).await?;
     json(&cases.iter().map(CaseView::from).collect::<Vec<_>>())
 }
@@ -163,6 +232,7 @@ async fn export(State(support): State<Support>, Extension(caller): Extension<Cal
 async fn export_file(State(support): State<Support>, Extension(caller): Extension<Caller>, request: Request) -> Answer {
     let actor = officer(&caller)?;
     let OneFile { email, submission, position } = read(request).await?;
+    let position = position.unwrap_or_default();
     let bytes = support.export_file(actor, caller.tenant(), &address(&email)?, (submission, position)).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
@@ -188,11 +258,19 @@ async fn settle_vendor_copy(
     json(&support.settle_vendor_copy(actor, caller.tenant(), delivery, state).await?)
 }
 
-/// The question in the body. An unreadable one is told its place, never its content.
+/// The question in the body, whose type need not be said. An unreadable one is told its place, never its content.
 async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+    let kinds = request.headers().get_all(header::CONTENT_TYPE);
+    let is_json = |kind: &HeaderValue| {
+        let essence = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case("application/json")
+    };
+    if !kinds.iter().all(is_json) {
+        return Err(Code::ContentTypeUnsupported.into());
+    }
     let bytes: Bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX)
         .await
-        .map_err(|_too_large_or_gone| Refusal::from(Code::BodyTooLarge))?;
+        .map_err(|error| Refusal::from(broken(&error)))?;
     serde_json::from_slice(&bytes).map_err(|error| {
         let place = format!("It is not readable at line {}, column {}.", error.line(), error.column());
         Problem::new(Code::QueryInvalid).detail(place).into()
@@ -256,7 +334,13 @@ mod tests {
             suspended: false,
         };
         let request = http::Request::post(path).body(Body::from(body.to_owned())).unwrap();
-        let answer = routes(support).layer(Extension(Caller::new(key))).oneshot(request).await.unwrap();
+        let answer = routes()
+            .with_state::<()>(support)
+            .into_router()
+            .layer(Extension(Caller::new(key)))
+            .oneshot(request)
+            .await
+            .unwrap();
         let refusal = answer.extensions().get::<Refusal>().map(|refusal| refusal.problem.code.to_owned());
         let status = answer.status();
         let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
@@ -296,6 +380,6 @@ mod tests {
             Arc::new(|_| {}),
         );
         let request = http::Request::get("/lookup?email=x").body(Body::empty()).unwrap();
-        routes(support).oneshot(request).await.unwrap().status()
+        routes().with_state::<()>(support).into_router().oneshot(request).await.unwrap().status()
     }
 }

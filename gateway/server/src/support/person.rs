@@ -11,6 +11,7 @@ use causeway_core::email::NormalEmail;
 use causeway_core::ids::{DeliveryId, SubmissionId, TenantId};
 use causeway_core::pii::Pii;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,7 +22,7 @@ use crate::store::custody::{CopyState, HeldRecord, HeldWish, VendorCopy};
 use crate::store::trace::{ErasurePlan, SubmissionKind};
 
 /// What erasing a person reaches.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reach {
     /// Submissions, accepted and refused.
     pub submissions: Vec<SubmissionId>,
@@ -50,7 +51,7 @@ impl Reach {
 }
 
 /// One submission that would be erased.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Listed {
     /// Its id.
     pub id: SubmissionId,
@@ -69,7 +70,7 @@ pub struct Listed {
 }
 
 /// A copy at a vendor, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CopyView {
     /// What is known.
     #[serde(flatten)]
@@ -79,7 +80,7 @@ pub struct CopyView {
 }
 
 /// What erasing did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Erased {
     /// When; the first time, if it was erased before.
     pub erased_at: Timestamp,
@@ -88,7 +89,7 @@ pub struct Erased {
 }
 
 /// What is held about a person: all of it, or a page. Files are fetched one at a time.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Export {
     /// When.
     pub exported_at: Timestamp,
@@ -106,7 +107,7 @@ pub struct Export {
 }
 
 /// One submission, whole.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Exported {
     /// What became of it, explained.
     pub record: Answer,
@@ -121,7 +122,7 @@ pub struct Exported {
 }
 
 /// One file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ExportedFile {
     /// Its id in the document.
     pub id: String,

@@ -10,10 +10,12 @@ use causeway_core::ids::{AccountId, CaseId, DeliveryId, EndpointId, SubmissionId
 use causeway_core::outcome::Class;
 use causeway_core::reason::{Reason, WhoActs};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a lookup answers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "LookupReport")]
 pub struct Report {
     /// Something was found.
     pub found: bool,
@@ -32,7 +34,8 @@ pub struct Report {
 }
 
 /// One submission explained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SubmissionExplained")]
 pub struct Answer {
     /// Its id.
     pub id: SubmissionId,
@@ -72,7 +75,7 @@ pub struct Answer {
 }
 
 /// An account that the application was kept from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeptFrom {
     /// The account's name.
     pub account: String,
@@ -83,7 +86,8 @@ pub struct KeptFrom {
 }
 
 /// Was it taken?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SubmissionOutcome")]
 #[serde(rename_all = "lowercase")]
 pub enum Taken {
     /// It is an application.
@@ -95,7 +99,8 @@ pub enum Taken {
 }
 
 /// The job applied to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "JobAppliedTo")]
 pub struct Job {
     /// As submitted.
     pub posting_id: String,
@@ -108,7 +113,7 @@ pub struct Job {
 }
 
 /// A reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Why {
     /// The stable code.
     pub code: String,
@@ -119,7 +124,7 @@ pub struct Why {
 }
 
 /// One line of the timeline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Moment {
     /// When.
     pub at: Timestamp,
@@ -133,7 +138,7 @@ pub struct Moment {
 }
 
 /// One delivery explained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryView {
     /// Its id.
     pub id: DeliveryId,
@@ -168,7 +173,7 @@ pub struct DeliveryView {
 }
 
 /// The three proofs of a delivery's arrival: sent, the vendor said yes, seen at the vendor or why not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Proofs {
     /// It was sent.
     pub sent_at: Option<Timestamp>,
@@ -186,7 +191,7 @@ pub struct Proofs {
 }
 
 /// One attempt, or one lookup of an unknown one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptView {
     /// Its number within the delivery.
     pub number: u32,
@@ -211,7 +216,7 @@ pub struct AttemptView {
 }
 
 /// Something a human should look at.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseView {
     /// Its id.
     pub id: CaseId,

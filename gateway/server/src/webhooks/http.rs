@@ -4,26 +4,41 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use causeway_core::ids::{EndpointId, MessageId};
 use causeway_core::problem::{Code, Problem};
 use http::{HeaderValue, header};
+use serde_json::json;
 
 use crate::ingress::auth::Caller;
 use crate::intake::{Refusal, unavailable};
-use crate::store::StoreError;
+use crate::openapi::{Operation, Routes};
 use crate::store::setup::Scope;
-use crate::store::webhooks::{MessageQuery, Webhooks};
+use crate::store::webhooks::{MessagePage, MessageQuery, MessageStatus, Webhooks};
 
 /// Messages shown unless asked otherwise, and at most.
 const SHOWN: usize = 50;
 const SHOWN_MOST: usize = 500;
 
 /// The routes, to stand under `/v1/webhooks`.
-pub fn routes(store: Arc<dyn Webhooks>) -> Router {
-    Router::new().route("/deliveries", get(deliveries)).with_state(store)
+pub fn routes() -> Routes<Arc<dyn Webhooks>> {
+    let about = Operation::new("webhookDeliveries", "What the career site was told by webhooks, and is to be")
+        .details("Newest first. A key sees its own world, real or test.")
+        .needs(&[Scope::Read, Scope::Support])
+        .query(
+            "limit",
+            "So many at most; 50 if not given.",
+            |_| json!({ "type": "integer", "minimum": 1, "maximum": SHOWN_MOST }),
+        )
+        .query("before", "Older than this one: `next` of the page before.", |schemas| {
+            schemas.subschema_for::<MessageId>().to_value()
+        })
+        .query("endpoint", "To this endpoint only.", |schemas| schemas.subschema_for::<EndpointId>().to_value())
+        .query("status", "That stand there only.", |schemas| schemas.subschema_for::<MessageStatus>().to_value())
+        .answers::<MessagePage>(200, "A page; `next` names where the next one begins.")
+        .refuses(&[Code::QueryInvalid, Code::NotFound]);
+    Routes::new().get("/deliveries", deliveries, about)
 }
 
 async fn deliveries(
@@ -34,10 +49,8 @@ async fn deliveries(
     caller.require(&[Scope::Read, Scope::Support])?;
     let mut asked = question(query.as_deref().unwrap_or_default())?;
     asked.test = Some(caller.sender().test);
-    let page = store.messages(caller.tenant(), asked).await.map_err(|error| match error {
-        StoreError::NotFound(_) => wrong("before", "is no message of the tenant's"),
-        error => unavailable("webhook messages", &error),
-    })?;
+    let page = store.messages(caller.tenant(), asked).await;
+    let page = page.map_err(|error| unavailable("webhook messages", &error))?;
     let body = serde_json::to_vec(&page).map_err(|error| {
         tracing::error!(%error, "an answer could not be written");
         Refusal::from(Code::Internal)
@@ -74,7 +87,6 @@ fn wrong(name: &str, is: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::webhooks::MessageStatus;
 
     #[test]
     fn a_question_is_understood_whole_or_refused() {

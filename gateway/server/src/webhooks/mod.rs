@@ -8,6 +8,8 @@
 pub mod http;
 mod payload;
 mod sign;
+#[cfg(test)]
+pub(crate) mod test_sites;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -233,6 +235,7 @@ fn said(answer: &Answer) -> String {
     match answer {
         Ok(answer) => format!("status {}", answer.status),
         Err(SendError::NotSent(why) | SendError::Unknown(why) | SendError::Misconfigured(why)) => (*why).to_owned(),
+        Err(SendError::Refused(status)) => format!("status {status}"),
         Err(SendError::NotNow { .. }) => "not now".to_owned(),
     }
 }

@@ -360,7 +360,7 @@ async fn page(rig: &Rig, scopes: &[Scope], test: bool, query: &str) -> (u16, ser
         suspended: false,
     };
     let request = ::http::Request::get(format!("/deliveries{query}")).body(axum::body::Body::empty()).unwrap();
-    let routes = http::routes(Arc::clone(&rig.store) as Arc<dyn Webhooks>);
+    let routes = http::routes().with_state::<()>(Arc::clone(&rig.store) as Arc<dyn Webhooks>).into_router();
     let answer = routes.layer(axum::Extension(Caller::new(key))).oneshot(request).await.unwrap();
     let status = answer.status().as_u16();
     let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();

@@ -37,7 +37,7 @@ async fn connect(served: &Served, window: u32) -> (OwnedReadHalf, OwnedWriteHalf
     let socket = TcpSocket::new_v4().unwrap();
     // What is not read is soon felt.
     socket.set_recv_buffer_size(4_096).unwrap();
-    let (reader, mut writer) = socket.connect(served.public).await.unwrap().into_split();
+    let (reader, mut writer) = socket.connect(served.public.address).await.unwrap().into_split();
     let mut settings = 4u16.to_be_bytes().to_vec();
     settings.extend(window.to_be_bytes());
     let greeting = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &settings)].concat();

@@ -105,7 +105,7 @@ async fn support_needs_its_own_scope_on_the_management_listener() {
     let test = key_of(&served.world, &[Scope::Support, Scope::Privacy], None, true);
     for (key, expected) in [(&support, 200), (&served.key, 403), (&test, 403), (&"none".to_owned(), 401)] {
         let headers = format!("Authorization: Bearer {key}\r\n");
-        let bytes = request("POST", "/v1/support/lookup", &headers, b"");
+        let bytes = request("POST", "/v1/support/lookup", &headers, br#"{"email":"ada@example.org"}"#);
         assert_eq!(exchange(served.management, &bytes).await.status, expected);
         assert_eq!(exchange(served.public, &bytes).await.status, 404, "not on the public listener");
     }

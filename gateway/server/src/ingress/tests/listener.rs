@@ -20,12 +20,12 @@ async fn a_body_that_stops_or_trickles_is_answered_408() {
          Authorization: Bearer {}\r\nContent-Type: application/json\r\n\r\n",
         served.key
     );
-    let mut stopped = TcpStream::connect(served.public).await.unwrap();
+    let mut stopped = TcpStream::connect(served.public.address).await.unwrap();
     stopped.write_all(head.as_bytes()).await.unwrap();
     stopped.write_all(b"{").await.unwrap();
     assert_eq!(read_answer(&mut stopped).await.says(), (408, "body_too_slow".to_owned()));
 
-    let (mut reader, mut writer) = TcpStream::connect(served.public).await.unwrap().into_split();
+    let (mut reader, mut writer) = TcpStream::connect(served.public.address).await.unwrap().into_split();
     writer.write_all(head.as_bytes()).await.unwrap();
     let mut drops = tokio::time::interval(SHORT / 3);
     let trickling = async {
@@ -47,7 +47,7 @@ async fn a_body_that_stops_or_trickles_is_answered_408() {
 #[tokio::test]
 async fn a_client_that_never_reads_its_answers_is_cut() {
     let served = Served::with(Config { body_progress: SHORT, ..Config::default() }).await;
-    let (_never_read, mut writer) = TcpStream::connect(served.public).await.unwrap().into_split();
+    let (_never_read, mut writer) = TcpStream::connect(served.public.address).await.unwrap().into_split();
     let asks = "GET /problems/not_found HTTP/1.1\r\nHost: gateway\r\n\r\n".repeat(100);
     let cut = async { while writer.write_all(asks.as_bytes()).await.is_ok() {} };
     tokio::time::timeout(NEVER, cut).await.unwrap();
@@ -60,7 +60,7 @@ async fn an_http2_client_that_never_reads_its_answers_is_cut() {
     // Its pings go unanswered, too; only the stalled write may end it here.
     let config = Config { body_progress: SHORT, header_read: NEVER * 10, ..Config::default() };
     let served = Served::with(config).await;
-    let (_never_read, mut writer) = TcpStream::connect(served.public).await.unwrap().into_split();
+    let (_never_read, mut writer) = TcpStream::connect(served.public.address).await.unwrap().into_split();
     let mut greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     // SETTINGS with INITIAL_WINDOW_SIZE, and WINDOW_UPDATE of the connection: as large as they may be.
     greeting.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff]);
@@ -92,7 +92,7 @@ async fn a_client_that_never_finishes_its_header_is_cut() {
     let served = Served::with(Config { header_read: SHORT, ..Config::default() }).await;
     // Nothing at all; half the other protocol's greeting; half a header.
     for said in [&b""[..], b"PRI * HT", b"POST /v1/applications HTTP/1.1\r\nHost: gate"] {
-        let mut stream = TcpStream::connect(served.public).await.unwrap();
+        let mut stream = TcpStream::connect(served.public.address).await.unwrap();
         stream.write_all(said).await.unwrap();
         let mut rest = Vec::new();
         tokio::time::timeout(NEVER, stream.read_to_end(&mut rest)).await.unwrap().unwrap_or_default();
@@ -132,12 +132,12 @@ async fn one_address_cannot_take_every_connection_and_a_full_house_makes_room() 
     let served = Served::with(config).await;
     let mut open = Vec::new();
     for _ in 0..2 {
-        let mut stream = TcpStream::connect(served.public).await.unwrap();
+        let mut stream = TcpStream::connect(served.public.address).await.unwrap();
         stream.write_all(b"GET /problems/internal HTTP/1.1\r\nHost: gateway\r\n\r\n").await.unwrap();
         assert!(stream.read(&mut [0; 64]).await.unwrap() > 0);
         open.push(stream);
     }
-    let mut third = TcpStream::connect(served.public).await.unwrap();
+    let mut third = TcpStream::connect(served.public.address).await.unwrap();
     let refused = tokio::time::timeout(NEVER, third.read(&mut [0; 1])).await.unwrap();
     assert!(matches!(refused, Ok(0) | Err(_)), "the third connection is closed");
     drop(open.pop());
@@ -154,7 +154,7 @@ async fn one_address_cannot_take_every_connection_and_a_full_house_makes_room() 
 #[tokio::test]
 async fn http2_is_spoken_with_prior_knowledge() {
     let served = Served::new().await;
-    let stream = TcpStream::connect(served.public).await.unwrap();
+    let stream = TcpStream::connect(served.public.address).await.unwrap();
     let executor = hyper_util::rt::TokioExecutor::new();
     let io = hyper_util::rt::TokioIo::new(stream);
     let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
@@ -168,7 +168,7 @@ async fn http2_is_spoken_with_prior_knowledge() {
 #[tokio::test]
 async fn a_stop_answers_what_is_under_way_and_accepts_nothing_more() {
     let served = Served::new().await;
-    let mut stream = TcpStream::connect(served.public).await.unwrap();
+    let mut stream = TcpStream::connect(served.public.address).await.unwrap();
     let headers = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", served.key);
     let bytes = request("POST", "/v1/applications", &headers, document().to_string().as_bytes());
     let (head, rest) = bytes.split_at(bytes.len() - 10);
@@ -176,7 +176,7 @@ async fn a_stop_answers_what_is_under_way_and_accepts_nothing_more() {
     // Answered from the same accept queue, later: the first connection is being served by now.
     assert_eq!(served.manage("/healthz").await.status, 200);
     assert_eq!(exchange(served.public, &request("GET", "/problems/internal", "", b"")).await.status, 200);
-    let public = served.public;
+    let public = served.public.address;
     let stopping = served.stop();
     let finishing = async {
         stream.write_all(rest).await.unwrap();
@@ -198,7 +198,7 @@ async fn uploads_wait_for_memory_and_small_documents_do_not() {
             served.key
         )
     };
-    let mut first = TcpStream::connect(served.public).await.unwrap();
+    let mut first = TcpStream::connect(served.public.address).await.unwrap();
     first
         .write_all(format!("{}Expect: 100-continue\r\n\r\n", head((11 << 20) + (256 << 10))).as_bytes())
         .await
@@ -207,7 +207,7 @@ async fn uploads_wait_for_memory_and_small_documents_do_not() {
     let mut go_on = [0; 25];
     tokio::time::timeout(NEVER, first.read_exact(&mut go_on)).await.unwrap().unwrap();
     assert!(go_on.starts_with(b"HTTP/1.1 100"));
-    let mut second = TcpStream::connect(served.public).await.unwrap();
+    let mut second = TcpStream::connect(served.public.address).await.unwrap();
     second.write_all(format!("{}\r\n{}", head(100_000), "x".repeat(100_000)).as_bytes()).await.unwrap();
     for _ in 0..3 {
         assert_eq!(served.post_json(document().to_string().as_bytes()).await.status, 202);
@@ -220,7 +220,7 @@ async fn uploads_wait_for_memory_and_small_documents_do_not() {
 #[tokio::test]
 async fn a_stop_does_not_wait_for_a_client_that_never_finishes() {
     let served = Served::with(Config { drain: SHORT, ..Config::default() }).await;
-    let mut stream = TcpStream::connect(served.public).await.unwrap();
+    let mut stream = TcpStream::connect(served.public.address).await.unwrap();
     let headers = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", served.key);
     let bytes = request("POST", "/v1/applications", &headers, document().to_string().as_bytes());
     stream.write_all(bytes.strip_suffix(b"}").unwrap()).await.unwrap();

@@ -2,20 +2,21 @@
 
 mod bad_input;
 mod browser;
+mod described;
 mod http2;
 mod keys;
 mod listener;
+mod problems;
 mod stack;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::routing::post;
 use causeway_core::clock::{Clock, Entropy};
-use causeway_core::ids::{SubmissionId, TenantId};
+use causeway_core::delivery::State;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,37 +25,35 @@ use tokio_util::task::TaskTracker;
 use tracing::subscriber::DefaultGuard;
 
 use super::auth::{ApiKey, KeyPrefix};
-use super::{Config, Ingress, IngressParts, Readiness};
+use super::{Config, Ingress, IngressParts, Readiness, management_document, public_document};
 use crate::intake;
 use crate::intake::fake::World;
-use crate::store::receipts::{ReceiptKey, Receipts, SignedReceipt};
+use crate::openapi::contract::{Contract, Seen};
+use crate::store::Store;
+use crate::store::receipts::Receipts;
 use crate::store::setup::{KeyRecord, Scope};
-use crate::store::{self, Store, StoreError};
+use crate::store::webhooks::Webhooks;
+use crate::support::test_custody::NoCustody;
+use crate::support::test_store::TestStore;
+use crate::support::{self, Support};
+use crate::webhooks;
+use crate::webhooks::test_sites::NoSites;
 
 /// How long anything in these tests may take before it counts as never.
 const NEVER: Duration = Duration::from_secs(10);
 
-/// Signs nothing; the store's own tests test signing.
-struct NoReceipts;
-
-#[async_trait::async_trait]
-impl Receipts for NoReceipts {
-    async fn signed_receipt(&self, _: TenantId, _: SubmissionId, _: bool) -> store::Result<SignedReceipt> {
-        Err(StoreError::NotFound("receipt"))
-    }
-    async fn receipt_keys(&self) -> store::Result<Vec<ReceiptKey>> {
-        Ok(Vec::new())
-    }
-    async fn rotate_receipt_key(&self, _: &str, _: jiff::Timestamp) -> store::Result<ReceiptKey> {
-        Err(StoreError::NotFound("receipt"))
-    }
+/// A listener, and which document is about it.
+#[derive(Debug, Clone, Copy)]
+struct Door {
+    address: SocketAddr,
+    is_public: bool,
 }
 
 /// A served ingress over a fake world.
 struct Served {
     world: World,
-    public: SocketAddr,
-    management: SocketAddr,
+    public: Door,
+    management: Door,
     /// May submit and read.
     key: String,
     tasks: TaskTracker,
@@ -63,21 +62,14 @@ struct Served {
 
 impl Served {
     async fn with(config: Config) -> Self {
+        Self::with_intake(config, intake::Config::default()).await
+    }
+
+    async fn with_intake(config: Config, intake: intake::Config) -> Self {
         let _installed_once = everyone_listens();
         let world = World::new();
         let key = add_key(&world, &[Scope::Submit, Scope::Read]);
-        let ingress = Ingress::new(IngressParts {
-            config,
-            intake: world.intake(intake::Config::default()),
-            store: Arc::clone(&world.store) as Arc<dyn Store>,
-            support: Router::new().route("/lookup", post(async || "found")),
-            receipts: Arc::new(NoReceipts),
-            webhooks: Router::new().route("/deliveries", axum::routing::get(async || "sent")),
-            metrics: vec![Arc::new(|out: &mut String| out.push_str("more 1\n"))],
-            readiness: Arc::new(Readiness::default()),
-            clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
-            entropy: Arc::clone(&world.entropy) as Arc<dyn Entropy>,
-        });
+        let ingress = ingress(&world, config, intake);
         let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0"));
         let [public_socket, management_socket] = sockets;
         let (public_socket, management_socket) = (public_socket.await.unwrap(), management_socket.await.unwrap());
@@ -85,6 +77,8 @@ impl Served {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let stopped = stop.clone().cancelled_owned();
         tasks.spawn(ingress.serve(public_socket, management_socket, stopped));
+        let [public, management] =
+            [(public, true), (management, false)].map(|(address, is_public)| Door { address, is_public });
         Self { world, public, management, key, tasks, stop }
     }
 
@@ -112,6 +106,25 @@ impl Served {
         tokio::time::timeout(NEVER, self.tasks.wait()).await.unwrap();
         self.world
     }
+}
+
+/// Both listeners over the world. What support finds there is one delivery, which is delivered.
+fn ingress(world: &World, config: Config, intake: intake::Config) -> Ingress {
+    let clock = || Arc::clone(&world.clock) as Arc<dyn Clock>;
+    let found = Arc::new(TestStore { state: Some(State::Delivered), ..TestStore::default() });
+    let support = Support::new(found, Arc::new(NoCustody), clock(), Arc::new(|_| {}));
+    Ingress::new(IngressParts {
+        config,
+        intake: world.intake(intake),
+        store: Arc::clone(&world.store) as Arc<dyn Store>,
+        support: support::http::routes().with_state(support),
+        webhooks: webhooks::http::routes().with_state(Arc::new(NoSites) as Arc<dyn Webhooks>),
+        receipts: Arc::new(NoSites) as Arc<dyn Receipts>,
+        metrics: vec![Arc::new(|out: &mut String| out.push_str("more 1\n"))],
+        readiness: Arc::new(Readiness::default()),
+        clock: clock(),
+        entropy: Arc::clone(&world.entropy) as Arc<dyn Entropy>,
+    })
 }
 
 /// A new key of the world's tenant.
@@ -154,6 +167,20 @@ impl Answer {
         (self.status, self.json()["code"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// Holds it against the documents; `asked` is the request's first line.
+    fn as_described(&self, contract: &Contract, asked: &str) -> Result<(), String> {
+        let mut asked = asked.split(' ');
+        let (method, path) = (asked.next().unwrap_or_default(), asked.next().unwrap_or_default());
+        if self.status == 0 {
+            return Ok(());
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.head.lines().filter_map(|line| line.split_once(": ")) {
+            headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap());
+        }
+        contract.check(&Seen { method, path, status: self.status, headers: &headers, body: &self.body })
+    }
+
     fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
@@ -169,13 +196,26 @@ fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// Sends the bytes and reads until the other side is done.
-async fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+async fn exchange(door: Door, bytes: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(door.address).await.unwrap();
     // A refused upload may be cut while it is still being written; the answer counts.
     let (mut reader, mut writer) = stream.split();
     let writing = async { writer.write_all(bytes).await.is_ok() };
     let (_whole, answer) = tokio::join!(writing, read_answer(&mut reader));
+    let asked = String::from_utf8_lossy(bytes.split(|byte| *byte == b'\r').next().unwrap_or_default()).into_owned();
+    if let Err(why) = answer.as_described(contract(door.is_public), &asked) {
+        panic!("not as described: {why}");
+    }
     answer
+}
+
+/// What a listener promises.
+fn contract(public: bool) -> &'static Contract {
+    static PUBLIC: LazyLock<Contract> = LazyLock::new(|| Contract::of(&[public_document()]));
+    static MANAGEMENT: LazyLock<Contract> = LazyLock::new(|| {
+        Contract::of(&[management_document(support::http::routes().unserved(), webhooks::http::routes().unserved())])
+    });
+    if public { &PUBLIC } else { &MANAGEMENT }
 }
 
 async fn read_answer(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Answer {

@@ -20,9 +20,9 @@ fn said(line: &Value) -> (u64, String) {
 }
 
 /// Sends a submission that the store will never finish, and waits until it has got there.
-async fn stuck(served: &Served) -> TcpStream {
+pub(super) async fn stuck(served: &Served) -> TcpStream {
     served.world.store.inside().mood = Mood::Stuck;
-    let mut stream = TcpStream::connect(served.public).await.unwrap();
+    let mut stream = TcpStream::connect(served.public.address).await.unwrap();
     let headers = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", served.key);
     let bytes = request("POST", "/v1/applications", &headers, document().to_string().as_bytes());
     stream.write_all(&bytes).await.unwrap();
