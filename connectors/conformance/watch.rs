@@ -17,10 +17,11 @@ use causeway::store::{self, Store};
 use causeway_core::account::Account;
 use causeway_core::connector::{
     Connector, Delivery, Descriptor, FindSupport, Http, JobPage, NamedByVendor, Permission, ReadError, SendError,
-    Taken, UseAuth,
+    Stage, Taken, UseAuth,
 };
 use causeway_core::delivery::StepPlan;
 use causeway_core::outcome::{Class, Found, Outcome};
+use causeway_core::overlay::VendorField;
 use causeway_core::posting::{Form, Place, Question, QuestionField};
 use http::{HeaderMap, Request, Response};
 use jiff::Timestamp;
@@ -245,6 +246,18 @@ impl Connector for WatchedConnector {
 
     async fn seen(&self, delivery: &Delivery<'_>, taken: &Taken<'_>, http: &dyn Http) -> Found {
         self.inner.seen(delivery, taken, &self.http(http, "seen", false)).await
+    }
+
+    async fn custom_fields(&self, account: &Account, http: &dyn Http) -> Result<Vec<VendorField>, ReadError> {
+        self.inner.custom_fields(account, &self.http(http, "custom_fields", false)).await
+    }
+
+    async fn stages(&self, account: &Account, http: &dyn Http) -> Result<Vec<Stage>, ReadError> {
+        self.inner.stages(account, &self.http(http, "stages", false)).await
+    }
+
+    fn reads_hooks(&self) -> bool {
+        self.inner.reads_hooks()
     }
 
     async fn check(&self, account: &Account, http: &dyn Http) -> Vec<Permission> {
