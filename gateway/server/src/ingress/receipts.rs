@@ -93,7 +93,10 @@ const READERS: [Scope; 2] = [Scope::Read, Scope::Submit];
 /// For keys.
 pub(super) fn routes() -> Routes<Arc<dyn Receipts>> {
     let described = Operation::new("signedReceipt", "Proof of what was accepted")
-        .details("Ed25519 over the document's and the files' hashes and the time.")
+        .details(
+            "Ed25519 over a text of lines: `causeway receipt v1`, tenant, application, world, received (milliseconds), \
+             document (the 202's digest), files, and each file's hash. The same signature every time.",
+        )
         .needs(&READERS)
         .path::<SubmissionId>("id", "As in the receipt.")
         .answers::<Shown>(200, "The signed facts.")

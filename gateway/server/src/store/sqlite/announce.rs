@@ -65,7 +65,7 @@ mod tests {
     use std::path::Path;
 
     /// Statements that write `deliveries.state`, each with what announces it.
-    const KNOWN: [&str; 12] = [
+    const KNOWN: [&str; 13] = [
         "accept_delivery.sql",          // `made`
         "alike/hold_members.sql",       // `held_in`
         "alike/probe_queue.sql",        // to what goes on by itself
@@ -75,6 +75,7 @@ mod tests {
         "expire_due.sql",               // to what goes on by itself
         "expire_unknown.sql",           // to what goes on by itself
         "hold_of_paused_accounts.sql",  // `of_paused_accounts`
+        "live_queue.sql",               // to what goes on by itself
         "pause_hold.sql",               // `held_in`
         "resume_queue.sql",             // to what goes on by itself
         "trace/erase_delivery.sql",     // `erasing`, once for the application

@@ -28,6 +28,10 @@ const START_OVER: i64 = 24_576;
 const LITTLE: i64 = 1_024;
 const NO_MORE_ASKING: i64 = 6_144;
 
+/// How long the writer waits for the other thread at a time, and how often.
+const WAIT: Duration = Duration::from_millis(5);
+const MOST_WAITS: u32 = 2_000;
+
 /// How long starting over may wait for readers before it is put off.
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -88,8 +92,18 @@ impl Checkpointer {
     pub(super) fn after_commit(&self, conn: &Connection) {
         let Ok(size) = checkpoint(conn, "NOOP") else { return };
         let (left, at) = (size.pages - size.moved, self.start_over_at.get());
-        if size.pages >= at && (left <= LITTLE || size.pages >= at + NO_MORE_ASKING) {
-            match self.start_over(conn) {
+        let full = size.pages >= at + NO_MORE_ASKING;
+        if size.pages >= at && (left <= LITTLE || full) {
+            let mut started = self.start_over(conn);
+            // A disk that cannot keep up: writing on would outgrow the bound, so the other thread is waited for.
+            for _ in 0..MOST_WAITS {
+                if !full || !matches!(started, StartedOver::BehindCheckpoint) {
+                    break;
+                }
+                std::thread::sleep(WAIT);
+                started = self.start_over(conn);
+            }
+            match started {
                 StartedOver::Yes => self.start_over_at.set(START_OVER),
                 StartedOver::BehindReader => self.start_over_at.set(size.pages.saturating_add(TRY_AGAIN)),
                 StartedOver::BehindCheckpoint => {}
