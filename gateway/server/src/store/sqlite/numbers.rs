@@ -20,6 +20,9 @@ const BLOCK: u64 = 65_536;
 /// More than any gateway gives between two backups.
 const SKIPPED_BY_A_RESTORE: u64 = 1 << 26;
 
+/// A restore skips a random number more, below this: what an earlier restore of the same backup gave is not met again.
+const SCATTERED: u64 = 1 << 29;
+
 /// What is reserved and not yet given.
 #[derive(Default)]
 pub(super) struct Numbers {
@@ -55,7 +58,9 @@ async fn reserve(store: &SqliteStore) -> Result<u64> {
 
 /// Makes sure that no number which the lost database may have given is given again.
 pub(super) fn skip_after_restore(tx: &Tx<'_>) -> Op<()> {
-    skip(tx, SKIPPED_BY_A_RESTORE).map(|_| ())
+    let mut random = [0; 8];
+    tx.entropy.fill(&mut random);
+    skip(tx, SKIPPED_BY_A_RESTORE + u64::from_be_bytes(random) % SCATTERED).map(|_| ())
 }
 
 fn skip(tx: &Tx<'_>, count: u64) -> Op<Range<u64>> {

@@ -63,9 +63,13 @@ impl Ground {
     }
 
     fn open(&self) -> Arc<SqliteStore> {
+        self.open_at("restored")
+    }
+
+    fn open_at(&self, name: &str) -> Arc<SqliteStore> {
         let clock = Arc::new(ManualClock::at(at(601)));
         let entropy = Arc::new(SeededEntropy::new(78));
-        SqliteStore::open(OpenOptions::new(self.path("restored"), Self::root(), clock, entropy)).unwrap()
+        SqliteStore::open(OpenOptions::new(self.path(name), Self::root(), clock, entropy)).unwrap()
     }
 }
 
@@ -197,7 +201,19 @@ async fn codes_given_after_the_backup_are_not_given_again_after_a_restore() {
     let restored = ground.open();
     for _ in 0..1_000 {
         let code = restored.new_code().await.unwrap();
-        assert!(!given.contains(&code), "{code}");
+        assert!(given.insert(code.clone()), "{code}");
+    }
+    // The same backup once more, elsewhere.
+    let again = RestoreOptions {
+        into: ground.path("again"),
+        entropy: Arc::new(SeededEntropy::new(80)),
+        ..ground.options(Erasures::NoneSince)
+    };
+    restore(&again).unwrap();
+    let again = ground.open_at("again");
+    for _ in 0..1_000 {
+        let code = again.new_code().await.unwrap();
+        assert!(given.insert(code.clone()), "{code}");
     }
 }
 
