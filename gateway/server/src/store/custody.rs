@@ -152,7 +152,7 @@ pub struct VendorCopy {
     pub account: String,
     /// The connector's name.
     pub connector: String,
-    /// The vendor's record. None: an attempt was never answered, so there may be one.
+    /// The vendor's record. None: it gave no id, or an attempt was never answered, so there may be one.
     pub vendor_id: Option<String>,
     /// Since when the vendor has it, if that is known.
     pub since: Option<Timestamp>,

@@ -329,7 +329,7 @@ fn exported(record: &HeldRecord, now: Timestamp) -> Exported {
 
 fn copy_view(copy: VendorCopy) -> CopyView {
     let record = copy.vendor_id.as_ref().map_or_else(
-        || "An attempt was never answered, so there may be a record".to_owned(),
+        || "No id of a record is known: the vendor gave none, or never answered".to_owned(),
         |id| format!("The record is {id}"),
     );
     let by = copy.changed_by.as_deref().unwrap_or("nobody");

@@ -63,7 +63,9 @@ fn plan(conn: &Connection, keys: &TenantKeys, tenant: TenantId, email: &NormalEm
         let blobs: i64 = value(conn, sql!("trace/count_blobs"), params![submission.bytes()])?.unwrap_or(0);
         plan.blobs += u64::try_from(blobs).unwrap_or(0);
         for copy in copies(conn, *submission)? {
-            let same = |known: &VendorCopy| (&known.account, &known.vendor_id) == (&copy.account, &copy.vendor_id);
+            let same = |known: &VendorCopy| {
+                copy.vendor_id.is_some() && (&known.account, &known.vendor_id) == (&copy.account, &copy.vendor_id)
+            };
             if !plan.vendor_copies.iter().any(same) {
                 plan.vendor_copies.push(copy);
             }
