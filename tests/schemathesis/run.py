@@ -175,7 +175,7 @@ def runs(stage, secret, page):
 
 def ask_one(arguments, config, environment, folder, run):
     name, port, headers = run
-    command = [arguments.schemathesis, "--config-file", str(config), "run", f"http://127.0.0.1:{port}/openapi.json",
+    command = [arguments.schemathesis, "--config-file", str(config), "run", f"http://127.0.0.1:{port}/v1/openapi.json",
                "--seed", str(SEED), "--max-examples", str(arguments.examples), "--workers", "1", "--warnings", "off"]
     for header in headers:
         command += ["--header", header]

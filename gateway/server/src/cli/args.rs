@@ -74,7 +74,7 @@ pub enum Command {
     Migrate,
     /// Have the running gateway take over the settings that may change while it runs; as SIGHUP does.
     Reload,
-    /// Print the API's document (OpenAPI 3.1), as `/openapi.json` serves it.
+    /// Print the API's document (OpenAPI 3.1), as `/v1/openapi.json` serves it.
     Openapi(OpenapiArgs),
     /// Check configuration, keys, disk, store and accounts; changes nothing.
     Doctor,

@@ -48,7 +48,7 @@ pub(super) fn described(routes: Routes, about: About) -> Routes {
             "OpenAPI 3.1.",
         )
         .refuses(&[Code::Internal, Code::DeadlineExceeded, Code::Overloaded]);
-    let routes = routes.get("/openapi.json", page, operation);
+    let routes = routes.get("/v1/openapi.json", page, operation);
     written.get_or_init(|| document(about, routes.listed()).to_string().into());
     routes
 }

@@ -132,7 +132,7 @@ async fn browsers_are_answered_where_the_document_has_it() {
 async fn both_listeners_serve_their_documents() {
     let served = Served::new().await;
     for (address, document) in [served.public, served.management].into_iter().zip(documents()) {
-        let answer = exchange(address, &request("GET", "/openapi.json", "", b"")).await;
+        let answer = exchange(address, &request("GET", "/v1/openapi.json", "", b"")).await;
         assert_eq!((answer.status, answer.json()), (200, document));
     }
 }
