@@ -105,7 +105,16 @@ async fn each_gets_a_clear_problem_and_leaves_nothing_half() -> Result<()> {
     let mut wrong = Vec::new();
     for round in 0..3 {
         for (what, headers, body, status, code) in &cases {
-            let answer = rig.site.post(headers, body.clone()).await.with_context(|| (*what).to_owned())?;
+            let mut answered = rig.site.post(headers, body.clone()).await;
+            // What is too large is refused before it was read: whoever is still writing then may see the connection end
+            // instead of the answer. Most do not.
+            for _ in 0..9 {
+                if answered.is_ok() || *status != 413 {
+                    break;
+                }
+                answered = rig.site.post(headers, body.clone()).await;
+            }
+            let answer = answered.with_context(|| (*what).to_owned())?;
             if (answer.status, answer.code().as_str()) != (*status, *code) {
                 wrong.push(format!("{what}, round {round}: {answer}, not {status} {code}"));
             } else if !is_problem(&answer) {
