@@ -221,7 +221,7 @@ pub enum CheckVerdict {
 }
 
 /// Names, in a check, what is known of the secrets beside what the vendor says of them.
-pub const SECRETS: &str = "the secrets themselves";
+pub const SECRETS: &str = "secrets";
 
 /// Nothing that could be tried is allowed: the credentials do not work at all. A permission that an optional credential
 /// would bring may be missing from ones that do.

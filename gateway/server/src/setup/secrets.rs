@@ -24,16 +24,18 @@ pub fn about_secrets(credentials: &Credentials, now: Timestamp) -> Vec<(bool, St
     let mut lines = Vec::new();
     for (which, about) in credentials.sets() {
         let name = match (which, two) {
-            (Which::Current, false) => "they",
-            (Which::Current, true) => "the older ones",
-            (Which::Next, _) => "the newer ones",
+            (Which::Current, false) => "the secrets",
+            (Which::Current, true) => "the older secrets",
+            (Which::Next, _) => "the newer secrets",
         };
         let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
         match about.expires_at {
             Some(at) if at <= now => lines
                 .push((false, format!("{name} expired on {}: give new ones with `causeway accounts rotate`", day(at)))),
-            Some(at) if at <= now + EXPIRES_SOON => lines
-                .push((false, format!("{name} expire on {}: give new ones with `causeway accounts rotate`", day(at)))),
+            Some(at) if at <= now + EXPIRES_SOON => lines.push((
+                false,
+                format!("{name} still work, and expire on {}: give new ones with `causeway accounts rotate`", day(at)),
+            )),
             Some(_) | None => {}
         }
         if two {
@@ -164,23 +166,23 @@ mod tests {
         };
         check(AboutSecrets::default(), None, &[]);
         check(set(at("2027-06-01"), None, None), None, &[]);
-        check(set(at("2026-12-21"), None, None), None, &[(false, "they expire on 2026-12-21")]);
-        check(set(at("2026-11-22"), None, None), None, &[(false, "they expired on 2026-11-22")]);
+        check(set(at("2026-12-21"), None, None), None, &[(false, "the secrets still work, and expire on 2026-12-21")]);
+        check(set(at("2026-11-22"), None, None), None, &[(false, "the secrets expired on 2026-11-22")]);
         check(
             set(at("2026-11-30"), at("2026-11-22"), None),
             Some(set(None, None, None)),
             &[
-                (false, "the older ones expire on 2026-11-30"),
-                (true, "the older ones: last taken by the vendor at 2026-11-22"),
-                (true, "the newer ones: not taken by the vendor yet"),
+                (false, "the older secrets still work, and expire on 2026-11-30"),
+                (true, "the older secrets: last taken by the vendor at 2026-11-22"),
+                (true, "the newer secrets: not taken by the vendor yet"),
             ],
         );
         check(
             AboutSecrets::default(),
             Some(set(None, at("2026-11-20"), at("2026-11-21"))),
             &[
-                (true, "the older ones: not taken"),
-                (false, "the newer ones: last taken by the vendor at 2026-11-20 12:00; refused since"),
+                (true, "the older secrets: not taken"),
+                (false, "the newer secrets: last taken by the vendor at 2026-11-20 12:00; refused since"),
             ],
         );
     }
