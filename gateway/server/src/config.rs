@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use causeway_core::pii::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::units::{ByteSize, Span};
@@ -33,10 +34,16 @@ pub struct Config {
 #[expect(missing_docs, reason = "the default file describes every key")]
 pub struct Fixed {
     pub data: Data,
+    pub run: Run,
+    pub store: StoreAt,
+    pub queue: QueueAt,
+    pub redis: RedisAt,
+    pub blobs: BlobsAt,
     pub listen: Listen,
     pub limits: Limits,
     pub dispatch: Dispatch,
     pub log: Log,
+    pub telemetry: Telemetry,
 }
 
 /// Policy: what may change while the gateway runs. The default file describes each key.
@@ -64,6 +71,22 @@ macro_rules! sections {
 sections! {
     /// `[data]`
     struct Data { dir: PathBuf, root_key_file: PathBuf, }
+    /// `[run]`
+    struct Run { roles: Vec<ProcessRole>, }
+    /// `[store]`
+    struct StoreAt { dsn: Hidden, direct_dsn: Hidden, pooler: bool, writers: usize, readers: usize, }
+    /// `[queue]`
+    struct QueueAt { url: Hidden, }
+    /// `[redis]`
+    struct RedisAt { url: Hidden, gateways: u32, }
+    /// `[blobs]`
+    struct BlobsAt {
+        url: String,
+        endpoint: String,
+        region: String,
+        access_key_id: String,
+        secret_access_key: Hidden,
+    }
     /// `[listen]`
     struct Listen { public: SocketAddr, management: SocketAddr, }
     /// `[limits]`
@@ -91,6 +114,8 @@ sections! {
     }
     /// `[log]`
     struct Log { format: LogFormat, filter: String, }
+    /// `[telemetry]`
+    struct Telemetry { otlp: String, }
     /// `[retry]`
     struct Retry { schedule: Vec<Span>, jitter_percent: u8, retry_after_cap: Span, verify_gap: Span, }
     /// `[alike]`
@@ -107,6 +132,50 @@ sections! {
         attempts: Span,
         audit: Span,
         webhooks: Span,
+    }
+}
+
+/// A part of the work, which a process has or has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ProcessRole {
+    /// The public listener.
+    Ingress,
+    /// Deliveries to vendors.
+    Dispatch,
+    /// What vendors tell, and webhooks to career sites.
+    Events,
+    /// Periodic work.
+    Schedule,
+    /// Support on the management listener.
+    Console,
+}
+
+/// A setting that may hold a password: never printed, compared without being shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hidden(Secret);
+
+impl Hidden {
+    /// Reads it: only to connect with it.
+    pub fn reveal(&self) -> &str {
+        self.0.reveal()
+    }
+
+    /// It is left empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.reveal().is_empty()
+    }
+}
+
+impl Serialize for Hidden {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(if self.is_empty() { "" } else { "[secret]" })
+    }
+}
+
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(|text| Self(Secret::new(text)))
     }
 }
 
@@ -168,12 +237,16 @@ impl Config {
 
     /// Values that read well and cannot work.
     fn impossible(&self) -> Vec<Impossible> {
-        let (Fixed { limits, dispatch, listen, log, .. }, Reloadable { retry, alike, sync, retention }) =
+        let (Fixed { limits, dispatch, listen, log, run, store, redis, .. }, Reloadable { retry, alike, sync, retention }) =
             (&self.fixed, &self.reloadable);
         let second = Duration::from_secs(1);
         let filter = crate::telemetry::fault_of(&log.filter);
         let none: &[&str] = &[];
         [
+            (run.roles.is_empty(), "run.roles", "must name at least one", none),
+            (store.writers == 0, "store.writers", "must be at least 1", none),
+            (store.readers == 0, "store.readers", "must be at least 1", none),
+            (redis.gateways == 0, "redis.gateways", "must be at least 1", none),
             (limits.concurrency == 0, "limits.concurrency", "must be at least 1", none),
             (
                 dispatch.concurrency == 0,

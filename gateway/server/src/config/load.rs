@@ -10,7 +10,8 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
 use super::{
-    Alike, Config, Data, Dispatch, Fixed, Impossible, Limits, Listen, Log, Reloadable, Retention, Retry, Sync,
+    Alike, BlobsAt, Config, Data, Dispatch, Fixed, Impossible, Limits, Listen, Log, QueueAt, RedisAt, Reloadable, Retention,
+    Retry, Run, StoreAt, Sync, Telemetry,
 };
 
 /// Every environment variable of ours begins so.
@@ -66,10 +67,16 @@ impl std::error::Error for Mistakes {}
 #[serde(deny_unknown_fields)]
 struct Document {
     data: Data,
+    run: Run,
+    store: StoreAt,
+    queue: QueueAt,
+    redis: RedisAt,
+    blobs: BlobsAt,
     listen: Listen,
     limits: Limits,
     dispatch: Dispatch,
     log: Log,
+    telemetry: Telemetry,
     retry: Retry,
     alike: Alike,
     sync: Sync,
@@ -112,9 +119,10 @@ pub(super) fn merge(
     overlay_environment(environment, &mut table, &mut places, &mut mistakes);
     // A key with a mistake has its default from here on, so that the rest is looked at, too.
     if let Some(document) = deserialize(table, &known, &places, &mut mistakes) {
-        let Document { data, listen, limits, dispatch, log, retry, alike, sync, retention } = document;
+        let Document { data, run, store, queue, redis, blobs, listen, limits, dispatch, log, telemetry, .. } = document;
+        let Document { retry, alike, sync, retention, .. } = document;
         let config = Config {
-            fixed: Fixed { data, listen, limits, dispatch, log },
+            fixed: Fixed { data, run, store, queue, redis, blobs, listen, limits, dispatch, log, telemetry },
             reloadable: Reloadable { retry, alike, sync, retention },
         };
         let is_told = |key: &str| mistakes.iter().any(|mistake| owner_of(&mistake.key) == key);
