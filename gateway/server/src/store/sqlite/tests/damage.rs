@@ -11,8 +11,8 @@ use super::Sqlite;
 use crate::hash::sha256;
 use crate::store::StoreError;
 use crate::store::intake::{NewApplication, NewAttachment};
-use crate::store::sqlite::rows::{Columns, StoredId, every, value};
-use crate::store::sqlite::submission;
+use crate::store::sql::rows::{Columns, StoredId, every, value};
+use crate::store::sql::submission;
 use crate::store::suite::world::World;
 
 fn with_cv(w: &World<Sqlite>, email: &str) -> NewApplication {

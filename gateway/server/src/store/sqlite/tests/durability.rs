@@ -14,9 +14,10 @@ use super::super::writer::commit;
 use super::Sqlite;
 use crate::store::intake::Accepted;
 use crate::store::keys::RootKey;
-use crate::store::sqlite::rows::{Columns, StoredId, every, value};
-use crate::store::sqlite::tx::{Head, link, read_head, sign_head};
-use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::sql::rows::{Columns, StoredId, every, value};
+use crate::store::sql::tx::{Head, link, read_head, sign_head};
+use crate::store::sql::SqlStore;
+use crate::store::sqlite::{self, OpenError};
 use crate::store::suite::world::{Backend, World, delivered};
 use crate::store::webhooks::Tried;
 use crate::store::{Result, StoreError};
@@ -30,7 +31,7 @@ fn reopen(w: World<Sqlite>) -> World<Sqlite> {
 }
 
 /// Holds the writer inside a verb until the sender is dropped, so that what is pushed meanwhile is one batch.
-fn block(store: &Arc<SqliteStore>) -> (mpsc::Sender<()>, impl Future<Output = Result<()>>) {
+fn block(store: &Arc<SqlStore>) -> (mpsc::Sender<()>, impl Future<Output = Result<()>>) {
     let (open, gate) = mpsc::channel::<()>();
     let store = Arc::clone(store);
     let blocked = async move {
@@ -118,7 +119,7 @@ async fn a_wrong_root_key_is_refused_and_the_data_untouched() {
     let before = std::fs::read(&path).unwrap();
     let mut options = backend.options(&clock);
     options.root_key = RootKey::generate(&SeededEntropy::new(99));
-    assert!(matches!(SqliteStore::open(options), Err(OpenError::WrongRootKey)));
+    assert!(matches!(sqlite::open(options), Err(OpenError::WrongRootKey)));
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(backend.open(clock).census().await.unwrap(), [(State::Queued, 1)].into());
 }
@@ -187,7 +188,7 @@ async fn a_full_disk_rolls_the_batch_back_and_passes() {
     let w = World::<Sqlite>::new().await;
     let inner = w.backend.inner();
     let limit = async |pages: &'static str| {
-        let set = move |tx: &mut super::super::tx::Tx<'_>| {
+        let set = move |tx: &mut crate::store::sql::tx::Tx<'_>| {
             let pages: i64 = match pages {
                 "as they are" => tx.conn.query_row("PRAGMA page_count", [], |row| row.get(0))?,
                 _ => 1_000_000,
@@ -230,7 +231,7 @@ fn with_commit(
     let mut options = backend.options(&clock);
     options.on_fatal = on_fatal;
     options.commit = Arc::new(commit);
-    let store = SqliteStore::open(options).unwrap();
+    let store = sqlite::open(options).unwrap();
     World { backend, store, clock, entropy, tenant, ats, crm, codes }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::Sqlite;
-use crate::store::sqlite::rows::sql;
+use crate::store::sql::rows::sql;
 use crate::store::suite::people::{People, VENDOR_WORDS, at, email};
 use crate::store::suite::world::World;
 
