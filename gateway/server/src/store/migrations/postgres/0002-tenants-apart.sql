@@ -1,12 +1,12 @@
 -- Row-level security: the second wall between tenants. The first is that every statement asks for its tenant.
 --
--- A transaction says whose rows it is about: set_config('causeway.tenants', '<hex id>,<hex id>', true). Where it said
--- nothing there are no rows, and none can be written. '*' stands for every tenant that is listed, for what is about all of
--- them by its nature; the program says so in one place per verb. Everybody but superusers is held to it, the owner too.
+-- A transaction says whose rows it is about: set_config('causeway.tenants', '{"\\x<hex id>","\\x<hex id>"}', true). Where it
+-- said nothing there are no rows, and none can be written. '*' stands for every tenant that is listed, for what is about all
+-- of them by its nature; the program says so in one place per verb. Everybody but superusers is held to it, the owner too.
 
 SET LOCAL ROLE causeway_owner;
 
--- Asked once per statement: policies wrap it in a sub-select. What is not hex ids is an error.
+-- Asked once per statement: policies wrap it in a sub-select. What is no array of ids is an error.
 CREATE FUNCTION causeway_tenants() RETURNS bytea[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = public, pg_temp
 AS $$
@@ -19,7 +19,7 @@ BEGIN
     IF listed = '*' THEN
         RETURN ARRAY(SELECT id FROM tenants);
     END IF;
-    RETURN ARRAY(SELECT decode(one, 'hex') FROM unnest(string_to_array(listed, ',')) AS one);
+    RETURN listed::bytea[];
 END
 $$;
 
