@@ -8,3 +8,4 @@ WHERE d.account = ?1 AND d.lane = ?2 AND d.next_attempt_at <= ?3
     )
 ORDER BY d.next_attempt_at, d.seq
 LIMIT ?4
+/*postgres FOR UPDATE OF d SKIP LOCKED*/

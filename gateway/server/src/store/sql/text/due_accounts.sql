@@ -14,6 +14,6 @@ FROM (
     ) AS due_since
     FROM accounts a
     WHERE a.paused_since IS NULL
-)
+) AS accounts_due
 WHERE due_since IS NOT NULL
 ORDER BY due_since
