@@ -11,6 +11,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::scope::settings;
 use super::session::{Opening, Session};
 use super::text::Use;
 use crate::store::{Result, StoreError};
@@ -69,13 +70,20 @@ impl Connector {
         self.config.get_user()
     }
 
-    /// A new connection. Blocks, at most until the deadline.
-    pub(crate) fn connect(&self, use_: Use) -> Result<Session> {
+    /// A new connection whose statements may take so many milliseconds. Blocks, at most until the deadline.
+    pub(crate) fn connect(&self, use_: Use, statement: u32) -> Result<Session> {
         let (config, pooler) = (&self.config, self.pooler);
-        match &self.tls {
+        let session = match &self.tls {
             None => Session::open(Opening { config, tls: NoTls, pooler, use_, deadline: CONNECT }),
             Some(tls) => Session::open(Opening { config, tls: tls.clone(), pooler, use_, deadline: CONNECT }),
+        }?;
+        // Behind a pooler the next transaction is another connection's: each says it for itself.
+        if !pooler {
+            let text: String =
+                settings(statement).iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
+            session.batch(&text)?;
         }
+        Ok(session)
     }
 }
 

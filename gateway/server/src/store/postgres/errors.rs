@@ -52,16 +52,8 @@ static TABLE: &[Line] = &[
         then: Again,
         means: Unavailable("the database is contended"),
     },
-    Line {
-        states: &[SqlState::LOCK_NOT_AVAILABLE],
-        then: Again,
-        means: Unavailable("the database is locked"),
-    },
-    Line {
-        states: &[SqlState::QUERY_CANCELED],
-        then: RollBack,
-        means: Unavailable("the database took too long"),
-    },
+    Line { states: &[SqlState::LOCK_NOT_AVAILABLE], then: Again, means: Unavailable("the database is locked") },
+    Line { states: &[SqlState::QUERY_CANCELED], then: RollBack, means: Unavailable("the database took too long") },
     Line {
         states: &[SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT],
         then: Reconnect,
@@ -94,11 +86,7 @@ static TABLE: &[Line] = &[
             "the database has no connection left: raise max_connections, or lower store.writers and store.readers",
         ),
     },
-    Line {
-        states: &[SqlState::DISK_FULL],
-        then: RollBack,
-        means: Unavailable("the database's disk is full"),
-    },
+    Line { states: &[SqlState::DISK_FULL], then: RollBack, means: Unavailable("the database's disk is full") },
     Line {
         states: &[SqlState::INSUFFICIENT_RESOURCES, SqlState::OUT_OF_MEMORY, SqlState::CONFIGURATION_LIMIT_EXCEEDED],
         then: RollBack,
@@ -142,7 +130,9 @@ static TABLE: &[Line] = &[
             SqlState::FEATURE_NOT_SUPPORTED,
         ],
         then: Reconnect,
-        means: Unavailable("a prepared statement is gone or stale; if store.dsn leads to a pooler, set store.pooler = true"),
+        means: Unavailable(
+            "a prepared statement is gone or stale; if store.dsn leads to a pooler, set store.pooler = true",
+        ),
     },
 ];
 
@@ -184,7 +174,8 @@ pub(super) fn cannot_connect(error: &Error) -> StoreError {
     });
     if tls || error.to_string().contains("TLS") {
         return StoreError::Failed(
-            "the database's certificate is not trusted or TLS fails: install its CA, or say sslmode in store.dsn".to_owned(),
+            "the database's certificate is not trusted or TLS fails: install its CA, or say sslmode in store.dsn"
+                .to_owned(),
         );
     }
     StoreError::Unavailable("the database cannot be reached: check that it runs and the host and port of store.dsn")

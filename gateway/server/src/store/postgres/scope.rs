@@ -6,7 +6,6 @@
 //! in one order, so that two transactions never wait for each other's.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use causeway_core::ids::TenantId;
 
@@ -96,6 +95,15 @@ impl Reach {
         text
     }
 
+    /// Nothing but the time-outs: for a look at what is taken over.
+    pub(super) fn begin_time_outs(&self, limits: Limits) -> String {
+        let mut text = "BEGIN;".to_owned();
+        for (name, value) in settings(limits.statement) {
+            drop(write!(text, "SET LOCAL {name} = {value};"));
+        }
+        text
+    }
+
     fn settings(&self, limits: Limits, text: &mut String) {
         text.push_str("SELECT set_config('role','");
         text.push_str(ROLE);
@@ -104,8 +112,7 @@ impl Reach {
         text.push_str("',true)");
         if limits.pooled {
             for (name, value) in settings(limits.statement) {
-                // Writing to a text cannot fail.
-                drop(write!(text, ",set_config('{name}','{value}',true)"));
+                text.push_str(&format!(",set_config('{name}','{value}',true)"));
             }
         }
         text.push(';');
@@ -117,13 +124,12 @@ impl Reach {
             text.push('*');
             return;
         }
-        text.push('{');
         for (at, tenant) in self.tenants.keys().enumerate() {
-            text.push_str(if at == 0 { "\"\\\\x" } else { ",\"\\\\x" });
+            if at > 0 {
+                text.push(',');
+            }
             text.push_str(&data_encoding::HEXLOWER.encode(tenant));
-            text.push('"');
         }
-        text.push('}');
     }
 }
 
@@ -144,7 +150,7 @@ fn key(id: [u8; 16]) -> i64 {
 
 fn push(text: &mut String, key: i64) {
     // The least number has no literal of its own type.
-    drop(write!(text, "'{key}'::bigint"));
+    text.push_str(&format!("'{key}'::bigint"));
 }
 
 #[cfg(test)]
@@ -195,6 +201,6 @@ mod tests {
     fn nobody_s_rows_are_let_through_for_an_account_that_is_not_there() {
         let mut reach = Reach::default();
         reach.add(Whose::Nobody, Among::Beside);
-        assert!(reach.begin(LIMITS).contains("'causeway.tenants','{}'"));
+        assert!(reach.begin(LIMITS).contains("'causeway.tenants',''"));
     }
 }

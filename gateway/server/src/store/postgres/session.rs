@@ -144,7 +144,8 @@ impl Session {
         let known = self.known(sql, values.iter().map(Parameter::declared))?;
         let rows = match &known.statement {
             Some(statement) => {
-                let params: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+                let params: Vec<&(dyn ToSql + Sync)> =
+                    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
                 self.wait(self.client.query(statement, &params))?
             }
             None => self.wait(self.client.query_typed(&known.text, &typed(&values)))?,
@@ -158,7 +159,8 @@ impl Session {
         let known = self.known(sql, values.iter().map(Parameter::declared))?;
         let changed = match &known.statement {
             Some(statement) => {
-                let params: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+                let params: Vec<&(dyn ToSql + Sync)> =
+                    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
                 self.wait(self.client.execute(statement, &params))?
             }
             None => self.wait(self.client.execute_typed(&known.text, &typed(&values)))?,
@@ -191,11 +193,6 @@ impl Session {
             tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
         }))
-    }
-
-    /// Whether the other side still answers.
-    pub(super) fn answers(&self) -> bool {
-        self.batch("").is_ok()
     }
 
     /// The text as it is run, and prepared where that lasts.

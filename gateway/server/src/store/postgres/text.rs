@@ -82,9 +82,9 @@ fn is_not_indexed(text: &str) -> bool {
 fn is_locking(text: &str) -> bool {
     let mut words = words(text);
     is(words.next(), "FOR")
-        && words.next().is_some_and(|next| {
-            ["UPDATE", "SHARE", "NO", "KEY"].iter().any(|wanted| next.eq_ignore_ascii_case(wanted))
-        })
+        && words
+            .next()
+            .is_some_and(|next| ["UPDATE", "SHARE", "NO", "KEY"].iter().any(|wanted| next.eq_ignore_ascii_case(wanted)))
 }
 
 /// How many bytes so many words take, with what is around them.
@@ -109,16 +109,36 @@ mod tests {
 
     #[test]
     fn parameters_hints_and_locks_are_postgresql_s() {
-        check("SELECT a FROM b WHERE c = ?1 AND d = ?12", "SELECT a FROM b WHERE c = $1 AND d = $12", "SELECT a FROM b WHERE c = $1 AND d = $12");
-        check("SELECT a FROM b INDEXED BY b_c WHERE c = ?1", "SELECT a FROM b  WHERE c = $1", "SELECT a FROM b  WHERE c = $1");
-        check("SELECT a FROM b NOT INDEXED\nWHERE c = 1", "SELECT a FROM b \nWHERE c = 1", "SELECT a FROM b \nWHERE c = 1");
-        check("SELECT a FROM b\nFOR UPDATE OF b SKIP LOCKED\n", "SELECT a FROM b\nFOR UPDATE OF b SKIP LOCKED", "SELECT a FROM b");
+        check(
+            "SELECT a FROM b WHERE c = ?1 AND d = ?12",
+            "SELECT a FROM b WHERE c = $1 AND d = $12",
+            "SELECT a FROM b WHERE c = $1 AND d = $12",
+        );
+        check(
+            "SELECT a FROM b INDEXED BY b_c WHERE c = ?1",
+            "SELECT a FROM b  WHERE c = $1",
+            "SELECT a FROM b  WHERE c = $1",
+        );
+        check(
+            "SELECT a FROM b NOT INDEXED\nWHERE c = 1",
+            "SELECT a FROM b \nWHERE c = 1",
+            "SELECT a FROM b \nWHERE c = 1",
+        );
+        check(
+            "SELECT a FROM b\nFOR UPDATE OF b SKIP LOCKED\n",
+            "SELECT a FROM b\nFOR UPDATE OF b SKIP LOCKED",
+            "SELECT a FROM b",
+        );
         check("SELECT a /*postgres FOR UPDATE*/", "SELECT a FOR UPDATE", "SELECT a");
     }
 
     #[test]
     fn strings_and_comments_are_left_alone() {
-        check("SELECT 'is it?1' -- really?\n, \"for update\"", "SELECT 'is it?1' \n, \"for update\"", "SELECT 'is it?1' \n, \"for update\"");
+        check(
+            "SELECT 'is it?1' -- really?\n, \"for update\"",
+            "SELECT 'is it?1' \n, \"for update\"",
+            "SELECT 'is it?1' \n, \"for update\"",
+        );
         check("SELECT 'it''s FOR UPDATE ?' /* ? */", "SELECT 'it''s FOR UPDATE ?'", "SELECT 'it''s FOR UPDATE ?'");
     }
 }

@@ -20,7 +20,7 @@ use super::accounts::TenantOf;
 use super::connect::Connector;
 use super::errors::Then;
 use super::pace::Pace;
-use super::scope::{Among, Limits, Reach, settings};
+use super::scope::{Among, Limits, Reach};
 use super::session::Session;
 use super::text::Use;
 use crate::store::keys::Keyring;
@@ -222,14 +222,17 @@ impl Thread {
                 }
                 Err(Failed::Unknown) => {
                     self.session = None;
-                    break StoreError::Unavailable("it is not known whether it was written: ask again with the same key");
+                    break StoreError::Unavailable(
+                        "it is not known whether it was written: ask again with the same key",
+                    );
                 }
                 Err(Failed::RolledBack(error, then)) => {
                     if then == Then::Reconnect {
                         self.session = None;
                     }
                     batch.retain(|waiting| !waiting.job.is_abandoned());
-                    let is_over = begun.elapsed() >= patience || (self.session.is_none() && self.shared.pending().closed);
+                    let is_over =
+                        begun.elapsed() >= patience || (self.session.is_none() && self.shared.pending().closed);
                     if then == Then::RollBack || is_over || batch.is_empty() {
                         break error;
                     }
@@ -247,7 +250,8 @@ impl Thread {
     fn attempt(&mut self, batch: &mut [Waiting], alone: bool) -> Result<Alone, Failed> {
         if self.session.as_ref().is_none_or(|session| !session.is_usable()) {
             self.session = None;
-            self.session = Some(connect(&self.parts.connector)?);
+            let session = self.parts.connector.connect(Use::Write, millis(STATEMENT));
+            self.session = Some(session.map_err(|error| Failed::RolledBack(error, Then::Reconnect))?);
         }
         let Some(session) = &self.session else { return Err(lost()) };
         session.take_trouble();
@@ -259,10 +263,7 @@ impl Thread {
             let whose = self.parts.tenants.whose(session, waiting.scope).map_err(|stop| Failed::of(stop, session))?;
             reach.add(whose, waiting.among);
         }
-        let limits = Limits {
-            pooled: self.parts.connector.is_pooled() || alone,
-            statement: u32::try_from(statement.as_millis()).unwrap_or(u32::MAX),
-        };
+        let limits = Limits { pooled: self.parts.connector.is_pooled() || alone, statement: millis(statement) };
         let run = Run { session, begin: reach.begin(limits), setup_changed: Cell::new(false) };
         let done = run.attempt(&self.parts, &mut self.heads, batch);
         match done {
@@ -313,7 +314,7 @@ impl Run<'_> {
         }
         tx.write_heads().map_err(|stop| Failed::of(stop, session))?;
         if *tx.setup_changed {
-            super::watch::raise(session).map_err(|stop| Failed::of(stop, session))?;
+            super::watch::raise(session, tx.entropy).map_err(|stop| Failed::of(stop, session))?;
         }
         self.setup_changed.set(setup_changed);
         self.commit()?;
@@ -389,16 +390,8 @@ fn lost() -> Failed {
     Failed::RolledBack(StoreError::Unavailable("the connection to the database was lost"), Then::Reconnect)
 }
 
-fn connect(connector: &Connector) -> Result<Session, Failed> {
-    let session = connector.connect(Use::Write).map_err(|error| Failed::RolledBack(error, Then::Reconnect))?;
-    if !connector.is_pooled() {
-        let text: String = settings(u32::try_from(STATEMENT.as_millis()).unwrap_or(u32::MAX))
-            .iter()
-            .map(|(name, value)| format!("SET {name} = {value};"))
-            .collect();
-        session.batch(&text).map_err(|stop| Failed::of(stop, &session))?;
-    }
-    Ok(session)
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// The next batch: one that is alone, or all that may be together.
