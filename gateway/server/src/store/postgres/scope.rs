@@ -124,12 +124,13 @@ impl Reach {
             text.push('*');
             return;
         }
+        text.push('{');
         for (at, tenant) in self.tenants.keys().enumerate() {
-            if at > 0 {
-                text.push(',');
-            }
+            text.push_str(if at == 0 { "\"\\\\x" } else { ",\"\\\\x" });
             text.push_str(&data_encoding::HEXLOWER.encode(tenant));
+            text.push('"');
         }
+        text.push('}');
     }
 }
 
@@ -201,6 +202,6 @@ mod tests {
     fn nobody_s_rows_are_let_through_for_an_account_that_is_not_there() {
         let mut reach = Reach::default();
         reach.add(Whose::Nobody, Among::Beside);
-        assert!(reach.begin(LIMITS).contains("'causeway.tenants',''"));
+        assert!(reach.begin(LIMITS).contains("'causeway.tenants','{}'"));
     }
 }
