@@ -15,10 +15,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{OpenError, OpenOptions};
-use crate::store::sql::SqlStore;
 use crate::store::Store;
 use crate::store::keys::RootKey;
 use crate::store::receipts::Receipts;
+use crate::store::sql::SqlStore;
 use crate::store::suite::store_suite;
 use crate::store::suite::world::Backend;
 use crate::store::webhooks::Webhooks;
