@@ -99,7 +99,7 @@ impl Reach {
     pub(super) fn begin_time_outs(&self, limits: Limits) -> String {
         let mut text = "BEGIN;".to_owned();
         for (name, value) in settings(limits.statement) {
-            drop(write!(text, "SET LOCAL {name} = {value};"));
+            text.push_str(&format!("SET LOCAL {name} = {value};"));
         }
         text
     }

@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn every_statement_that_moves_a_delivery_is_known_here() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sqlite/sql");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sql/text");
         let mut found = statements(Path::new(folder), "");
         found.sort();
         assert_eq!(found, KNOWN, "say in `announce` what a site is told of it");

@@ -92,6 +92,17 @@ pub(in crate::store) enum Engine {
     Postgres(PostgresEngine),
 }
 
+#[cfg(test)]
+impl Engine {
+    /// For what only this engine can be put through.
+    pub(in crate::store) fn sqlite(&self) -> &SqliteEngine {
+        match self {
+            Self::Sqlite(engine) => engine,
+            Self::Postgres(_) => panic!("a store on PostgreSQL"),
+        }
+    }
+}
+
 /// A store that is open.
 pub struct SqlStore {
     // Dropped first: it commits what is waiting.
@@ -107,7 +118,7 @@ pub struct SqlStore {
 
 impl SqlStore {
     /// Runs a verb in the next commit, alone among the writers of its tenants.
-    async fn write<T: Send + 'static>(
+    pub(in crate::store) async fn write<T: Send + 'static>(
         &self,
         scope: Scope,
         verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
