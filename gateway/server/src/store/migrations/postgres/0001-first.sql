@@ -65,6 +65,8 @@ CREATE TABLE wrapped_keys (
     PRIMARY KEY (owner, kind)
 );
 
+CREATE INDEX wrapped_keys_of_tenants ON wrapped_keys (owner) WHERE kind = 'tenant';
+
 -- A test key reaches only accounts marked as sandboxes. live_at NULL: its deliveries are held, in the account's one case,
 -- until it goes live. credentials_next_sealed: the newer secrets while two sets live, under the same key as the older ones.
 -- credentials_about: since when, until when and when last used, of each set.
@@ -324,7 +326,7 @@ CREATE INDEX deliveries_of_submission ON deliveries (submission);
 CREATE INDEX deliveries_of_account ON deliveries (account, seq);
 CREATE INDEX deliveries_due ON deliveries (account, lane, next_attempt_at, seq) WHERE next_attempt_at IS NOT NULL;
 CREATE INDEX deliveries_leased ON deliveries (lease_until) WHERE lease_until IS NOT NULL;
-CREATE INDEX deliveries_serial ON deliveries (account, serial) WHERE state IN ('in_flight', 'verifying');
+CREATE UNIQUE INDEX deliveries_serial ON deliveries (account, serial) WHERE state IN ('in_flight', 'verifying');
 CREATE INDEX deliveries_held ON deliveries (held_cause, account) WHERE held_cause IS NOT NULL;
 CREATE INDEX deliveries_unproven ON deliveries (account, read_back_at) WHERE read_back_at IS NOT NULL;
 CREATE INDEX deliveries_of_case ON deliveries (case_id) WHERE case_id IS NOT NULL;

@@ -6,24 +6,22 @@
 
 SET LOCAL ROLE causeway_owner;
 
--- Asked once per statement: policies wrap it in a sub-select. What is no array of ids is an error.
-CREATE FUNCTION causeway_tenants() RETURNS bytea[]
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = public, pg_temp
-AS $$
-DECLARE
-    listed text := current_setting('causeway.tenants', true);
-BEGIN
-    IF listed IS NULL OR listed = '' THEN
-        RETURN ARRAY[]::bytea[];
-    END IF;
-    IF listed = '*' THEN
-        RETURN ARRAY(SELECT id FROM tenants);
-    END IF;
-    RETURN listed::bytea[];
-END
-$$;
+CREATE FUNCTION causeway_every_tenant() RETURNS bytea[]
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT coalesce(array_agg(id), '{}') FROM tenants;
+END;
 
-GRANT EXECUTE ON FUNCTION causeway_tenants() TO causeway_gateway, causeway_leases;
+-- Asked once per statement: policies wrap it in a sub-select. What is no array of ids is an error. The bodies of these are
+-- bound to what they name when they are made, whatever is found first later on.
+CREATE FUNCTION causeway_tenants() RETURNS bytea[]
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE current_setting('causeway.tenants', true)
+    WHEN '*' THEN causeway_every_tenant()
+    ELSE coalesce(nullif(current_setting('causeway.tenants', true), ''), '{}')::bytea[]
+END;
+
+GRANT EXECUTE ON FUNCTION causeway_every_tenant(), causeway_tenants() TO causeway_gateway, causeway_leases;
 
 DO $$
 DECLARE
@@ -107,13 +105,13 @@ GRANT EXECUTE ON FUNCTION causeway_remove_audit(bytea, bigint) TO causeway_gatew
 
 -- A new id that was made then, as the gateway makes them.
 CREATE FUNCTION causeway_id_at(micros bigint) RETURNS bytea
-LANGUAGE sql VOLATILE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$
+LANGUAGE sql VOLATILE PARALLEL SAFE
+BEGIN ATOMIC
     SELECT set_byte(made, 6, (get_byte(made, 6) & 15) | 112)
     FROM (
         SELECT overlay(uuid_send(gen_random_uuid()) PLACING substring(int8send(micros / 1000) FROM 3) FROM 1 FOR 6) AS made
-    ) AS one
-$$;
+    ) AS one;
+END;
 
 GRANT EXECUTE ON FUNCTION causeway_id_at(bigint) TO causeway_gateway;
 

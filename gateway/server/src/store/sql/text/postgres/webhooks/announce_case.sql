@@ -5,7 +5,7 @@ SELECT causeway_id_at(d.changed_at), d.tenant, e.id, 'application.' || d.state, 
     s.code, d.state, d.reason, 'waiting', d.changed_at
 FROM deliveries AS d
 JOIN webhook_endpoints AS e ON e.tenant = d.tenant AND e.removed_at IS NULL
-JOIN submissions AS s ON s.id = d.submission AND s.test = e.test
+JOIN submissions AS s ON s.id = d.submission AND s.kind = 'accepted' AND s.test = e.test
 JOIN accounts AS a ON a.id = d.account
 WHERE d.case_id = ?1
     AND (e.events = '[]' OR jsonb_exists(e.events::jsonb, 'application.' || d.state))
