@@ -92,10 +92,19 @@ pub(crate) async fn run(plan: &Plan) -> Result<Report> {
         kept = keeping => kept,
         report = play(&world, plan) => report,
     };
+    let report = report.with_context(|| last_words(&world.log))?;
     for keeper in &world.keepers {
         keeper.finish()?;
     }
-    report
+    Ok(report)
+}
+
+/// The end of the gateways' log, for whoever has to find out.
+fn last_words(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(12);
+    format!("the gateways' last words:\n{}\n", lines.get(from..).unwrap_or_default().join("\n"))
 }
 
 async fn play(world: &World, plan: &Plan) -> Result<Report> {
