@@ -15,12 +15,22 @@ pub(crate) struct Disk {
 impl Disk {
     /// Mounts `folder`, which is made. The image lies beside it and takes no more room than what is written.
     pub(crate) fn mount(folder: PathBuf, megabytes: u64) -> Result<Self> {
+        Self::mount_at(folder.with_extension("ext4"), folder, megabytes)
+    }
+
+    pub(crate) fn mount_at(image: PathBuf, folder: PathBuf, megabytes: u64) -> Result<Self> {
         std::fs::create_dir_all(&folder)?;
-        let image = folder.with_extension("ext4");
         std::fs::File::create(&image)?.set_len(megabytes << 20)?;
         run("mkfs.ext4", &["-q", "-F", "-m", "0", path(&image)?])?;
         run("mount", &["-o", "loop", path(&image)?, path(&folder)?])?;
         Ok(Self { image, folder })
+    }
+
+    /// Moves a folder's content here, with its owner and permissions, and removes the folder.
+    pub(crate) fn take_over(&self, from: &Path) -> Result<()> {
+        run("rm", &["-rf", path(&self.folder.join("lost+found"))?])?;
+        run("cp", &["-a", &format!("{}/.", path(from)?), path(&self.folder)?])?;
+        Ok(std::fs::remove_dir_all(from)?)
     }
 
     /// Takes all that is free, until the file is dropped.

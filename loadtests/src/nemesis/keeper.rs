@@ -50,7 +50,8 @@ struct State {
 
 impl Keeper {
     pub(crate) fn new(name: String, data: PathBuf, options: GatewayOptions, clock: RunClock) -> Result<Self> {
-        let (public, management) = (rig::free_port()?, rig::free_port()?);
+        // Ports that no outgoing connection gets while the gateway is down.
+        let (public, management) = (causeway_servers::free_port()?, causeway_servers::free_port()?);
         Ok(Self { name, data, options, public, management, clock, state: Mutex::default() })
     }
 
@@ -124,7 +125,7 @@ impl Keeper {
 
     /// Waits until a start after the given number of them answers that it is ready.
     pub(crate) async fn ready_after(&self, starts: u64) -> Result<()> {
-        let deadline = Instant::now() + READY_MAX;
+        let (deadline, exits) = (Instant::now() + READY_MAX, self.exits().len());
         let mut client = Client::new(self.management_address(), Duration::from_secs(1));
         loop {
             if self.starts() > starts
@@ -132,7 +133,8 @@ impl Keeper {
             {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "{} was not ready within {READY_MAX:?}", self.name);
+            let failed = self.exits().len() - exits;
+            ensure!(Instant::now() < deadline, "{} was not ready within {READY_MAX:?} and {failed} starts", self.name);
             tokio::time::sleep(LOOK).await;
         }
     }

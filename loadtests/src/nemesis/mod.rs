@@ -6,6 +6,7 @@
 mod books;
 mod clock;
 mod disk;
+mod engines;
 mod inject;
 mod keeper;
 mod load;
@@ -186,6 +187,7 @@ impl Ledgers {
         let (dup_idem, dup_nonidem) = verdict::duplicates(&created);
         let exits: Vec<Exit> = world.keepers.iter().flat_map(|keeper| keeper.exits()).collect();
         let max_rss_mb = world.keepers.iter().map(|keeper| keeper.most_rss_mb()).fold(0.0, f64::max);
+        let back = world.engines.as_ref().map_or(Duration::ZERO, engines::Engines::consumers_back_max);
         let judged = Judged {
             plan,
             verdict: &verdict,
@@ -195,7 +197,7 @@ impl Ledgers {
             exits: &exits,
             panics: panics(&world.log)?,
             dup_idem,
-            consumers_back_max_s: 0.0,
+            consumers_back_max_s: back.as_secs_f64(),
             max_rss_mb,
             answers_lost_at_vendors,
         };
@@ -205,13 +207,13 @@ impl Ledgers {
         Ok(Report {
             seed: plan.seed,
             commit: commit(),
-            versions: versions()?,
+            versions: versions(world).await?,
             scaled: plan.scaled,
             minutes: plan.minutes,
             dup_idem,
             dup_nonidem,
             dup_unflagged: verdict.duplicates_unflagged,
-            consumers_back_max_s: 0.0,
+            consumers_back_max_s: back.as_secs_f64(),
             max_rss_mb,
             drained_s: self.drained_s,
             starts: world.keepers.iter().map(|keeper| keeper.starts()).sum(),
@@ -246,8 +248,13 @@ fn commit() -> String {
     if changed { format!("{commit}, changed") } else { commit }
 }
 
-fn versions() -> Result<BTreeMap<&'static str, String>> {
+async fn versions(world: &World) -> Result<BTreeMap<&'static str, String>> {
     let output = Command::new(rig::beside_me("causeway")?).arg("--version").output()?;
     let causeway = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    Ok(BTreeMap::from([("causeway", causeway), ("sqlite", rusqlite::version().to_owned())]))
+    let mut versions = BTreeMap::from([("causeway", causeway)]);
+    match &world.engines {
+        Some(engines) => versions.extend(engines.versions().await?),
+        None => drop(versions.insert("sqlite", rusqlite::version().to_owned())),
+    }
+    Ok(versions)
 }

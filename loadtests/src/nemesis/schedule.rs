@@ -97,7 +97,7 @@ const ROWS: &[Row] = &[
     row(Kind::Kill, ("F1", "gateway killed"), Part::Gateways, Scope::Both, 8, (0, 0), ANY),
     row(Kind::Term, ("F4", "gateway told to end"), Part::Gateways, Scope::Both, 3, (0, 0), ANY),
     row(Kind::Freeze, ("F5", "gateway frozen"), Part::Gateways, Scope::Both, 3, (1_000, 4_000), ANY),
-    row(Kind::PauseBeyondLease, ("F6", "gateway paused beyond its leases"), Part::Gateways, Scope::Scaled, 1, (14_000, 16_000), 2),
+    row(Kind::PauseBeyondLease, ("F6", "gateway paused beyond its leases"), Part::Gateways, Scope::Scaled, 1, (27_000, 30_000), 2),
     row(Kind::BrokerKill, ("F7", "broker killed"), Part::Broker, Scope::Scaled, 1, (500, 2_000), 3),
     row(Kind::BrokerRestart, ("F7", "broker stopped and started"), Part::Broker, Scope::Scaled, 1, (500, 2_000), 2),
     row(Kind::BrokerWipe, ("F7", "broker wiped"), Part::Broker, Scope::Scaled, 1, (0, 0), 1),

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::Done;
 use crate::nemesis::disk::free_bytes;
+use crate::nemesis::engines::blocking;
 use crate::nemesis::schedule::Fault;
 use crate::nemesis::world::World;
 
@@ -57,11 +58,18 @@ fn open(database: &PathBuf) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// F19: filled to the last block, then freed.
+/// F19: filled to the last block, then freed: the gateways' disk or the database's.
 pub(super) async fn disk_full(world: &World, fault: &Fault) -> Result<Done> {
-    let filler = world.disk.fill()?;
-    let left = free_bytes(&world.disk.folder)?;
+    let of_database = world.engines.as_ref().filter(|_| !fault.draw.is_multiple_of(2));
+    let (disk, whose) = of_database.map_or((&world.disk, "the gateway's"), |engines| (&engines.disk, "the database's"));
+    let filler = disk.fill()?;
+    let left = free_bytes(&disk.folder)?;
     sleep(fault.hold).await;
     drop(filler);
-    Ok(Done::if_it(left < 1 << 20, format!("{left} bytes left for {:.1} s", fault.hold.as_secs_f64())))
+    if let Some(engines) = of_database {
+        // It ends when it cannot write its log, and whoever runs it starts it again.
+        let primary = engines.primary();
+        blocking(move || if primary.answers() { Ok(()) } else { primary.restart() }).await?;
+    }
+    Ok(Done::if_it(left < 1 << 20, format!("{whose}, {left} bytes left for {:.1} s", fault.hold.as_secs_f64())))
 }
