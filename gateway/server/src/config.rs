@@ -237,8 +237,10 @@ impl Config {
 
     /// Values that read well and cannot work.
     fn impossible(&self) -> Vec<Impossible> {
-        let (Fixed { limits, dispatch, listen, log, run, store, redis, .. }, Reloadable { retry, alike, sync, retention }) =
-            (&self.fixed, &self.reloadable);
+        let (
+            Fixed { limits, dispatch, listen, log, run, store, redis, .. },
+            Reloadable { retry, alike, sync, retention },
+        ) = (&self.fixed, &self.reloadable);
         let second = Duration::from_secs(1);
         let filter = crate::telemetry::fault_of(&log.filter);
         let none: &[&str] = &[];

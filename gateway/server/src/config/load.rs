@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
 use super::{
-    Alike, BlobsAt, Config, Data, Dispatch, Fixed, Impossible, Limits, Listen, Log, QueueAt, RedisAt, Reloadable, Retention,
-    Retry, Run, StoreAt, Sync, Telemetry,
+    Alike, BlobsAt, Config, Data, Dispatch, Fixed, Impossible, Limits, Listen, Log, QueueAt, RedisAt, Reloadable,
+    Retention, Retry, Run, StoreAt, Sync, Telemetry,
 };
 
 /// Every environment variable of ours begins so.
