@@ -24,7 +24,7 @@ use causeway::store::Store;
 use causeway::store::intake::TargetView;
 use causeway::store::keys::RootKey;
 use causeway::store::setup::AccountRecord;
-use causeway::store::sqlite::{OpenOptions, SqliteStore};
+use causeway::store::sqlite::{self, OpenOptions};
 use causeway_core::clock::{Clock, Entropy, SeededEntropy};
 use causeway_core::connector::Connector;
 use causeway_core::delivery::State;
@@ -158,7 +158,7 @@ impl Life {
         let entropy: Arc<dyn Entropy> = Arc::clone(&world.entropy) as Arc<dyn Entropy>;
         let key = RootKey::generate(&SeededEntropy::new(1));
         let folder = world.folder.path().join("data");
-        let opened = SqliteStore::open(OpenOptions::new(folder, key, Arc::clone(&clock), Arc::clone(&entropy)))?;
+        let opened = sqlite::open(OpenOptions::new(folder, key, Arc::clone(&clock), Arc::clone(&entropy)))?;
         let store: Arc<dyn Store> = Arc::new(WatchedStore { below: opened, watch: Arc::clone(&watch) });
         let watched: Arc<dyn Connector> =
             Arc::new(WatchedConnector { inner: Arc::clone(&world.connector), watch: Arc::clone(&watch) });

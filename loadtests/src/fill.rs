@@ -10,7 +10,8 @@ use causeway::store::Store;
 use causeway::store::intake::{Accepted, NewApplication, NewDelivery};
 use causeway::store::keys::RootKey;
 use causeway::store::setup::{AccountRecord, KeyRecord};
-use causeway::store::sqlite::{OpenOptions, SqliteStore};
+use causeway::store::sql::SqlStore;
+use causeway::store::sqlite::{self, OpenOptions};
 use causeway_core::account::Repeats;
 use causeway_core::clock::Clock;
 use causeway_core::email::NormalEmail;
@@ -31,7 +32,7 @@ pub(crate) async fn applications(stage: &Stage, rows: u64) -> Result<()> {
     let data = &stage.tenancy.data;
     let root_key = RootKey::load(&data.join("root.key"))?;
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
-    let store = SqliteStore::open(OpenOptions::new(data, root_key, clock, entropy))?;
+    let store = sqlite::open(OpenOptions::new(data, root_key, clock, entropy))?;
     let accounts = store.accounts(None).await?;
     let tenant = store.tenants().await?.pop().context("a tenant was set up")?;
     let key = store.keys(tenant.id).await?.pop().context("a key was set up")?;
@@ -52,7 +53,7 @@ pub(crate) async fn applications(stage: &Stage, rows: u64) -> Result<()> {
 }
 
 struct Filler {
-    store: Arc<SqliteStore>,
+    store: Arc<SqlStore>,
     accounts: Vec<AccountRecord>,
     key: KeyRecord,
     job: String,

@@ -237,18 +237,12 @@ impl Config {
 
     /// Values that read well and cannot work.
     fn impossible(&self) -> Vec<Impossible> {
-        let (
-            Fixed { limits, dispatch, listen, log, run, store, redis, .. },
-            Reloadable { retry, alike, sync, retention },
-        ) = (&self.fixed, &self.reloadable);
+        let (Fixed { limits, dispatch, listen, log, .. }, Reloadable { retry, alike, sync, retention }) =
+            (&self.fixed, &self.reloadable);
         let second = Duration::from_secs(1);
         let filter = crate::telemetry::fault_of(&log.filter);
         let none: &[&str] = &[];
         [
-            (run.roles.is_empty(), "run.roles", "must name at least one", none),
-            (store.writers == 0, "store.writers", "must be at least 1", none),
-            (store.readers == 0, "store.readers", "must be at least 1", none),
-            (redis.gateways == 0, "redis.gateways", "must be at least 1", none),
             (limits.concurrency == 0, "limits.concurrency", "must be at least 1", none),
             (
                 dispatch.concurrency == 0,
@@ -308,9 +302,23 @@ impl Config {
             (filter.is_some(), "log.filter", filter.as_deref().unwrap_or_default(), none),
         ]
         .into_iter()
+        .chain(self.fixed.impossible_engines().map(|(is_so, key, remedy)| (is_so, key, remedy, none)))
         .filter(|(is_so, ..)| *is_so)
         .map(|(_, key, remedy, beside)| Impossible { mistake: Mistake::value(key, remedy), beside })
         .collect()
+    }
+}
+
+impl Fixed {
+    /// What no engine could do with: whether it is so, the key, the remedy.
+    fn impossible_engines(&self) -> impl Iterator<Item = (bool, &'static str, &'static str)> + use<> {
+        [
+            (self.run.roles.is_empty(), "run.roles", "must name at least one"),
+            (self.store.writers == 0, "store.writers", "must be at least 1"),
+            (self.store.readers == 0, "store.readers", "must be at least 1"),
+            (self.redis.gateways == 0, "redis.gateways", "must be at least 1"),
+        ]
+        .into_iter()
     }
 }
 

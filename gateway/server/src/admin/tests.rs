@@ -18,7 +18,8 @@ use super::*;
 use crate::egress::{SiteClient, SitePolicy, SystemResolver};
 use crate::store::keys::RootKey;
 use crate::store::setup::Scope;
-use crate::store::sqlite::{OpenOptions, SqliteStore};
+use crate::store::sql::SqlStore;
+use crate::store::sqlite::{self, OpenOptions};
 use crate::store::webhooks::Webhooks;
 use crate::webhooks::{Sender, SenderParts, WebhookPolicy};
 
@@ -43,7 +44,7 @@ impl Vendors for NoVendors {
     }
 }
 
-fn sites(opened: &Arc<SqliteStore>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Sites {
+fn sites(opened: &Arc<SqlStore>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Sites {
     let store: Arc<dyn Webhooks> = Arc::clone(opened) as Arc<dyn Webhooks>;
     let client = Arc::new(SiteClient::new(&SitePolicy::default(), Arc::new(SystemResolver), Arc::clone(clock)));
     let sender = Sender::new(SenderParts {
@@ -54,7 +55,7 @@ fn sites(opened: &Arc<SqliteStore>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn En
         retry: crate::retry::RetryPolicy::default().into(),
         policy: WebhookPolicy::default(),
     });
-    Sites { store, sender, client, receipts: Arc::<SqliteStore>::clone(opened) }
+    Sites { store, sender, client, receipts: Arc::<SqlStore>::clone(opened) }
 }
 
 fn services(dir: &Path) -> Services {
@@ -65,7 +66,7 @@ pub(super) fn services_over(dir: &Path, vendors: Arc<dyn Vendors>) -> Services {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
     let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(1));
     let options = OpenOptions::new(dir, RootKey::generate(&*entropy), Arc::clone(&clock), Arc::clone(&entropy));
-    let opened = SqliteStore::open(options).unwrap();
+    let opened = sqlite::open(options).unwrap();
     let store: Arc<dyn Store> = Arc::clone(&opened) as Arc<dyn Store>;
     let sites = sites(&opened, &clock, &entropy);
     let support = Support::new(Arc::clone(&store), opened, Arc::clone(&clock), Arc::new(|_| {}));

@@ -47,6 +47,10 @@ fn what_is_set_wins_and_the_rest_stays() {
 #[test]
 fn each_mistake_names_the_key_the_line_and_the_remedy() {
     for (text, told) in [
+        ("[store]\nwriters = 0", "line 2: store.writers: must be at least 1"),
+        ("[store]\nreaders = 0", "line 2: store.readers: must be at least 1"),
+        ("[redis]\ngateways = 0", "line 2: redis.gateways: must be at least 1"),
+        ("[run]\nroles = []", "line 2: run.roles: must name at least one"),
         (
             "[listen]\n\npublik = \"x\"",
             "causeway.toml, line 3: listen.publik: is not a key; did you mean listen.public?",
@@ -176,4 +180,13 @@ fn what_differs_is_named_and_the_two_kinds_are_told_apart() {
     assert_eq!((keys, fixed), (vec!["retry.schedule", "sync.jobs"], vec!["limits.concurrency".to_owned()]));
     assert_eq!((reloadable[1].from.as_str(), reloadable[1].to.as_str()), ("\"1m\"", "\"5m\""));
     assert_eq!(changed.differences(&changed), (vec![], vec![]));
+}
+
+#[test]
+fn what_may_hold_a_password_is_never_printed() {
+    let config =
+        read("[store]\ndsn = \"postgres://me:hunter2@db/x\"\n[queue]\nurl = \"amqp://me:hunter2@mq\"\n").unwrap();
+    assert_eq!(config.fixed.store.dsn.reveal(), "postgres://me:hunter2@db/x");
+    let shown = format!("{config:?} {}", serde_json::to_string(&config.fixed).unwrap());
+    assert!(!shown.contains("hunter2") && shown.contains("[secret]"), "{shown}");
 }

@@ -22,7 +22,7 @@ use crate::store::custody::Custody;
 use crate::store::keys::RootKey;
 use crate::store::receipts::Receipts;
 use crate::store::setup::{AccountRecord, SyncReport};
-use crate::store::sqlite::{OpenOptions, SqliteStore};
+use crate::store::sqlite::{self, OpenOptions};
 use crate::store::webhooks::Webhooks;
 use crate::support::{Ring, Support};
 use crate::webhooks::{Sender, SenderParts, WebhookPolicy};
@@ -53,7 +53,7 @@ impl Core {
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let root_key = RootKey::load(&config.fixed.data.root_key())?;
         let options = OpenOptions::new(&config.fixed.data.dir, root_key, Arc::clone(&clock), Arc::clone(&entropy));
-        let opened = SqliteStore::open(options).context("the store does not open")?;
+        let opened = sqlite::open(options).context("the store does not open")?;
         let custody: Arc<dyn Custody> = Arc::clone(&opened) as Arc<dyn Custody>;
         let webhooks: Arc<dyn Webhooks> = Arc::clone(&opened) as Arc<dyn Webhooks>;
         let receipts: Arc<dyn Receipts> = Arc::clone(&opened) as Arc<dyn Receipts>;

@@ -22,6 +22,7 @@ pub mod keys;
 pub(crate) mod migrate;
 pub mod over;
 pub(crate) mod seal;
+pub mod sql;
 pub mod sqlite;
 #[cfg(test)]
 pub(crate) mod suite;

@@ -22,7 +22,8 @@ use crate::store::Store;
 use crate::store::intake::{NewApplication, NewDelivery};
 use crate::store::keys::RootKey;
 use crate::store::setup::{KeyRecord, NewAccount, NewTenant, Scope};
-use crate::store::sqlite::{OpenOptions, SqliteStore};
+use crate::store::sql::SqlStore;
+use crate::store::sqlite::{self, OpenOptions};
 use crate::store::webhooks::{Message, MessageQuery, MessageStatus, NewEndpoint};
 
 /// How long anything here may take before it counts as never.
@@ -89,7 +90,7 @@ impl Site {
 }
 
 struct Rig {
-    store: Arc<SqliteStore>,
+    store: Arc<SqlStore>,
     clock: Arc<ManualClock>,
     entropy: SeededEntropy,
     tenant: TenantId,
@@ -103,7 +104,7 @@ impl Rig {
         let key = RootKey::generate(&SeededEntropy::new(1));
         let shared: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(2));
         let options = OpenOptions::new(folder, key, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&shared));
-        let store = SqliteStore::open(options).unwrap();
+        let store = sqlite::open(options).unwrap();
         let entropy = SeededEntropy::new(3);
         let tenant = NewTenant { name: "acme".into(), actor: "test".into(), now: clock.now() };
         let tenant = store.create_tenant(tenant).await.unwrap().id;

@@ -15,17 +15,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use causeway_core::ids::TenantId;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
 
-use super::SqliteStore;
-use super::errors::Op;
-use super::rows::{Columns, StoredId, every, first, sql, value};
-use super::tx::{Head, read_head};
+use super::SqliteEngine;
 use crate::store::keys::Keyring;
+use crate::store::sql::SqlStore;
+use crate::store::sql::errors::Op;
+use crate::store::sql::rows::{Columns, Conn, StoredId, every, first, params, sql, value};
+use crate::store::sql::scope::Scope;
+use crate::store::sql::tx::{Head, read_head};
 use crate::store::{Result, StoreError};
 
 /// The file's name in the data directory.
-pub(super) const NAME: &str = "audit.anchor";
+pub(in crate::store) const NAME: &str = "audit.anchor";
 /// A larger file is cut down to each chain's newest line when the store opens.
 const LONG: u64 = 4 * 1024 * 1024;
 
@@ -72,22 +73,22 @@ pub enum AnchorError {
 
 /// A chain's newest link when it was written down.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Anchored {
-    pub(super) at: Timestamp,
+pub(in crate::store) struct Anchored {
+    pub(in crate::store) at: Timestamp,
     head: Head,
 }
 
 type Newest = BTreeMap<TenantId, Anchored>;
 
 /// The file, open for appending.
-pub(super) struct Anchor {
+pub(in crate::store) struct Anchor {
     newest: Mutex<(Newest, File)>,
     path: PathBuf,
 }
 
 impl Anchor {
     /// Opens the file, or makes it. Cuts off a line that was not finished, and what grew too long.
-    pub(super) fn open(folder: &Path, newest: Newest, keys: &Keyring) -> Result<Self, AnchorError> {
+    pub(in crate::store) fn open(folder: &Path, newest: Newest, keys: &Keyring) -> Result<Self, AnchorError> {
         let path = folder.join(NAME);
         let io = |source| AnchorError::Io { path: path.clone(), source };
         let mut file = append_to(&path).map_err(io)?;
@@ -149,7 +150,7 @@ fn signature(keys: &Keyring, tenant: TenantId, Anchored { at, head }: &Anchored)
 }
 
 /// The newest line of each chain; `None` when there is no file.
-pub(super) fn read(folder: &Path, keys: &Keyring) -> Result<Option<Newest>, AnchorError> {
+pub(in crate::store) fn read(folder: &Path, keys: &Keyring) -> Result<Option<Newest>, AnchorError> {
     let path = folder.join(NAME);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -176,7 +177,7 @@ fn parse(line: &str, keys: &Keyring) -> Option<(TenantId, Anchored)> {
 }
 
 /// The first chain that does not hold the link it held, if there is one.
-pub(super) fn put_back(conn: &Connection, folder: &Path, newest: &Newest) -> Op<Option<AnchorError>> {
+pub(in crate::store) fn put_back(conn: Conn<'_>, folder: &Path, newest: &Newest) -> Op<Option<AnchorError>> {
     for (tenant, Anchored { at, head }) in newest {
         let link: Option<Vec<u8>> = value(conn, sql!("trace/audit_link"), params![tenant.bytes(), head.position])?;
         let floor: Option<i64> =
@@ -193,14 +194,14 @@ pub(super) fn put_back(conn: &Connection, folder: &Path, newest: &Newest) -> Op<
 }
 
 /// Writes the newest links down.
-pub(super) async fn anchor(store: &SqliteStore, now: Timestamp) -> Result<u64> {
+pub(in crate::store) async fn anchor(store: &SqlStore, engine: &SqliteEngine, now: Timestamp) -> Result<u64> {
     let heads = store
-        .read(|conn| {
-            let tenants: Vec<TenantId> = every(conn, sql!("tenants"), [], |row| row.id("id"))?;
+        .read(Scope::Every, |conn| {
+            let tenants: Vec<TenantId> = every(conn, sql!("tenants"), params![], |row| row.id("id"))?;
             tenants.into_iter().map(|tenant| Ok((tenant, read_head(conn, tenant)?))).collect::<Op<Vec<_>>>()
         })
         .await?;
-    let (anchor, keys) = (Arc::clone(&store.anchor), Arc::clone(&store.keys));
+    let (anchor, keys) = (Arc::clone(&engine.anchor), Arc::clone(&store.keys));
     let written = tokio::task::spawn_blocking(move || {
         anchor.append(heads, now, &keys).map_err(|error| (anchor.path.clone(), error))
     });

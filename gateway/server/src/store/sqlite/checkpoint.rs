@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::errors::{Moment, Stop, classify};
+use super::errors::{Moment, classify};
 use super::writer::OnFatal;
+use crate::store::sql::errors::Stop;
 use crate::store::{Result, StoreError};
 
 /// Pages not yet moved that are worth a checkpoint: 48 MiB. A page that many commits change is moved once, and every
@@ -55,7 +56,7 @@ struct Shared {
 }
 
 /// The writer's side: asks for checkpoints and, when needed, runs one.
-pub(super) struct Checkpointer {
+pub(in crate::store) struct Checkpointer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     on_fatal: OnFatal,
@@ -79,7 +80,7 @@ enum StartedOver {
 }
 
 impl Checkpointer {
-    pub(super) fn start(conn: Connection, on_fatal: OnFatal) -> std::io::Result<Self> {
+    pub(in crate::store) fn start(conn: Connection, on_fatal: OnFatal) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { wish: Mutex::default(), wake: Condvar::new() });
         let (theirs, fatal) = (Arc::clone(&shared), Arc::clone(&on_fatal));
         let thread = std::thread::Builder::new()
@@ -89,7 +90,7 @@ impl Checkpointer {
     }
 
     /// Called between commits.
-    pub(super) fn after_commit(&self, conn: &Connection) {
+    pub(in crate::store) fn after_commit(&self, conn: &Connection) {
         let Ok(size) = checkpoint(conn, "NOOP") else { return };
         let (left, at) = (size.pages - size.moved, self.start_over_at.get());
         let full = size.pages >= at + NO_MORE_ASKING;
@@ -128,7 +129,7 @@ impl Checkpointer {
     }
 
     /// Moves everything and cuts the log's file to nothing. False when a reader is in the way: to be asked again.
-    pub(super) fn truncate(&self, conn: &Connection) -> Result<bool> {
+    pub(in crate::store) fn truncate(&self, conn: &Connection) -> Result<bool> {
         match patiently(conn, SLICE, "TRUNCATE") {
             Ok(size) => Ok(!size.busy),
             Err(error) => {
@@ -182,7 +183,9 @@ fn report(error: &rusqlite::Error, on_fatal: &OnFatal) {
             tracing::error!(code, "a checkpoint could not be synced: the process ends");
             on_fatal(code);
         }
-        Stop::Request(error) | Stop::Batch(error) => tracing::warn!(%error, "a checkpoint was put off"),
+        stop @ (Stop::Request(_) | Stop::Batch(_) | Stop::Taken) => {
+            tracing::warn!(error = %crate::store::StoreError::from(stop), "a checkpoint was put off");
+        }
     }
 }
 

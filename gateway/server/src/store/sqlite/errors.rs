@@ -5,47 +5,12 @@
 
 use rusqlite::ffi;
 
-use crate::store::seal::DoesNotOpen;
-use crate::store::{Result, StoreError};
-
-/// Why a verb stopped.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// This request fails; the others of its batch go on.
-    Request(StoreError),
-    /// The batch is rolled back; every request in it fails with this.
-    Batch(StoreError),
-    /// The process has to end. SQLite's extended code.
-    Fatal(i32),
-}
-
-/// What verbs return inside the store.
-pub(crate) type Op<T> = Result<T, Stop>;
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Request(error)
-    }
-}
-
-impl From<DoesNotOpen> for Stop {
-    fn from(_: DoesNotOpen) -> Self {
-        Self::Request(StoreError::Corrupt("value"))
-    }
-}
+use crate::store::StoreError;
+use crate::store::sql::errors::Stop;
 
 impl From<rusqlite::Error> for Stop {
     fn from(error: rusqlite::Error) -> Self {
         classify(&error, Moment::Statement)
-    }
-}
-
-impl From<Stop> for StoreError {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Request(error) | Stop::Batch(error) => error,
-            Stop::Fatal(code) => Self::Failed(format!("disk error {code}")),
-        }
     }
 }
 
@@ -78,15 +43,14 @@ pub(crate) fn classify(error: &rusqlite::Error, moment: Moment) -> Stop {
         ffi::SQLITE_NOMEM => Stop::Batch(StoreError::Unavailable("out of memory")),
         ffi::SQLITE_IOERR => Stop::Batch(StoreError::Unavailable("the disk failed")),
         ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => Stop::Batch(StoreError::Corrupt("database")),
+        ffi::SQLITE_CONSTRAINT
+            if matches!(extended, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) =>
+        {
+            Stop::Taken
+        }
         _ if moment == Moment::Commit => Stop::Batch(StoreError::Failed(format!("commit: SQLite code {extended}"))),
         _ => Stop::Request(StoreError::Failed(format!("SQLite code {extended}"))),
     }
-}
-
-/// The unique or primary key constraint was broken.
-pub(crate) fn is_taken(error: &rusqlite::Error) -> bool {
-    matches!(error, rusqlite::Error::SqliteFailure(failure, _)
-        if matches!(failure.extended_code, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY))
 }
 
 const fn is_sync(extended: i32) -> bool {
@@ -104,8 +68,9 @@ const fn kind(error: &rusqlite::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Moment, Stop, classify};
+    use super::{Moment, classify};
     use crate::store::StoreError;
+    use crate::store::sql::errors::Stop;
     use rusqlite::ffi;
 
     fn check(code: i32, moment: Moment) -> Stop {
@@ -134,6 +99,9 @@ mod tests {
 
     #[test]
     fn a_broken_constraint_concerns_one_request() {
-        assert!(matches!(check(ffi::SQLITE_CONSTRAINT_UNIQUE, Moment::Statement), Stop::Request(_)));
+        for code in [ffi::SQLITE_CONSTRAINT_UNIQUE, ffi::SQLITE_CONSTRAINT_PRIMARYKEY] {
+            assert!(matches!(check(code, Moment::Statement), Stop::Taken));
+        }
+        assert!(matches!(check(ffi::SQLITE_CONSTRAINT_NOTNULL, Moment::Statement), Stop::Request(_)));
     }
 }

@@ -15,18 +15,19 @@ use causeway_core::ids::TenantId;
 use causeway_core::pii::Secret;
 use rusqlite::{Connection, OpenFlags};
 
+use super::SqliteEngine;
 use super::anchor;
-use super::errors::Op;
 use super::open::known_check;
 use super::pragmas::{self, Unsafe};
-use super::rows::{Columns, every, sql};
-use super::trace::first_bad;
-use super::{SqliteStore, accounts, alike};
 use crate::store::finding::Health::{Bad, Warning, Well};
 use crate::store::finding::{Finding, Health};
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, Standing};
 use crate::store::setup::AccountRecord;
+use crate::store::sql::errors::Op;
+use crate::store::sql::rows::{Columns, Conn, every, params, sql};
+use crate::store::sql::trace::first_bad;
+use crate::store::sql::{SqlStore, accounts, alike};
 use crate::store::{Result, StoreError};
 
 /// An account, and its secrets if they open.
@@ -41,9 +42,10 @@ pub struct Seen {
 }
 
 /// The store of a running gateway.
-pub(super) async fn examine(store: &SqliteStore) -> Result<Vec<Finding>> {
-    let (keys, folder) = (Arc::clone(&store.keys), store.folder.clone());
-    store
+pub(in crate::store) async fn examine(store: &SqlStore, engine: &SqliteEngine) -> Result<Vec<Finding>> {
+    let (keys, folder) = (Arc::clone(&store.keys), engine.folder.clone());
+    engine
+        .readers
         .read(move |conn| {
             let mut findings = vec![library(), settings(pragmas::check(conn))];
             findings.extend(contents(conn, &keys, &folder));
@@ -75,7 +77,7 @@ pub fn look(folder: &Path, root_key: &RootKey) -> Seen {
     let keys = Keyring::new(root_key);
     findings.extend(contents(&conn, &keys, folder));
     let is_ours = findings.iter().all(|finding| finding.what != ROOT_KEY || finding.state != Bad);
-    let accounts = if is_ours { accounts_of(&conn, &keys).unwrap_or_default() } else { Vec::new() };
+    let accounts = if is_ours { accounts_of(Conn::Sqlite(&conn), &keys).unwrap_or_default() } else { Vec::new() };
     Seen { findings, accounts }
 }
 
@@ -125,12 +127,12 @@ fn contents(conn: &Connection, keys: &Keyring, folder: &Path) -> Vec<Finding> {
     }
     findings.push(root_key(conn, keys));
     if findings.iter().all(|finding| finding.state != Bad) {
-        findings.extend(chains(conn, keys).unwrap_or_else(|error| {
+        findings.extend(chains(Conn::Sqlite(conn), keys).unwrap_or_else(|error| {
             vec![Finding::new("audit chain", Bad, format!("cannot be read: {}", StoreError::from(error)))]
         }));
-        findings.push(anchors(conn, keys, folder));
+        findings.push(anchors(Conn::Sqlite(conn), keys, folder));
         // A database that is not migrated yet has no such groups.
-        findings.extend(alike::findings(conn).unwrap_or_default());
+        findings.extend(alike::findings(Conn::Sqlite(conn)).unwrap_or_default());
     }
     findings
 }
@@ -160,9 +162,9 @@ fn root_key(conn: &Connection, keys: &Keyring) -> Finding {
 }
 
 /// One finding for each tenant's chain. Installs the tenants' keys if they are not known yet.
-fn chains(conn: &Connection, keys: &Keyring) -> Op<Vec<Finding>> {
+fn chains(conn: Conn<'_>, keys: &Keyring) -> Op<Vec<Finding>> {
     let wrapped: Vec<(TenantId, Vec<u8>)> =
-        every(conn, sql!("tenant_keys"), [], |row| Ok((row.id("owner")?, row.col("wrapped")?)))?;
+        every(conn, sql!("tenant_keys"), params![], |row| Ok((row.id("owner")?, row.col("wrapped")?)))?;
     let mut findings = Vec::new();
     for (tenant, wrapped) in wrapped {
         let what = format!("audit chain of {tenant}");
@@ -181,7 +183,7 @@ fn chains(conn: &Connection, keys: &Keyring) -> Op<Vec<Finding>> {
     Ok(findings)
 }
 
-fn anchors(conn: &Connection, keys: &Keyring, folder: &Path) -> Finding {
+fn anchors(conn: Conn<'_>, keys: &Keyring, folder: &Path) -> Finding {
     let new = |state: Health, text: String| Finding::new("audit anchor", state, text);
     let newest = match anchor::read(folder, keys) {
         Ok(Some(newest)) => newest,
@@ -201,7 +203,7 @@ fn anchors(conn: &Connection, keys: &Keyring, folder: &Path) -> Finding {
     }
 }
 
-fn accounts_of(conn: &Connection, keys: &Keyring) -> Op<Vec<AccountSeen>> {
+fn accounts_of(conn: Conn<'_>, keys: &Keyring) -> Op<Vec<AccountSeen>> {
     let records = accounts::of_tenant(conn, None)?;
     let with_secrets = |record: AccountRecord| {
         let secrets = accounts::credentials_of(conn, keys, record.account.id).map_err(StoreError::from);

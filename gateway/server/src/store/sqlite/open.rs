@@ -11,20 +11,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use causeway_core::clock::{Clock, Entropy};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
+use super::SqliteEngine;
 use super::anchor::{self, Anchor, AnchorError};
 use super::checkpoint::Checkpointer;
-use super::errors::Op;
-use super::numbers::Numbers;
 use super::pragmas::{self, Unsafe, Use};
 use super::readers::Readers;
-use super::rows::{Columns, every, execute, sql, value};
 use super::writer::{Commit, OnFatal, Parts, Writer, commit};
-use super::{SqliteStore, custody, expire, receipts};
 use crate::store::blobs::Blobs;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, MigrateError};
+use crate::store::sql::errors::Op;
+use crate::store::sql::numbers::Numbers;
+use crate::store::sql::rows::{Columns, Conn, every, execute, params, sql, value};
+use crate::store::sql::{Engine, SqlStore, custody, expire, receipts};
 use crate::store::{Result, StoreError};
 
 /// The exit code after a failed sync.
@@ -44,7 +45,7 @@ pub struct OpenOptions {
     pub on_fatal: OnFatal,
     /// Connections that read.
     pub readers: usize,
-    pub(super) commit: Commit,
+    pub(in crate::store) commit: Commit,
 }
 
 impl OpenOptions {
@@ -89,7 +90,11 @@ pub enum OpenError {
     Anchor(#[from] AnchorError),
 }
 
-pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> {
+/// Opens a data directory.
+///
+/// # Errors
+/// When it is in use, unsafe, newer than this program, or sealed with another root key.
+pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
     let lock = lock(&options.path)?;
     let path = options.path.join("causeway.db");
     create(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
@@ -105,7 +110,7 @@ pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> 
     let keys = Arc::new(Keyring::new(&options.root_key));
     // Before anything is written: an older database that goes on would make a second history.
     let anchored = anchor::read(&options.path, &keys)?.unwrap_or_default();
-    let put_back = anchor::put_back(&conn, &options.path, &anchored);
+    let put_back = anchor::put_back(Conn::Sqlite(&conn), &options.path, &anchored);
     if let Some(error) = put_back.map_err(|stop| OpenError::Store(stop.into()))? {
         return Err(error.into());
     }
@@ -116,7 +121,7 @@ pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> 
         tracing::warn!(unknown, due, "leases of a process that is gone were ended");
     }
     // A kill between an erasure's commit and its log: the log catches up.
-    let erasures = custody::erasures_of(&conn, &keys).map_err(|stop| OpenError::Store(stop.into()))?;
+    let erasures = custody::erasures_of(Conn::Sqlite(&conn), &keys).map_err(|stop| OpenError::Store(stop.into()))?;
     custody::put_erasures(&options.path, &erasures)
         .map_err(|source| OpenError::Io { path: options.path.clone(), source })?;
     sync_folder(&options.path).map_err(|source| OpenError::Io { path: options.path.clone(), source })?;
@@ -140,9 +145,8 @@ pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> 
     })
     .map_err(thread)?;
     let OpenOptions { path: folder, clock, entropy, on_fatal, .. } = options;
-    Ok(Arc::new(SqliteStore {
-        writer,
-        readers,
+    Ok(Arc::new(SqlStore {
+        engine: Engine::Sqlite(SqliteEngine { writer, readers, anchor, folder, _lock: lock }),
         blobs,
         keys,
         clock,
@@ -150,14 +154,11 @@ pub(super) fn open(options: OpenOptions) -> Result<Arc<SqliteStore>, OpenError> 
         on_fatal,
         generation,
         numbers: Numbers::default(),
-        anchor,
-        folder,
-        _lock: lock,
     }))
 }
 
 /// The value the root key was recognised by before, if the database has one.
-pub(super) fn known_check(conn: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
+pub(in crate::store) fn known_check(conn: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
     let exists: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))?;
     if exists == 0 {
         return Ok(None);
@@ -175,20 +176,23 @@ fn begin_epoch(
     now: jiff::Timestamp,
 ) -> Op<(u64, u64)> {
     let transaction = rusqlite::Transaction::new_unchecked(conn, rusqlite::TransactionBehavior::Immediate)?;
-    execute(conn, sql!("meta_init"), params!["root_key_check", check])?;
-    for (tenant, wrapped) in every(conn, sql!("tenant_keys"), [], |row| Ok((row.id("owner")?, row.col("wrapped")?)))? {
+    let stored = Conn::Sqlite(&transaction);
+    execute(stored, sql!("meta_init"), params!["root_key_check", check])?;
+    for (tenant, wrapped) in
+        every(stored, sql!("tenant_keys"), params![], |row| Ok((row.id("owner")?, row.col("wrapped")?)))?
+    {
         let wrapped: Vec<u8> = wrapped;
         keys.install(tenant, &wrapped).map_err(|_| StoreError::Corrupt("tenant key"))?;
     }
-    let epoch: i64 = value::<[u8; 8]>(conn, sql!("meta_get"), ["epoch"])?.map_or(0, i64::from_be_bytes);
-    execute(conn, sql!("meta_put"), params!["epoch", (epoch + 1).to_be_bytes()])?;
-    receipts::make_first_key(conn, keys, entropy, now)?;
-    let expired = expire::every_lease(conn, now)?;
+    let epoch: i64 = value::<[u8; 8]>(stored, sql!("meta_get"), params!["epoch"])?.map_or(0, i64::from_be_bytes);
+    execute(stored, sql!("meta_put"), params!["epoch", (epoch + 1).to_be_bytes()])?;
+    receipts::make_first_key(stored, keys, entropy, now)?;
+    let expired = expire::every_lease(stored, now)?;
     transaction.commit()?;
     Ok(expired)
 }
 
-pub(super) fn lock(folder: &Path) -> Result<File, OpenError> {
+pub(in crate::store) fn lock(folder: &Path) -> Result<File, OpenError> {
     let io = |source| OpenError::Io { path: folder.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
     let path = folder.join("lock");

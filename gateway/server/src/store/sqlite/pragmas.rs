@@ -12,7 +12,7 @@ const OLDEST_LIBRARY: i32 = 3_051_003;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
+pub(in crate::store) enum Use {
     Write,
     Read,
     Checkpoint,
@@ -49,7 +49,7 @@ const EVERYWHERE: &[(&str, &str, i64)] = &[
 ];
 
 /// Makes the connection safe, or says why it is not.
-pub(super) fn apply(conn: &Connection, use_: Use) -> Result<(), Unsafe> {
+pub(in crate::store) fn apply(conn: &Connection, use_: Use) -> Result<(), Unsafe> {
     library()?;
     // The mode is a property of the file and the first writer sets it; every connection reads it back.
     if use_ == Use::Write {
@@ -77,13 +77,13 @@ pub(super) fn apply(conn: &Connection, use_: Use) -> Result<(), Unsafe> {
 }
 
 /// Is the library one without the bug?
-pub(super) fn library() -> Result<(), Unsafe> {
+pub(in crate::store) fn library() -> Result<(), Unsafe> {
     let library = rusqlite::version_number();
     if library < OLDEST_LIBRARY { Err(Unsafe::Library(library)) } else { Ok(()) }
 }
 
 /// Tries every setting of a connection on one that may not write. The mode of the file is not among them.
-pub(super) fn apply_unwritten(conn: &Connection) -> Result<(), Unsafe> {
+pub(in crate::store) fn apply_unwritten(conn: &Connection) -> Result<(), Unsafe> {
     for (name, value, _) in EVERYWHERE {
         set(conn, name, value)?;
     }
@@ -91,7 +91,7 @@ pub(super) fn apply_unwritten(conn: &Connection) -> Result<(), Unsafe> {
 }
 
 /// Reads every setting back.
-pub(super) fn check(conn: &Connection) -> Result<(), Unsafe> {
+pub(in crate::store) fn check(conn: &Connection) -> Result<(), Unsafe> {
     if read(conn, "journal_mode")? != Value::Text("wal".to_owned()) {
         return Err(Unsafe::Setting("journal_mode"));
     }

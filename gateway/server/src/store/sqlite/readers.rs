@@ -9,18 +9,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-use super::errors::Op;
 use super::pragmas::{self, Unsafe, Use};
+use crate::store::sql::errors::Op;
 use crate::store::{Result, StoreError};
 
 /// The pool.
-pub(super) struct Readers {
+pub(in crate::store) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     slots: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) fn open(path: &Path, count: usize) -> Result<Self, Unsafe> {
+    pub(in crate::store) fn open(path: &Path, count: usize) -> Result<Self, Unsafe> {
         let mut idle = Vec::with_capacity(count);
         for _ in 0..count {
             let conn = Connection::open(path)?;
@@ -31,7 +31,7 @@ impl Readers {
     }
 
     /// Runs `verb` on a connection of its own, in one snapshot.
-    pub(super) async fn read<T, F>(&self, verb: F) -> Result<T>
+    pub(in crate::store) async fn read<T, F>(&self, verb: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Op<T> + Send + 'static,

@@ -14,18 +14,19 @@ use causeway_core::clock::{ManualClock, SeededEntropy};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{OpenError, OpenOptions, SqliteStore};
+use super::{OpenError, OpenOptions};
 use crate::store::Store;
 use crate::store::keys::RootKey;
 use crate::store::receipts::Receipts;
+use crate::store::sql::SqlStore;
 use crate::store::suite::store_suite;
 use crate::store::suite::world::Backend;
 use crate::store::webhooks::Webhooks;
 
 /// A data directory of its own.
-pub(super) struct Sqlite {
+pub(in crate::store) struct Sqlite {
     folder: TempDir,
-    opened: Mutex<Weak<SqliteStore>>,
+    opened: Mutex<Weak<SqlStore>>,
 }
 
 impl Default for Sqlite {
@@ -42,8 +43,8 @@ impl Sqlite {
         OpenOptions::new(self.folder(), key, Arc::<ManualClock>::clone(clock), entropy)
     }
 
-    fn try_open(&self, clock: &Arc<ManualClock>) -> Result<Arc<SqliteStore>, OpenError> {
-        SqliteStore::open(self.options(clock))
+    fn try_open(&self, clock: &Arc<ManualClock>) -> Result<Arc<SqlStore>, OpenError> {
+        super::open(self.options(clock))
     }
 
     fn folder(&self) -> PathBuf {
@@ -51,7 +52,7 @@ impl Sqlite {
     }
 
     /// The open store, with what is behind the trait.
-    fn inner(&self) -> Arc<SqliteStore> {
+    fn inner(&self) -> Arc<SqlStore> {
         self.opened.lock().unwrap().upgrade().unwrap()
     }
 

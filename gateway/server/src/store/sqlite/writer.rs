@@ -16,19 +16,20 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
-use super::errors::{Moment, Op, Stop, classify};
-use super::tx::{Heads, Tx};
+use super::errors::{Moment, classify};
 use crate::store::keys::Keyring;
+use crate::store::sql::conn::{Conn, Sql};
+use crate::store::sql::errors::{Op, Stop};
+use crate::store::sql::tx::{Heads, Tx};
 use crate::store::{Result, StoreError};
 
 /// Requests that may wait for a commit. Beyond it callers are told to come back, so that memory stays bounded.
 const MOST_PENDING: usize = 8_192;
 
-/// Called when a sync failed: the process must end within a second. The argument is SQLite's extended code.
-pub type OnFatal = Arc<dyn Fn(i32) + Send + Sync>;
+pub(in crate::store) use crate::store::sql::OnFatal;
 
 /// Ends a transaction.
-pub(super) type Commit = Arc<dyn Fn(&Connection) -> rusqlite::Result<()> + Send + Sync>;
+pub(in crate::store) type Commit = Arc<dyn Fn(&Connection) -> rusqlite::Result<()> + Send + Sync>;
 
 /// What a request does.
 trait Verb<T>: Send {
@@ -137,30 +138,30 @@ impl Shared {
 }
 
 /// The handle to the thread.
-pub(super) struct Writer {
+pub(in crate::store) struct Writer {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the thread is given.
-pub(super) struct Parts {
-    pub(super) conn: Connection,
-    pub(super) keys: Arc<Keyring>,
-    pub(super) entropy: Arc<dyn Entropy>,
-    pub(super) generation: Arc<AtomicU64>,
-    pub(super) on_fatal: OnFatal,
-    pub(super) checkpointer: Checkpointer,
+pub(in crate::store) struct Parts {
+    pub(in crate::store) conn: Connection,
+    pub(in crate::store) keys: Arc<Keyring>,
+    pub(in crate::store) entropy: Arc<dyn Entropy>,
+    pub(in crate::store) generation: Arc<AtomicU64>,
+    pub(in crate::store) on_fatal: OnFatal,
+    pub(in crate::store) checkpointer: Checkpointer,
     /// Ends the transaction; a parameter so that a test can make it fail as a disk would.
-    pub(super) commit: Commit,
+    pub(in crate::store) commit: Commit,
 }
 
 /// The commit of every production writer.
-pub(super) fn commit(conn: &Connection) -> rusqlite::Result<()> {
+pub(in crate::store) fn commit(conn: &Connection) -> rusqlite::Result<()> {
     conn.prepare_cached("COMMIT")?.execute([]).map(|_| ())
 }
 
 impl Writer {
-    pub(super) fn start(parts: Parts) -> std::io::Result<Self> {
+    pub(in crate::store) fn start(parts: Parts) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { pending: Mutex::default(), wake: Condvar::new(), unanswered: Mutex::default() });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
@@ -170,7 +171,7 @@ impl Writer {
     }
 
     /// Runs a verb in the next commit. `Ok` means synced.
-    pub(super) async fn run<T, F>(&self, verb: F) -> Result<T>
+    pub(in crate::store) async fn run<T, F>(&self, verb: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Tx<'_>) -> Op<T> + Send + 'static,
@@ -179,7 +180,7 @@ impl Writer {
     }
 
     /// [`Writer::run`] for a verb that may run again when a neighbour failed: cheaper, for what there is much of.
-    pub(super) async fn run_repeatable<T, F>(&self, verb: F) -> Result<T>
+    pub(in crate::store) async fn run_repeatable<T, F>(&self, verb: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
@@ -204,7 +205,7 @@ impl Writer {
     }
 
     /// Empties the write-ahead log into the database, so that what was deleted is in neither.
-    pub(super) async fn truncate_log(&self) -> Result<()> {
+    pub(in crate::store) async fn truncate_log(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         {
             let mut pending = self.shared.pending();
@@ -218,7 +219,7 @@ impl Writer {
     }
 
     /// Takes no more, commits what is waiting, and ends.
-    pub(super) fn close(&self) {
+    pub(in crate::store) fn close(&self) {
         self.shared.pending().closed = Some("the store is closing");
         self.shared.wake.notify_all();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -341,7 +342,7 @@ impl Thread {
     fn attempt(&mut self, jobs: &mut [Box<dyn Job>], setup_changed: &mut bool) -> Op<Vec<(usize, StoreError)>> {
         let Parts { conn, keys, entropy, commit, .. } = &self.parts;
         conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut tx = Tx { conn, keys, entropy: &**entropy, heads: &mut self.heads, setup_changed };
+        let mut tx = Tx { conn: Conn::Sqlite(conn), keys, entropy: &**entropy, heads: &mut self.heads, setup_changed };
         tx.heads.begin_request();
         let mut failed = Vec::new();
         if !all_at_once(&mut tx, jobs.iter_mut().filter(|job| job.is_repeatable()))? {
@@ -380,7 +381,7 @@ fn all_at_once<'a>(tx: &mut Tx<'_>, jobs: impl Iterator<Item = &'a mut Box<dyn J
     for job in jobs {
         match job.run(tx) {
             Ok(()) => {}
-            Err(Stop::Request(_)) => return Ok(false),
+            Err(Stop::Request(_) | Stop::Taken) => return Ok(false),
             Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(stop),
         }
     }
@@ -395,18 +396,18 @@ fn one_by_one<'a>(
 ) -> Op<()> {
     let conn = tx.conn;
     for (at, job) in jobs {
-        conn.prepare_cached("SAVEPOINT request")?.execute([])?;
+        conn.execute(Sql::of("SAVEPOINT request"), &[])?;
         tx.heads.begin_request();
         match job.run(tx) {
             Ok(()) => {}
-            Err(Stop::Request(error)) => {
+            Err(stop @ (Stop::Request(_) | Stop::Taken)) => {
                 tx.heads.roll_back_request();
-                conn.prepare_cached("ROLLBACK TO request")?.execute([])?;
-                failed.push((at, error));
+                conn.execute(Sql::of("ROLLBACK TO request"), &[])?;
+                failed.push((at, stop.into()));
             }
             Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(stop),
         }
-        conn.prepare_cached("RELEASE request")?.execute([])?;
+        conn.execute(Sql::of("RELEASE request"), &[])?;
     }
     Ok(())
 }

@@ -13,25 +13,32 @@ use std::sync::Arc;
 
 use causeway_core::ids::BlobId;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags};
 
-use super::erasures;
 use super::manifest::{BLOBS, DATABASE, FORMAT, KEYS, Manifest, hash_of};
 use crate::store::blobs::relative;
 use crate::store::custody::BackupReport;
-use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::errors::Op;
-use crate::store::sqlite::rows::{Columns, StoredId, every, micros, sql, value};
+use crate::store::sql::SqlStore;
+use crate::store::sql::custody::erasures;
+use crate::store::sql::errors::Op;
+use crate::store::sql::rows::{Columns, Conn, Sql, StoredId, every, micros, params, sql, value};
+use crate::store::sql::scope::Scope;
+use crate::store::sqlite::SqliteEngine;
 use crate::store::{Result, StoreError};
 
 /// Keys that go to the file of their own: those that erasing and retention destroy.
 const OF_PERSONS: &str = "('submission', 'demographics')";
 
-pub(super) async fn backup(store: &SqliteStore, into: &Path, now: Timestamp) -> Result<BackupReport> {
+pub(in crate::store) async fn backup(
+    store: &SqlStore,
+    engine: &SqliteEngine,
+    into: &Path,
+    now: Timestamp,
+) -> Result<BackupReport> {
     let into = into.to_owned();
     let claimed = into.clone();
     on_disk(move || Ok(claim(&claimed)?)).await?;
-    match copy(store, &into, now).await {
+    match copy(store, engine, &into, now).await {
         Ok(report) => Ok(report),
         Err(error) => {
             // Without its manifest nobody takes it for a backup; what can be removed is.
@@ -44,11 +51,11 @@ pub(super) async fn backup(store: &SqliteStore, into: &Path, now: Timestamp) -> 
     }
 }
 
-async fn copy(store: &SqliteStore, into: &Path, now: Timestamp) -> Result<BackupReport> {
-    let (database, target) = (store.folder.join(DATABASE), into.to_owned());
+async fn copy(store: &SqlStore, engine: &SqliteEngine, into: &Path, now: Timestamp) -> Result<BackupReport> {
+    let (database, target) = (engine.folder.join(DATABASE), into.to_owned());
     let (submissions, blobs) = on_disk(move || rows(&database, &target)).await?;
     let (attachments, gone_meanwhile) = attachments(store, into, blobs).await?;
-    let (database, target) = (store.folder.join(DATABASE), into.to_owned());
+    let (database, target) = (engine.folder.join(DATABASE), into.to_owned());
     on_disk(move || persons_keys(&database, &target, now)).await?;
     // After the keys: whoever was erased by now is in it.
     let erasures = erasures::text_of(store).await?;
@@ -107,15 +114,15 @@ impl From<StoreError> for Trouble {
     }
 }
 
-impl From<crate::store::sqlite::errors::Stop> for Trouble {
-    fn from(stop: crate::store::sqlite::errors::Stop) -> Self {
+impl From<crate::store::sql::errors::Stop> for Trouble {
+    fn from(stop: crate::store::sql::errors::Stop) -> Self {
         Self::Store(stop.into())
     }
 }
 
 impl From<rusqlite::Error> for Trouble {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Store(crate::store::sqlite::errors::Stop::from(error).into())
+        Self::Store(crate::store::sql::errors::Stop::from(error).into())
     }
 }
 
@@ -166,7 +173,9 @@ fn rows(database: &Path, into: &Path) -> Result<(u64, Vec<BlobId>), Trouble> {
     attach(&conn, &path, "copy")?;
     let transaction = rusqlite::Transaction::new_unchecked(&conn, rusqlite::TransactionBehavior::Deferred)?;
     let listed = |kind| -> Op<Vec<(String, String)>> {
-        every(&transaction, sql!("custody/schema"), params![kind], |row| Ok((row.col("name")?, row.col("sql")?)))
+        every(Conn::Sqlite(&transaction), sql!("custody/schema"), params![kind], |row| {
+            Ok((row.col("name")?, row.col("sql")?))
+        })
     };
     let tables = listed("table")?;
     for (_, text) in &tables {
@@ -180,8 +189,9 @@ fn rows(database: &Path, into: &Path) -> Result<(u64, Vec<BlobId>), Trouble> {
         let filter = if name == "wrapped_keys" { format!("WHERE kind NOT IN {OF_PERSONS}") } else { String::new() };
         transaction.execute_batch(&format!("INSERT INTO copy.\"{name}\" SELECT * FROM main.\"{name}\" {filter}"))?;
     }
-    let submissions: i64 = value(&transaction, "SELECT count(*) FROM copy.submissions", [])?.unwrap_or(0);
-    let blobs = every(&transaction, "SELECT blob FROM copy.attachments", [], |row| row.id("blob"))?;
+    let stored = Conn::Sqlite(&transaction);
+    let submissions: i64 = value(stored, Sql::of("SELECT count(*) FROM copy.submissions"), params![])?.unwrap_or(0);
+    let blobs = every(stored, Sql::of("SELECT blob FROM copy.attachments"), params![], |row| row.id("blob"))?;
     transaction.commit()?;
     conn.execute_batch("DETACH DATABASE copy")?;
     File::open(&path)?.sync_all()?;
@@ -208,7 +218,7 @@ fn persons_keys(database: &Path, into: &Path, now: Timestamp) -> Result<(), Trou
     let text = snapshot.to_str().ok_or(StoreError::Failed("the folder's name is not UTF-8".to_owned()))?;
     conn.execute("ATTACH DATABASE ?1 AS copy", [text])?;
     let transaction = rusqlite::Transaction::new_unchecked(&conn, rusqlite::TransactionBehavior::Deferred)?;
-    let tables = every(&transaction, sql!("custody/schema"), params!["table"], |row| {
+    let tables = every(Conn::Sqlite(&transaction), sql!("custody/schema"), params!["table"], |row| {
         Ok((row.col::<String>("name")?, row.col::<String>("sql")?))
     })?;
     for (_, text) in tables.iter().filter(|(name, _)| name == "wrapped_keys") {
@@ -233,7 +243,7 @@ fn persons_keys(database: &Path, into: &Path, now: Timestamp) -> Result<(), Trou
 }
 
 /// Copies the attachments. One that is gone must be gone from the live rows too.
-async fn attachments(store: &SqliteStore, into: &Path, blobs: Vec<BlobId>) -> Result<(u64, u64)> {
+async fn attachments(store: &SqlStore, into: &Path, blobs: Vec<BlobId>) -> Result<(u64, u64)> {
     let (source, target) = (Arc::clone(&store.blobs), into.join(BLOBS));
     let (copied, missing) = on_disk(move || {
         DirBuilder::new().mode(0o700).create(&target)?;
@@ -251,7 +261,7 @@ async fn attachments(store: &SqliteStore, into: &Path, blobs: Vec<BlobId>) -> Re
     .await?;
     let gone = u64::try_from(missing.len()).unwrap_or(u64::MAX);
     let still_named = store
-        .read(move |conn| {
+        .read(Scope::Every, move |conn| {
             let named = |blob: &BlobId| value::<i64>(conn, sql!("attachment_exists"), params![blob.bytes()]);
             missing.iter().map(named).collect::<Op<Vec<_>>>()
         })
@@ -263,7 +273,7 @@ async fn attachments(store: &SqliteStore, into: &Path, blobs: Vec<BlobId>) -> Re
 }
 
 /// Copies a file and syncs it. The source is looked at first: a missing one makes no folder.
-pub(super) fn copy_blob(from: &Path, to: &Path) -> io::Result<()> {
+pub(in crate::store) fn copy_blob(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = File::open(from)?;
     if let Some(folder) = to.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -274,7 +284,7 @@ pub(super) fn copy_blob(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Syncs a folder and those in it.
-pub(super) fn sync_folders(folder: &Path) -> io::Result<()> {
+pub(in crate::store) fn sync_folders(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {

@@ -1,62 +1,10 @@
-//! Custody on SQLite: opens what is held, lists what is elsewhere, copies the whole and brings a copy back.
+//! Copying a data directory in use, and making one of a copy before anything opens it.
 //!
-//! `held` reads, `copies` keeps the list of vendors' copies, `backup` copies a store in use, `restore` makes a data
-//! directory of a backup before anything opens it, `keys` keeps what came back shut until a person confirmed, `erasures` writes the log that a restore replays.
+//! `backup` copies, `restore` brings a copy back and erases again what was erased since, `manifest` says what a copy holds.
 
 mod backup;
-mod copies;
-mod erasures;
-mod held;
-mod keys;
 mod manifest;
 mod restore;
 
-use std::path::Path;
-
-use async_trait::async_trait;
-use bytes::Bytes;
-use causeway_core::email::NormalEmail;
-use causeway_core::ids::{DeliveryId, SubmissionId, TenantId};
-use jiff::Timestamp;
-
-pub(super) use erasures::{log_erasure, put as put_erasures, text as erasures_of};
+pub(in crate::store) use backup::backup;
 pub use restore::{Erasures, RestoreError, RestoreOptions, RestoreReport, restore};
-
-use super::SqliteStore;
-use crate::store::Result;
-use crate::store::custody::{BackupReport, CopyState, Custody, Held, HeldWish, SuspendedKey, VendorCopy};
-
-#[async_trait]
-impl Custody for SqliteStore {
-    async fn held(&self, tenant: TenantId, email: &NormalEmail, wish: HeldWish) -> Result<Held> {
-        held::held(self, tenant, email, wish).await
-    }
-    async fn held_file(
-        &self,
-        tenant: TenantId,
-        email: &NormalEmail,
-        submission: SubmissionId,
-        position: usize,
-    ) -> Result<Bytes> {
-        held::file(self, tenant, email, submission, position).await
-    }
-    async fn vendor_copies(&self, tenant: TenantId) -> Result<Vec<VendorCopy>> {
-        copies::list(self, tenant).await
-    }
-    async fn settle_vendor_copy(
-        &self,
-        tenant: TenantId,
-        delivery: DeliveryId,
-        state: CopyState,
-        actor: &str,
-        now: Timestamp,
-    ) -> Result<Vec<VendorCopy>> {
-        copies::settle(self, tenant, delivery, state, actor, now).await
-    }
-    async fn backup(&self, into: &Path, now: Timestamp) -> Result<BackupReport> {
-        backup::backup(self, into, now).await
-    }
-    async fn release_keys(&self, actor: &str, now: Timestamp) -> Result<Vec<SuspendedKey>> {
-        keys::release(self, actor, now).await
-    }
-}

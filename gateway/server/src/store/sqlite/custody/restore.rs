@@ -15,21 +15,22 @@ use causeway_core::clock::{Clock, Entropy};
 use causeway_core::ids::{AccountId, BlobId, SubmissionId, TenantId};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 
 use super::backup::{copy_blob, sync_folders};
-use super::erasures::{self, Erased, ErasuresError};
-use super::keys;
 use super::manifest::{BLOBS, DATABASE, FORMAT, KEYS, Manifest, hash_of};
 use crate::store::blobs::relative;
 use crate::store::custody::SuspendedKey;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, MigrateError};
-use crate::store::sqlite::errors::{Op, Stop};
-use crate::store::sqlite::rows::{Columns, StoredId, every, execute, micros, sql, value};
-use crate::store::sqlite::tx::{Heads, Tx};
-use crate::store::sqlite::{numbers, open, pause, trace};
+use crate::store::sql::custody::erasures::{self, Erased, ErasuresError};
+use crate::store::sql::custody::keys;
+use crate::store::sql::errors::{Op, Stop};
+use crate::store::sql::rows::{Columns, Conn, StoredId, every, execute, micros, params, sql, value};
+use crate::store::sql::tx::{Heads, Tx};
+use crate::store::sql::{numbers, pause, trace};
+use crate::store::sqlite::open;
 use crate::store::work::RESTORED;
 use crate::store::{Result, StoreError};
 
@@ -278,8 +279,9 @@ fn read_only(database: &Path) -> Result<Connection, RestoreError> {
 
 fn open_tenants(conn: &Connection, root: &RootKey) -> Result<Keyring, RestoreError> {
     let keyring = Keyring::new(root);
-    let wrapped =
-        every(conn, sql!("tenant_keys"), [], |row| Ok((row.id::<TenantId>("owner")?, row.col::<Vec<u8>>("wrapped")?)))?;
+    let wrapped = every(Conn::Sqlite(conn), sql!("tenant_keys"), params![], |row| {
+        Ok((row.id::<TenantId>("owner")?, row.col::<Vec<u8>>("wrapped")?))
+    })?;
     for (tenant, wrapped) in wrapped {
         keyring.install(tenant, &wrapped).map_err(|_| RestoreError::WrongRootKey)?;
     }
@@ -296,10 +298,10 @@ fn make(options: &RestoreOptions, sound: &Sound) -> Result<RestoreReport, Restor
     migrate::run(&conn, migrate::SQLITE, now)?;
     take_keys(&conn, &sound.keys)?;
     let changed = change(options, sound, &conn, now)?;
-    let text = erasures::text(&conn, &sound.keyring)?;
-    let blobs: Vec<BlobId> = every(&conn, "SELECT blob FROM attachments", [], |row| row.id("blob"))?;
+    let text = erasures::text(Conn::Sqlite(&conn), &sound.keyring)?;
+    let blobs: Vec<BlobId> = every(Conn::Sqlite(&conn), sql!("custody/blobs"), params![], |row| row.id("blob"))?;
     let attachments = copy_blobs(&options.from.join(BLOBS), &options.into.join(BLOBS), &blobs)?;
-    let submissions: i64 = value(&conn, "SELECT count(*) FROM submissions", [])?.unwrap_or(0);
+    let submissions: i64 = value(Conn::Sqlite(&conn), sql!("custody/submissions"), params![])?.unwrap_or(0);
     conn.close().map_err(|(_, error)| error)?;
     erasures::put(&options.into, &text)?;
     fs::rename(&making, options.into.join(DATABASE))?;
@@ -342,7 +344,7 @@ fn change(options: &RestoreOptions, sound: &Sound, conn: &Connection, now: Times
     let transaction = rusqlite::Transaction::new_unchecked(conn, rusqlite::TransactionBehavior::Immediate)?;
     let (mut heads, mut setup_changed) = (Heads::default(), false);
     let mut tx = Tx {
-        conn: &transaction,
+        conn: Conn::Sqlite(&transaction),
         keys: &sound.keyring,
         entropy: &*options.entropy,
         heads: &mut heads,
@@ -355,13 +357,13 @@ fn change(options: &RestoreOptions, sound: &Sound, conn: &Connection, now: Times
     let without_key = erase_without_key(&tx, now)?;
     let keys_suspended = keys::suspend(tx.conn)?;
     // Which endpoints were removed after the backup is not known either; what they would have got waits.
-    execute(tx.conn, sql!("webhooks/endpoints_suspend"), [micros(now)])?;
+    execute(tx.conn, sql!("webhooks/endpoints_suspend"), params![micros(now)])?;
     numbers::skip_after_restore(&tx)?;
-    let accounts: Vec<AccountId> = every(tx.conn, sql!("custody/running"), [], |row| row.id("id"))?;
+    let accounts: Vec<AccountId> = every(tx.conn, sql!("custody/running"), params![], |row| row.id("id"))?;
     for account in &accounts {
         pause::pause(&mut tx, *account, Reason::Restored, ACTOR, now)?;
     }
-    let held: Option<i64> = value(tx.conn, sql!("custody/held_by_restore"), [Reason::Restored.as_str()])?;
+    let held: Option<i64> = value(tx.conn, sql!("custody/held_by_restore"), params![Reason::Restored.as_str()])?;
     tx.write_heads()?;
     transaction.commit()?;
     Ok(Changed {
@@ -398,12 +400,12 @@ fn replay_erasures(tx: &mut Tx<'_>, erased: &[Erased], now: Timestamp) -> Op<u64
 /// Erases whatever lost its key in another way.
 fn erase_without_key(tx: &Tx<'_>, now: Timestamp) -> Op<u64> {
     let mut erased = 0;
-    for submission in every(tx.conn, sql!("custody/without_key"), [], |row| row.id::<SubmissionId>("id"))? {
+    for submission in every(tx.conn, sql!("custody/without_key"), params![], |row| row.id::<SubmissionId>("id"))? {
         trace::erase_submission(tx.conn, submission, ACTOR, now)?;
         erased += 1;
     }
     // Demographic answers whose key is gone are past their time.
-    execute(tx.conn, sql!("custody/demographics_without_key"), [])?;
+    execute(tx.conn, sql!("custody/demographics_without_key"), params![])?;
     Ok(erased)
 }
 

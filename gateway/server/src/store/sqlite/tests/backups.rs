@@ -15,7 +15,8 @@ use super::Sqlite;
 use crate::store::custody::{Custody, HeldWish, SuspendedKey};
 use crate::store::keys::RootKey;
 use crate::store::setup::NewKey;
-use crate::store::sqlite::{Erasures, OpenOptions, RestoreError, RestoreOptions, SqliteStore, restore};
+use crate::store::sql::SqlStore;
+use crate::store::sqlite::{self, Erasures, OpenOptions, RestoreError, RestoreOptions, restore};
 use crate::store::suite::people::{People, at, email};
 use crate::store::suite::world::World;
 use crate::store::trace::LookupQuery;
@@ -62,14 +63,14 @@ impl Ground {
         self.base.backend.folder().join("erasures.log")
     }
 
-    fn open(&self) -> Arc<SqliteStore> {
+    fn open(&self) -> Arc<SqlStore> {
         self.open_at("restored")
     }
 
-    fn open_at(&self, name: &str) -> Arc<SqliteStore> {
+    fn open_at(&self, name: &str) -> Arc<SqlStore> {
         let clock = Arc::new(ManualClock::at(at(601)));
         let entropy = Arc::new(SeededEntropy::new(78));
-        SqliteStore::open(OpenOptions::new(self.path(name), Self::root(), clock, entropy)).unwrap()
+        sqlite::open(OpenOptions::new(self.path(name), Self::root(), clock, entropy)).unwrap()
     }
 }
 

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use causeway_core::ids::{BlobId, DeliveryId};
 use causeway_core::reason::Reason;
-use rusqlite::params;
 
 use super::Sqlite;
 use crate::hash::sha256;
 use crate::store::StoreError;
 use crate::store::intake::{NewApplication, NewAttachment};
-use crate::store::sqlite::rows::{Columns, StoredId, every, value};
-use crate::store::sqlite::submission;
+use crate::store::sql::rows::{Columns, Conn, Sql, StoredId, every, params, sql, value};
+use crate::store::sql::scope::Scope;
+use crate::store::sql::submission;
 use crate::store::suite::world::World;
 
 fn with_cv(w: &World<Sqlite>, email: &str) -> NewApplication {
@@ -26,7 +26,7 @@ async fn check(sql: &str) {
     let w = World::<Sqlite>::new().await;
     let (first, delivery) = w.accept(with_cv(&w, "ada@example.org")).await;
     let (second, _) = w.accept(with_cv(&w, "bob@example.org")).await;
-    let changed = w.backend.raw().execute(sql, params![first.bytes(), second.bytes()]).unwrap();
+    let changed = w.backend.raw().execute(sql, rusqlite::params![first.bytes(), second.bytes()]).unwrap();
     assert!(changed > 0, "{sql}");
     let mut loaded = Vec::new();
     for claim in w.claim(2).await {
@@ -45,7 +45,7 @@ async fn check(sql: &str) {
 fn parked(w: &World<Sqlite>, delivery: DeliveryId) -> Option<String> {
     let case = "SELECT c.reason FROM deliveries d JOIN cases c ON c.id = d.case_id AND c.closed_at IS NULL
         WHERE d.id = ?1 AND d.state = 'parked' AND d.next_attempt_at IS NULL AND c.delivery = d.id";
-    value(&w.backend.raw(), case, params![delivery.bytes()]).unwrap()
+    value(Conn::Sqlite(&w.backend.raw()), Sql::of(case), params![delivery.bytes()]).unwrap()
 }
 
 #[tokio::test]
@@ -98,9 +98,9 @@ async fn a_record_of_another_tenant_does_not_open_here() {
     // The whole row, its key and its delivery are claimed for the other tenant.
     for table in ["submissions", "deliveries", "wrapped_keys"] {
         let mine = format!("UPDATE {table} SET tenant = ?1 WHERE tenant = ?2");
-        w.backend.raw().execute(&mine, params![other.bytes(), w.tenant.bytes()]).unwrap();
+        w.backend.raw().execute(&mine, rusqlite::params![other.bytes(), w.tenant.bytes()]).unwrap();
     }
-    w.backend.raw().execute("UPDATE deliveries SET account = ?1", params![account.bytes()]).unwrap();
+    w.backend.raw().execute("UPDATE deliveries SET account = ?1", rusqlite::params![account.bytes()]).unwrap();
     let claims = w.claim_of(account, 1).await;
     assert!(matches!(w.store.load(&claims[0], false).await, Err(StoreError::Corrupt(_))));
 }
@@ -127,8 +127,10 @@ async fn a_blob_that_is_not_what_was_accepted_is_never_sent() {
             _ => {
                 let store = w.backend.inner();
                 let keys = store.tenant_keys(w.tenant).unwrap();
-                let key = store.read(move |conn| submission::data_key(conn, &keys, id)).await.unwrap();
-                let blob = every(&w.backend.raw(), "SELECT blob FROM attachments", [], |row| row.id::<BlobId>("blob"));
+                let key = store.read(Scope::Every, move |conn| submission::data_key(conn, &keys, id)).await.unwrap();
+                let blob = every(Conn::Sqlite(&w.backend.raw()), sql!("custody/blobs"), params![], |row| {
+                    row.id::<BlobId>("blob")
+                });
                 let blob = blob.unwrap()[0];
                 let key = key.for_blob(w.tenant, blob.as_uuid());
                 store.blobs.put(key, blob, Bytes::from_static(b"another cv")).await.unwrap();
@@ -148,10 +150,11 @@ async fn demographics_do_not_open_with_the_documents_key() {
     let store = w.backend.inner();
     let keys = store.tenant_keys(w.tenant).unwrap();
     let conn = w.backend.raw();
-    let key = submission::data_key(&conn, &keys, id).unwrap();
+    let key = submission::data_key(Conn::Sqlite(&conn), &keys, id).unwrap();
     let row = id.bytes();
     let open = |column, sealed: &str| {
-        let sealed: Option<Vec<u8>> = value(&conn, &format!("SELECT {sealed} FROM submissions"), []).unwrap();
+        let text = format!("SELECT {sealed} FROM submissions");
+        let sealed: Option<Vec<u8>> = conn.query_row(&text, [], |row| row.get(0)).unwrap();
         key.open(&submission::Places::submission(w.tenant, &row, column), &sealed.unwrap()).ok()
     };
     assert_eq!(open("document", "document_sealed").unwrap(), br#"{"person":"Ada","demographics":,"job":"1"}"#);
@@ -208,6 +211,6 @@ async fn nothing_personal_or_secret_is_on_disk_in_the_open() {
         assert_eq!(search(&w, "canary"), 0);
         assert!(search(&w, "posting_unknown") > 0, "the search looks where the rows are");
         // Once with the log, once with everything moved into the database.
-        w.backend.inner().writer.truncate_log().await.unwrap();
+        w.backend.inner().engine.sqlite().writer.truncate_log().await.unwrap();
     }
 }

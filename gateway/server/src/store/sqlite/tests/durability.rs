@@ -8,15 +8,17 @@ use causeway_core::clock::SeededEntropy;
 use causeway_core::delivery::State;
 use causeway_core::outcome::Class;
 use futures_util::future::{join_all, poll_immediate};
-use rusqlite::{ffi, params};
+use rusqlite::ffi;
 
 use super::super::writer::commit;
 use super::Sqlite;
 use crate::store::intake::Accepted;
 use crate::store::keys::RootKey;
-use crate::store::sqlite::rows::{Columns, StoredId, every, value};
-use crate::store::sqlite::tx::{Head, link, read_head, sign_head};
-use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::sql::SqlStore;
+use crate::store::sql::rows::{Columns, Conn, Sql, StoredId, every, execute, params, sql, value};
+use crate::store::sql::scope::Scope;
+use crate::store::sql::tx::{Head, link, read_head, sign_head};
+use crate::store::sqlite::{self, OpenError};
 use crate::store::suite::world::{Backend, World, delivered};
 use crate::store::webhooks::Tried;
 use crate::store::{Result, StoreError};
@@ -29,13 +31,18 @@ fn reopen(w: World<Sqlite>) -> World<Sqlite> {
     World { backend, store, clock, entropy, tenant, ats, crm, codes }
 }
 
+/// A table of no use, made by a verb.
+const SCRATCH: Sql = Sql::of("CREATE TABLE scratch (bytes BLOB)");
+const LARGE: Sql = Sql::of("INSERT INTO scratch VALUES (randomblob(2000000))");
+const SMALL: Sql = Sql::of("INSERT INTO scratch VALUES (x'00')");
+
 /// Holds the writer inside a verb until the sender is dropped, so that what is pushed meanwhile is one batch.
-fn block(store: &Arc<SqliteStore>) -> (mpsc::Sender<()>, impl Future<Output = Result<()>>) {
+fn block(store: &Arc<SqlStore>) -> (mpsc::Sender<()>, impl Future<Output = Result<()>>) {
     let (open, gate) = mpsc::channel::<()>();
     let store = Arc::clone(store);
     let blocked = async move {
         store
-            .write(move |_| {
+            .write(Scope::Every, move |_| {
                 gate.recv().unwrap_err();
                 Ok(())
             })
@@ -82,7 +89,7 @@ async fn each_opening_is_a_new_epoch_and_keeps_what_was_there() {
     let w = World::<Sqlite>::new().await;
     let epoch = |w: &World<Sqlite>| {
         let stored: Option<[u8; 8]> =
-            value(&w.backend.raw(), "SELECT value FROM meta WHERE name = 'epoch'", []).unwrap();
+            value(Conn::Sqlite(&w.backend.raw()), sql!("meta_get"), params!["epoch"]).unwrap();
         i64::from_be_bytes(stored.unwrap())
     };
     assert_eq!(epoch(&w), 1);
@@ -118,7 +125,7 @@ async fn a_wrong_root_key_is_refused_and_the_data_untouched() {
     let before = std::fs::read(&path).unwrap();
     let mut options = backend.options(&clock);
     options.root_key = RootKey::generate(&SeededEntropy::new(99));
-    assert!(matches!(SqliteStore::open(options), Err(OpenError::WrongRootKey)));
+    assert!(matches!(sqlite::open(options), Err(OpenError::WrongRootKey)));
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(backend.open(clock).census().await.unwrap(), [(State::Queued, 1)].into());
 }
@@ -132,9 +139,9 @@ async fn one_bad_request_does_not_hurt_its_batch() {
     let inner = w.backend.inner();
     let before = audit_rows(&w);
     let (open, blocked) = block(&inner);
-    let panics = inner.write::<()>(|_| panic!("a bug in a verb"));
+    let panics = inner.write::<()>(Scope::Every, |_| panic!("a bug in a verb"));
     let (tenant, now) = (w.tenant, w.now());
-    let audits = inner.write::<()>(move |tx| {
+    let audits = inner.write::<()>(Scope::Every, move |tx| {
         tx.audit(tenant, now, "test", "tests.fail", "nothing")?;
         Err(StoreError::NotFound("what it looked for").into())
     });
@@ -156,7 +163,7 @@ async fn one_bad_request_does_not_hurt_its_batch() {
 
 fn audit_rows(w: &World<Sqlite>) -> i64 {
     let rows = "SELECT count(*) FROM audit WHERE tenant = ?1";
-    value(&w.backend.raw(), rows, params![w.tenant.bytes()]).unwrap().unwrap()
+    value(Conn::Sqlite(&w.backend.raw()), Sql::of(rows), params![w.tenant.bytes()]).unwrap().unwrap()
 }
 
 /// Every link follows from the one before it, without a gap, and the head is the last, signed.
@@ -165,7 +172,7 @@ fn check_chain(w: &World<Sqlite>) {
     let keys = w.backend.inner().tenant_keys(w.tenant).unwrap();
     let rows = "SELECT position, at, actor, action, subject, mac FROM audit WHERE tenant = ?1 ORDER BY position";
     let mut head = Head { position: 0, mac: [0; 32] };
-    every(&conn, rows, params![w.tenant.bytes()], |row| {
+    every(Conn::Sqlite(&conn), Sql::of(rows), params![w.tenant.bytes()], |row| {
         let words: [String; 3] = [row.col("actor")?, row.col("action")?, row.col("subject")?];
         let next = Head { position: row.col("position")?, mac: row.col("mac")? };
         assert_eq!(next.position, head.position + 1);
@@ -175,10 +182,10 @@ fn check_chain(w: &World<Sqlite>) {
         Ok(())
     })
     .unwrap();
-    let stored = read_head(&conn, w.tenant).unwrap();
+    let stored = read_head(Conn::Sqlite(&conn), w.tenant).unwrap();
     assert_eq!((stored.position, stored.mac), (head.position, head.mac));
-    let signature: Option<[u8; 32]> =
-        value(&conn, "SELECT signature FROM audit_heads WHERE tenant = ?1", params![w.tenant.bytes()]).unwrap();
+    let signed = Sql::of("SELECT signature FROM audit_heads WHERE tenant = ?1");
+    let signature: Option<[u8; 32]> = value(Conn::Sqlite(&conn), signed, params![w.tenant.bytes()]).unwrap();
     assert_eq!(signature, Some(sign_head(&keys, &head)));
 }
 
@@ -187,15 +194,15 @@ async fn a_full_disk_rolls_the_batch_back_and_passes() {
     let w = World::<Sqlite>::new().await;
     let inner = w.backend.inner();
     let limit = async |pages: &'static str| {
-        let set = move |tx: &mut super::super::tx::Tx<'_>| {
+        let set = move |tx: &mut crate::store::sql::tx::Tx<'_>| {
             let pages: i64 = match pages {
-                "as they are" => tx.conn.query_row("PRAGMA page_count", [], |row| row.get(0))?,
+                "as they are" => value(tx.conn, Sql::of("PRAGMA page_count"), params![])?.unwrap_or(0),
                 _ => 1_000_000,
             };
-            tx.conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
-            Ok(())
+            let limit = Box::leak(format!("PRAGMA max_page_count = {pages}").into_boxed_str());
+            value::<i64>(tx.conn, Sql::of(limit), params![]).map(|_| ())
         };
-        inner.write(set).await.unwrap();
+        inner.write(Scope::Every, set).await.unwrap();
     };
     limit("as they are").await;
     let mut refused = 0;
@@ -230,7 +237,7 @@ fn with_commit(
     let mut options = backend.options(&clock);
     options.on_fatal = on_fatal;
     options.commit = Arc::new(commit);
-    let store = SqliteStore::open(options).unwrap();
+    let store = sqlite::open(options).unwrap();
     World { backend, store, clock, entropy, tenant, ats, crm, codes }
 }
 
@@ -267,7 +274,7 @@ async fn an_answer_comes_after_the_commit() {
         commit(conn)
     };
     let w = with_commit(World::<Sqlite>::new().await, Arc::new(|_| {}), slow);
-    let stored = || value::<i64>(&w.backend.raw(), "SELECT count(*) FROM submissions", []).unwrap();
+    let stored = || value::<i64>(Conn::Sqlite(&w.backend.raw()), sql!("custody/submissions"), params![]).unwrap();
     let mut accept = pin!(w.store.accept(w.application("ada@example.org")));
     assert!(poll_immediate(&mut accept).await.is_none());
     wait.recv().unwrap();
@@ -287,7 +294,7 @@ async fn waiting_requests_are_bounded() {
     assert!(poll_immediate(&mut blocked).await.is_none());
     let mut waiting = Vec::new();
     let refused = loop {
-        let mut next = Box::pin(inner.write(|_| Ok(())));
+        let mut next = Box::pin(inner.write(Scope::Every, |_| Ok(())));
         match poll_immediate(&mut next).await {
             None => waiting.push(next),
             Some(refused) => break refused,
@@ -304,11 +311,11 @@ async fn waiting_requests_are_bounded() {
 async fn the_write_ahead_log_stays_bounded() {
     let w = World::<Sqlite>::new().await;
     let inner = w.backend.inner();
-    inner.write(|tx| Ok(tx.conn.execute_batch("CREATE TABLE scratch (bytes BLOB)")?)).await.unwrap();
+    inner.write(Scope::Every, |tx| execute(tx.conn, SCRATCH, params![])).await.unwrap();
     let log = w.backend.folder().join("causeway.db-wal");
     let mut longest = 0;
     for _ in 0..160 {
-        inner.write(|tx| Ok(tx.conn.execute("INSERT INTO scratch VALUES (randomblob(2000000))", [])?)).await.unwrap();
+        inner.write(Scope::Every, |tx| execute(tx.conn, LARGE, params![])).await.unwrap();
         longest = longest.max(std::fs::metadata(&log).unwrap().len());
     }
     assert!(longest <= 128 << 20, "{longest}");
@@ -319,13 +326,13 @@ async fn the_write_ahead_log_stays_bounded() {
 async fn a_reader_in_the_way_of_cutting_the_log_does_not_keep_commits_waiting() {
     let w = World::<Sqlite>::new().await;
     let inner = w.backend.inner();
-    inner.write(|tx| Ok(tx.conn.execute_batch("CREATE TABLE scratch (bytes BLOB)")?)).await.unwrap();
+    inner.write(Scope::Every, |tx| execute(tx.conn, SCRATCH, params![])).await.unwrap();
     let reader = rusqlite::Connection::open(w.backend.folder().join("causeway.db")).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM scratch").unwrap();
-    let mut cut = std::pin::pin!(inner.writer.truncate_log());
+    let mut cut = std::pin::pin!(inner.engine.sqlite().writer.truncate_log());
     // A commit is answered while the log cannot be cut; were it to wait, the first answer would be the cut's failure.
     for _ in 0..3 {
-        let written = inner.write(|tx| Ok(tx.conn.execute("INSERT INTO scratch VALUES (x'00')", [])?));
+        let written = inner.write(Scope::Every, |tx| execute(tx.conn, SMALL, params![]));
         tokio::select! {
             biased;
             cut = &mut cut => panic!("answered with a reader in the way: {cut:?}"),
@@ -342,7 +349,7 @@ fn hot_statements_use_their_indexes() {
     let folder = tempfile::tempdir().unwrap();
     let conn = rusqlite::Connection::open(folder.path().join("a.db")).unwrap();
     crate::store::migrate::run(&conn, crate::store::migrate::SQLITE, jiff::Timestamp::UNIX_EPOCH).unwrap();
-    let sql = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sqlite/sql");
+    let sql = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/sql/text");
     // Small tables, counts for people, or all there is on purpose.
     let scans = [
         "accounts",

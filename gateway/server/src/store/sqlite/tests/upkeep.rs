@@ -6,13 +6,13 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::Sqlite;
-use crate::store::sqlite::rows::sql;
+use crate::store::sql::rows::{Sql, sql};
 use crate::store::suite::people::{People, VENDOR_WORDS, at, email};
 use crate::store::suite::world::World;
 
 /// The statements whose rows have to come newest first from their index, so that reading can stop early. That none of
 /// the store's statements scans a table is tested with the others.
-const ORDERED: &[(&str, &str)] = &[
+const ORDERED: &[(&str, Sql)] = &[
     ("find_by_base", sql!("trace/find_by_base")),
     ("find_by_posting", sql!("trace/find_by_posting")),
     ("find_by_account", sql!("trace/find_by_account")),
@@ -34,7 +34,7 @@ async fn what_is_read_until_there_is_enough_comes_in_order() {
     let base = World::<Sqlite>::new().await;
     let conn = base.backend.raw();
     for (name, sql) in ORDERED {
-        assert!(!sorts(&conn, sql), "{name}");
+        assert!(!sorts(&conn, sql.sqlite), "{name}");
     }
     assert!(sorts(&conn, "SELECT id FROM submissions WHERE tenant = ?1 ORDER BY trace_id"), "a sort would show");
 }

@@ -1,0 +1,122 @@
+//! Attempts: committed before the first byte may leave, closed with what they came to. Lookups are recorded beside them.
+//!
+//! One attempt of a delivery is open at a time, and none while an outcome is unknown: that has to be settled first.
+
+use crate::store::sql::rows::{Columns, Conn, StoredId, execute, first, micros, params, sql, stored, value};
+use crate::store::sql::scope::Scope;
+use causeway_core::ids::AttemptId;
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+
+use super::delivery::Delivery;
+use super::errors::Op;
+use super::tx::Tx;
+use super::{SqlStore, delivery};
+use crate::store::work::{Begun, Claim, Next, Settlement};
+use crate::store::{Result, StoreError};
+
+pub(in crate::store) async fn begin_attempt(
+    store: &SqlStore,
+    claim: &Claim,
+    step: &str,
+    now: Timestamp,
+) -> Result<Begun> {
+    let (claim, step) = (claim.clone(), step.to_owned());
+    store
+        .write_beside(Scope::Tenant(claim.tenant), move |tx| {
+            let mut row = delivery::leased(tx.conn, &claim)?;
+            // A lease that has run out may be taken by somebody else while the bytes are on their way.
+            if row.lease.as_ref().is_none_or(|(_, until)| *until <= now) {
+                return Err(StoreError::Fenced.into());
+            }
+            if row.verifying.is_some() {
+                return Err(StoreError::Failed("an unknown outcome has to be settled first".to_owned()).into());
+            }
+            if row.open_attempt.is_some() {
+                return Err(StoreError::Failed("the attempt before has to be settled first".to_owned()).into());
+            }
+            let broken = match row.attempt_number {
+                0 => 0,
+                _ => value(tx.conn, sql!("attempts_broken"), params![row.id.bytes(), step])?.unwrap_or(0),
+            };
+            let begun = Begun { attempt: AttemptId::new(now, tx.entropy), number: row.attempt_number + 1, broken };
+            row.attempt_number = begun.number;
+            row.open_attempt = Some(begun.attempt);
+            row.save(tx.conn, claim.fence, now)?;
+            let new = params![begun.attempt.bytes(), claim.delivery.bytes(), begun.number, step, micros(now)];
+            execute(tx.conn, sql!("attempt_begin"), new)?;
+            Ok(begun)
+        })
+        .await
+}
+
+/// The vendor's words, sealed for the attempt they belong to.
+pub(in crate::store) struct Words {
+    pub(in crate::store) attempt: AttemptId,
+    pub(in crate::store) sealed: Vec<u8>,
+}
+
+/// Closes the settlement's attempt, or records the lookup it was.
+pub(in crate::store) fn record(
+    tx: &Tx<'_>,
+    row: &mut Delivery,
+    settlement: &Settlement,
+    words: Option<&Words>,
+) -> Op<()> {
+    let outcome = settlement.outcome.as_ref();
+    let class = outcome.map(|outcome| outcome.class.as_str());
+    let reason = outcome.and_then(|outcome| outcome.reason).map(Reason::as_str);
+    let status = outcome.and_then(|outcome| outcome.vendor_status);
+    let took = stored(settlement.took.as_micros());
+    let (now, sealed) = (settlement.ended_at, words.map(|words| &words.sealed));
+    if let Some(begun) = &settlement.attempt {
+        if row.open_attempt != Some(begun.attempt) {
+            return Err(StoreError::Fenced.into());
+        }
+        row.open_attempt = None;
+        let end = params![begun.attempt.bytes(), micros(now), took, class, reason, status, sealed];
+        return delivery::execute_one(tx.conn, sql!("attempt_end"), end);
+    }
+    if row.open_attempt.is_some() {
+        return Err(StoreError::Failed("the open attempt has to be named".to_owned()).into());
+    }
+    if !is_lookup(row, settlement) {
+        return Ok(());
+    }
+    let id = words.map_or_else(|| AttemptId::new(now, tx.entropy), |words| words.attempt);
+    let began = now - settlement.took;
+    let lookup = params![
+        id.bytes(),
+        row.id.bytes(),
+        row.attempt_number,
+        settlement.step,
+        micros(began),
+        micros(now),
+        took,
+        class,
+        reason,
+        status,
+        sealed
+    ];
+    execute(tx.conn, sql!("lookup_insert"), lookup).map(|_| ())
+}
+
+/// Was the vendor asked about an unknown outcome? Waiting again without having asked is no lookup.
+fn is_lookup(row: &Delivery, settlement: &Settlement) -> bool {
+    let Some(before) = &row.verifying else { return false };
+    match &settlement.next {
+        Next::Verify { verifying, .. } => verifying.asked > before.asked || settlement.outcome.is_some(),
+        Next::Adopt { .. } | Next::Resend { .. } => true,
+        Next::NextStep
+        | Next::Delivered { .. }
+        | Next::Wait { .. }
+        | Next::Refuse { .. }
+        | Next::Hold { .. }
+        | Next::Park { .. }
+        | Next::PauseAccount { .. } => settlement.outcome.is_some(),
+    }
+}
+
+pub(in crate::store) fn began_at(conn: Conn<'_>, attempt: AttemptId) -> Op<Option<Timestamp>> {
+    first(conn, sql!("attempt_began"), params![attempt.bytes()], |row| row.time("began_at"))
+}

@@ -1,0 +1,125 @@
+//! Leasing due deliveries: fresh before bulk, oldest first, one at a time per account, person and posting.
+//!
+//! The count of claims grows before anything is done with the delivery, and only a settled or returned lease clears it:
+//! a delivery that ends its worker again and again is parked, and so is one whose row does not read back. Neither stops
+//! the others.
+
+use crate::store::sql::rows::{
+    Columns, StoredId, as_stored, every, execute, first, micros, params, sql, stored, value,
+};
+use crate::store::sql::scope::Scope;
+use causeway_core::delivery::State;
+use causeway_core::ids::{AccountId, CaseId};
+use causeway_core::reason::Reason;
+
+use super::SqlStore;
+use super::errors::{Op, Stop};
+use super::tx::Tx;
+use super::{announce, cases, delivery};
+use crate::store::work::{Claim, ClaimRequest};
+use crate::store::{Result, StoreError};
+
+/// Claims in a row that ended with a dead worker before the delivery is parked.
+const MOST_CLAIMS: u32 = 5;
+
+/// Fresh work, then what a resumed account released.
+const LANES: [i64; 2] = [0, 1];
+
+pub(in crate::store) async fn claim(store: &SqlStore, request: ClaimRequest) -> Result<Vec<Claim>> {
+    store.write_beside(Scope::Every, move |tx| claim_all(tx, &request)).await
+}
+
+fn claim_all(tx: &Tx<'_>, request: &ClaimRequest) -> Op<Vec<Claim>> {
+    let mut claims = Vec::new();
+    for &(account, want) in &request.wants {
+        let paused: Option<Option<i64>> = value(tx.conn, sql!("account_paused_since"), params![account.bytes()])?;
+        if paused != Some(None) {
+            continue;
+        }
+        let mut left = want;
+        for lane in LANES {
+            left -= claim_lane(tx, request, account, lane, left, &mut claims)?;
+        }
+    }
+    Ok(claims)
+}
+
+/// How many were claimed.
+fn claim_lane(
+    tx: &Tx<'_>,
+    request: &ClaimRequest,
+    account: AccountId,
+    lane: i64,
+    want: usize,
+    claims: &mut Vec<Claim>,
+) -> Op<usize> {
+    if want == 0 {
+        return Ok(0);
+    }
+    let due = params![account.bytes(), lane, micros(request.now), stored(want)];
+    let due: Vec<i64> = every(tx.conn, sql!("claim_due"), due, |row| row.col("seq"))?;
+    let mut claimed = 0;
+    for seq in due {
+        match claim_one(tx, request, seq) {
+            Ok(Some(claim)) => {
+                claims.push(claim);
+                claimed += 1;
+            }
+            Ok(None) => {}
+            Err(Stop::Request(StoreError::Corrupt(what))) => {
+                tracing::error!(what, seq, "a delivery does not read back: it is parked");
+                park_unreadable(tx, request, account, seq)?;
+            }
+            Err(stop) => return Err(stop),
+        }
+    }
+    Ok(claimed)
+}
+
+fn claim_one(tx: &Tx<'_>, request: &ClaimRequest, seq: i64) -> Op<Option<Claim>> {
+    let mut delivery = delivery::read_by_seq(tx.conn, seq)?;
+    // An earlier one of this very batch may be of the same person and posting.
+    if value::<i64>(tx.conn, sql!("claim_blocked"), params![seq])?.is_some() {
+        return Ok(None);
+    }
+    let fence = delivery.fence;
+    let from = delivery.state();
+    delivery.fence += 1;
+    if delivery.claims >= MOST_CLAIMS {
+        tracing::error!(delivery = %delivery.id, claims = delivery.claims, "a delivery keeps ending its worker: parked");
+        let about = (delivery.tenant, delivery.account, delivery.id);
+        delivery.become_(State::Parked)?;
+        delivery.reason = Some(Reason::Poison);
+        delivery.case = Some(cases::open(tx, about, Reason::Poison, request.now)?);
+        delivery.save(tx.conn, fence, request.now)?;
+        return Ok(None);
+    }
+    let until = as_stored(request.now + request.lease);
+    delivery.become_(State::InFlight)?;
+    delivery.claims += 1;
+    delivery.claimed_from = Some(from);
+    delivery.lease = Some((request.owner.clone(), until));
+    delivery.save(tx.conn, fence, request.now)?;
+    Ok(Some(Claim {
+        delivery: delivery.id,
+        tenant: delivery.tenant,
+        account: delivery.account,
+        submission: delivery.submission,
+        fence: delivery.fence,
+        until,
+        attempts: delivery.attempts,
+        verifying: delivery.verifying,
+    }))
+}
+
+/// Parks a row without reading it.
+fn park_unreadable(tx: &Tx<'_>, request: &ClaimRequest, account: AccountId, seq: i64) -> Op<()> {
+    let case = CaseId::new(request.now, tx.entropy);
+    let row = params![case.bytes(), seq, account.bytes(), Reason::Poison.as_str(), micros(request.now)];
+    execute(tx.conn, sql!("case_insert_unreadable"), row)?;
+    execute(tx.conn, sql!("delivery_park_unreadable"), params![seq, case.bytes(), micros(request.now)])?;
+    match first(tx.conn, sql!("delivery_id_of_seq"), params![seq], |row| row.id("id"))? {
+        Some(id) => announce::parked(tx.conn, id),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,208 @@
+//! One connection inside a transaction, whichever engine it is of, and what passes over it: statements, values, rows.
+//!
+//! Verbs are written once, against this; it is the only place that knows there is more than one engine. It decides nothing:
+//! what a failed statement means is the engine's table, what a column means is `rows`. Integers, texts and bytes are all
+//! that is stored, and NULL; both schemas keep flags as 0 and 1 and times as microseconds.
+
+use super::errors::Op;
+use crate::store::{StoreError, sqlite};
+
+/// A statement's text for each engine. Parameters are `?1`, `?2`, … in both.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sql {
+    pub(crate) sqlite: &'static str,
+}
+
+impl Sql {
+    /// A text that both engines take.
+    pub(crate) const fn of(text: &'static str) -> Self {
+        Self { sqlite: text }
+    }
+}
+
+/// A parameter's value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Value<'a> {
+    Null,
+    Int(i64),
+    Text(&'a str),
+    Blob(&'a [u8]),
+}
+
+/// What can be a parameter.
+pub(crate) trait Bind {
+    fn value(&self) -> Value<'_>;
+}
+
+/// The parameters of one statement, in order.
+pub(crate) type Params<'a> = &'a [&'a dyn Bind];
+
+/// Parameters, written as the statement counts them.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => {
+        &[$(&$value as &dyn $crate::store::sql::conn::Bind),*] as &[&dyn $crate::store::sql::conn::Bind]
+    };
+}
+pub(crate) use params;
+
+macro_rules! bind {
+    ($($type:ty: $self:ident => $value:expr;)*) => { $(
+        impl Bind for $type {
+            fn value(&$self) -> Value<'_> {
+                $value
+            }
+        }
+    )* };
+}
+
+bind! {
+    i64: self => Value::Int(*self);
+    i32: self => Value::Int(i64::from(*self));
+    u32: self => Value::Int(i64::from(*self));
+    u16: self => Value::Int(i64::from(*self));
+    u8: self => Value::Int(i64::from(*self));
+    bool: self => Value::Int(i64::from(*self));
+    str: self => Value::Text(self);
+    String: self => Value::Text(self);
+    [u8]: self => Value::Blob(self);
+    Vec<u8>: self => Value::Blob(self);
+}
+
+impl<const N: usize> Bind for [u8; N] {
+    fn value(&self) -> Value<'_> {
+        Value::Blob(self)
+    }
+}
+
+impl<T: Bind + ?Sized> Bind for &T {
+    fn value(&self) -> Value<'_> {
+        (**self).value()
+    }
+}
+
+impl<T: Bind> Bind for Option<T> {
+    fn value(&self) -> Value<'_> {
+        self.as_ref().map_or(Value::Null, Bind::value)
+    }
+}
+
+/// What a type is read from.
+pub(crate) trait FromValue: Sized {
+    /// `None` when it is none.
+    fn from_value(value: Value<'_>) -> Option<Self>;
+}
+
+impl FromValue for i64 {
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Int(number) => Some(number),
+            Value::Null | Value::Text(_) | Value::Blob(_) => None,
+        }
+    }
+}
+
+impl FromValue for u16 {
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        i64::from_value(value)?.try_into().ok()
+    }
+}
+
+impl FromValue for u32 {
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        i64::from_value(value)?.try_into().ok()
+    }
+}
+
+impl FromValue for bool {
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        i64::from_value(value).map(|number| number != 0)
+    }
+}
+
+impl FromValue for String {
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Text(text) => Some(text.to_owned()),
+            Value::Null | Value::Int(_) | Value::Blob(_) => None,
+        }
+    }
+}
+
+impl FromValue for Vec<u8> {
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Blob(bytes) => Some(bytes.to_vec()),
+            Value::Null | Value::Int(_) | Value::Text(_) => None,
+        }
+    }
+}
+
+impl<const N: usize> FromValue for [u8; N] {
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Blob(bytes) => bytes.try_into().ok(),
+            Value::Null | Value::Int(_) | Value::Text(_) => None,
+        }
+    }
+}
+
+impl<T: FromValue> FromValue for Option<T> {
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            other => T::from_value(other).map(Some),
+        }
+    }
+}
+
+/// A connection inside a transaction.
+#[derive(Clone, Copy)]
+pub(crate) enum Conn<'a> {
+    Sqlite(&'a rusqlite::Connection),
+}
+
+/// A row, until the next one is read.
+pub(crate) enum Row<'a> {
+    Sqlite(&'a rusqlite::Row<'a>),
+}
+
+/// Whether more rows are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum More {
+    Yes,
+    No,
+}
+
+impl Conn<'_> {
+    /// Hands each row to `read` until it has enough.
+    pub(crate) fn query(self, sql: Sql, params: Params<'_>, mut read: impl FnMut(&Row<'_>) -> Op<More>) -> Op<()> {
+        match self {
+            Self::Sqlite(conn) => sqlite::statement::query(conn, sql.sqlite, params, |row| read(&Row::Sqlite(row))),
+        }
+    }
+
+    /// Runs a statement; how many rows it changed.
+    pub(crate) fn execute(self, sql: Sql, params: Params<'_>) -> Op<usize> {
+        match self {
+            Self::Sqlite(conn) => sqlite::statement::execute(conn, sql.sqlite, params),
+        }
+    }
+}
+
+impl Row<'_> {
+    /// A column by its name. What is not of the type is `Corrupt`.
+    pub(crate) fn get<T: FromValue>(&self, name: &str) -> Op<T> {
+        let found = match self {
+            Self::Sqlite(row) => T::from_value(sqlite::statement::value(row, row.as_ref().column_index(name)?)?),
+        };
+        found.ok_or_else(|| StoreError::Corrupt("row").into())
+    }
+
+    /// The first column.
+    pub(crate) fn only<T: FromValue>(&self) -> Op<T> {
+        let found = match self {
+            Self::Sqlite(row) => T::from_value(sqlite::statement::value(row, 0)?),
+        };
+        found.ok_or_else(|| StoreError::Corrupt("row").into())
+    }
+}

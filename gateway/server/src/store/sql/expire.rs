@@ -1,0 +1,63 @@
+//! Leases that end without being settled: given back, run out, or left by a process that is gone.
+//!
+//! An attempt that was on the wire has an unknown outcome and is verified from the moment it began; everything else is
+//! due again at once. Either way the fence grows, so whoever held the lease can write nothing more.
+
+use crate::store::sql::rows::{Conn, execute, micros, params, sql, stored};
+use crate::store::sql::scope::Scope;
+use causeway_core::delivery::State;
+use jiff::Timestamp;
+
+use super::errors::Op;
+use super::{SqlStore, announce, delivery};
+use crate::store::work::Claim;
+use crate::store::{Result, StoreError};
+
+pub(in crate::store) async fn expire_leases(store: &SqlStore, now: Timestamp) -> Result<(u64, u64)> {
+    store.write_beside(Scope::Every, move |tx| end(tx.conn, micros(now), now)).await
+}
+
+/// At start: whoever held a lease is gone.
+pub(in crate::store) fn every_lease(conn: Conn<'_>, now: Timestamp) -> Op<(u64, u64)> {
+    execute(conn, sql!("webhooks/leases_end"), params![micros(now)])?;
+    end(conn, i64::MAX, now)
+}
+
+fn end(conn: Conn<'_>, until: i64, now: Timestamp) -> Op<(u64, u64)> {
+    for to in [State::Verifying, State::Queued, State::Waiting] {
+        delivery::may(State::InFlight, to)?;
+    }
+    let unknown = execute(conn, sql!("expire_unknown"), params![until, micros(now)])?;
+    let due = execute(conn, sql!("expire_due"), params![until, micros(now)])?;
+    if due > 0 {
+        delivery::may(State::Queued, State::Held)?;
+        delivery::may(State::Waiting, State::Held)?;
+        announce::of_paused_accounts(conn, now)?;
+        execute(conn, sql!("hold_of_paused_accounts"), params![micros(now)])?;
+    }
+    Ok((stored(unknown).unsigned_abs(), stored(due).unsigned_abs()))
+}
+
+pub(in crate::store) async fn release(store: &SqlStore, claim: &Claim, due_at: Timestamp) -> Result<()> {
+    let claim = claim.clone();
+    let now = store.clock.now();
+    store
+        .write_beside(Scope::Tenant(claim.tenant), move |tx| {
+            let mut row = delivery::leased(tx.conn, &claim)?;
+            if row.open_attempt.is_some() {
+                return Err(StoreError::Failed("an attempt was begun: it has to be settled".to_owned()).into());
+            }
+            let to = row.unclaimed_state();
+            row.become_(to)?;
+            row.next_attempt_at = Some(due_at);
+            row.claims = 0;
+            row.fence += 1;
+            if let Some((reason, case)) = row.paused
+                && to != State::Verifying
+            {
+                row.hold_paused(reason, case)?;
+            }
+            row.save(tx.conn, claim.fence, now)
+        })
+        .await
+}

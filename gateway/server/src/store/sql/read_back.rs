@@ -1,0 +1,108 @@
+//! The third proof: delivered rows that are to be read back, and what reading them came to.
+//!
+//! The row is the timer, in an index that only delivered rows enter. No lease: a sighting is recorded if nobody recorded
+//! one since the row was handed out. Nothing here moves a delivery; a case and its reason stand beside the state.
+
+use crate::store::sql::rows::{Columns, Row, StoredId, every, micros, params, sql, stored, to_json, value};
+use crate::store::sql::scope::Scope;
+use causeway_core::ids::AccountId;
+use causeway_core::reason::Reason;
+use jiff::Timestamp;
+
+use super::delivery::{self, Delivery, execute_one};
+use super::errors::Op;
+use super::tx::Tx;
+use super::{SqlStore, cases, settle};
+use crate::store::work::{Settled, Sighting, Unproven};
+use crate::store::{Result, StoreError};
+
+pub(in crate::store) async fn unproven(store: &SqlStore, now: Timestamp, limit: usize) -> Result<Vec<Unproven>> {
+    store
+        .read(Scope::Every, move |conn| {
+            let accounts = every(conn, sql!("unproven_accounts"), params![micros(now)], |row| row.id("id"))?;
+            let mut found = Vec::new();
+            for account in accounts {
+                let due = params![AccountId::bytes(account), micros(now), stored(limit)];
+                found.extend(every(conn, sql!("unproven"), due, parse)?);
+            }
+            Ok(found)
+        })
+        .await
+}
+
+fn parse(row: &Row<'_>) -> Op<Unproven> {
+    // Only rows of old have neither: then it was delivered when the row last changed.
+    let settled_at = row.time("changed_at")?;
+    let said_yes_at = row.maybe_time("said_yes_at")?.unwrap_or(settled_at);
+    let sent_at = row.maybe_time("first_sent_at")?.or(row.maybe_time("sent_at")?).unwrap_or(said_yes_at);
+    Ok(Unproven {
+        delivery: row.id("id")?,
+        submission: row.id("submission")?,
+        account: row.id("account")?,
+        sent_at,
+        said_yes_at,
+        vendor_id: row.col("vendor_id")?,
+        asked: row.unsigned("read_back_asked")?,
+        missed: row.unsigned("read_back_missed")?,
+    })
+}
+
+pub(in crate::store) async fn record(
+    store: &SqlStore,
+    unproven: &Unproven,
+    sighting: Sighting,
+    now: Timestamp,
+) -> Result<Settled> {
+    let unproven = unproven.clone();
+    store.write_beside(Scope::Account(unproven.account), move |tx| apply(tx, &unproven, &sighting, now)).await
+}
+
+fn apply(tx: &Tx<'_>, unproven: &Unproven, sighting: &Sighting, now: Timestamp) -> Op<Settled> {
+    let asked: Option<u32> = value(tx.conn, sql!("read_back_asked"), params![unproven.delivery.bytes()])?;
+    if asked != Some(unproven.asked) {
+        return Err(StoreError::Fenced.into());
+    }
+    let mut row = delivery::read(tx.conn, unproven.delivery)?;
+    match sighting {
+        Sighting::Seen { vendor_id, refs } => {
+            if row.vendor_id.is_none() {
+                if settle::linked_to_another(tx, &row, vendor_id)? {
+                    return Ok(Settled::LinkTaken);
+                }
+                settle::link(tx, &mut row, vendor_id, now)?;
+            }
+            row.refs.extend(refs.clone());
+            seen(tx, row, now)?;
+        }
+        Sighting::Again { at, missed, case } => again(tx, row, *at, *missed, *case, now)?,
+        Sighting::NotVerifiable { why } => {
+            execute_one(tx.conn, sql!("read_back_never"), params![unproven.delivery.bytes(), why])?;
+        }
+    }
+    Ok(Settled::Done { state: causeway_core::delivery::State::Delivered })
+}
+
+/// What was missed before has turned up: nobody has to look any more.
+fn seen(tx: &Tx<'_>, mut row: Delivery, now: Timestamp) -> Op<()> {
+    if row.reason == Some(Reason::NotSeenAtVendor) {
+        row.reason = None;
+        if let Some(missed) = cases::open_for(tx.conn, row.id, Reason::NotSeenAtVendor)? {
+            cases::close(tx.conn, missed, now)?;
+            row.case = row.case.filter(|case| *case != missed);
+        }
+    }
+    let case = row.case.map(StoredId::bytes);
+    let refs = to_json(&row.refs)?;
+    let reason = row.reason.map(Reason::as_str);
+    let found = params![row.id.bytes(), micros(now), row.vendor_id, refs, reason, case];
+    execute_one(tx.conn, sql!("read_back_seen"), found)
+}
+
+fn again(tx: &Tx<'_>, mut row: Delivery, at: Timestamp, missed: u32, case: Option<Reason>, now: Timestamp) -> Op<()> {
+    if let Some(reason) = case {
+        row.case = Some(cases::open(tx, (row.tenant, row.account, row.id), reason, now)?);
+        row.reason = Some(reason);
+    }
+    let (reason, case) = (row.reason.map(Reason::as_str), row.case.map(StoredId::bytes));
+    execute_one(tx.conn, sql!("read_back_again"), params![row.id.bytes(), micros(at), missed, reason, case])
+}

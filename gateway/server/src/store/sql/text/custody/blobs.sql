@@ -1,0 +1,2 @@
+SELECT blob
+FROM attachments
