@@ -1,4 +1,5 @@
 #!/bin/sh
+# Not run where this was written; see compose.yaml.
 # Run by the PostgreSQL image when it makes its cluster: the database, the login that migrates, and the gateways' login. What a
 # gateway may do is the role causeway_gateway's; `causeway migrate` grants it.
 set -eu

@@ -5,8 +5,9 @@
 The README's marked blocks are run by one shell, in a copy of the folder in which only the ports and the folder for what is
 kept are others, because those may be in use here. While the block with the rolling restart runs, and some more restarts
 after it, applications are submitted to HAProxy's address. Then every accepted one must be delivered to both systems, once,
-with no attempt whose outcome was unknown, and both gateways must have taken some. Exit code 0: all of that holds. It knows
-the page, the HTTP API and the sandboxes' control API, and nothing of the inside.
+with no attempt whose outcome was unknown, and both gateways must have taken some. A Prometheus with the files of
+deploy/prometheus watches all the while: it must understand what the gateways show, and no rule may call a person. Exit code
+0: all of that holds. It knows the page, the HTTP API and the sandboxes' control API, and nothing of the inside.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 
 HERE = pathlib.Path(__file__).parent
 FOLDER = HERE.parent.parent / "deploy"
@@ -73,7 +75,7 @@ class Page:
         self.ports = dict(zip(PORTS, ports))
         self.folder, self.kept = folder, folder / "kept"
         shutil.copytree(FOLDER, folder / "deploy")
-        for file in (folder / "deploy" / "two-gateways").iterdir():
+        for file in [*(folder / "deploy" / "two-gateways").iterdir(), *(folder / "deploy" / "prometheus").iterdir()]:
             text = file.read_text()
             # The scripts write the last figure of a gateway's ports as a variable.
             text = text.replace("127.0.0.1:819$1", f"127.0.0.1:$([ $1 = 1 ] && echo {self.ports['8191']} || echo {self.ports['8192']})")
@@ -143,6 +145,44 @@ def runs(pid, began):
     except OSError:
         return False
     return fields[0] not in "ZX" and fields[19] == began
+
+
+class Watch:
+    """A Prometheus with the repository's own files, only more often."""
+
+    def __init__(self, page):
+        place = page.folder / "deploy" / "prometheus"
+        for check in (["check", "rules", "alerts.yaml"], ["test", "rules", "alerts_test.yaml"]):
+            checked = subprocess.run(["promtool", *check], cwd=place, text=True, capture_output=True)
+            if checked.returncode != 0:
+                raise SystemExit(f"promtool {' '.join(check)}: {checked.stdout}{checked.stderr}")
+        config = place / "prometheus.yaml"
+        config.write_text(config.read_text().replace(": 15s", ": 1s"))
+        self.port = free_ports(1)[0]
+        # In the shell's process group, so that it ends with everything else; its own log.
+        log = open(page.kept / "logs" / "prometheus", "wb")
+        self.process = subprocess.Popen(
+            ["prometheus", "--config.file=prometheus.yaml", f"--storage.tsdb.path={page.kept / 'prometheus'}",
+             f"--web.listen-address=127.0.0.1:{self.port}"],
+            cwd=place, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=page.shell.pid)
+
+    def ask(self, query):
+        answer = call(self.port, "GET", f"/api/v1/query?query={urllib.parse.quote(query)}")
+        return [(one["metric"], float(one["value"][1])) for one in answer["data"]["result"]]
+
+    def judge(self):
+        mistakes = []
+        # Both were seen, restarts and all.
+        seen = {metric["instance"] for metric, _ in self.ask("count by (instance) (count_over_time(causeway_build_info[1h]))")}
+        if len(seen) != 2:
+            mistakes.append(f"Prometheus saw the metrics of {sorted(seen)}")
+        for group in call(self.port, "GET", "/api/v1/rules")["data"]["groups"]:
+            mistakes += [f"rule {rule['name']}: {rule['lastError']}" for rule in group["rules"] if rule["health"] != "ok"]
+        called = self.ask('count by (alertname) (count_over_time(ALERTS{alertstate="firing",severity="page"}[1h]))')
+        mistakes += [f"{metric['alertname']} would have called a person" for metric, _ in called]
+        self.process.terminate()
+        self.process.wait(timeout=60)
+        return mistakes
 
 
 class Load:
@@ -288,6 +328,7 @@ def follow(page, arguments):
     for sandbox in ("9101", "9102"):
         at_once = {"rate_limit": {"calls": 20_000, "window_ms": 10_000}, "visibility_lag_ms": 100}
         call(page.ports[sandbox], "POST", "/_sandbox/settings", at_once)
+    watch = Watch(page)
     page.run(people)
     counts = [int(line.split()[-1]) for line in page.run(both).splitlines() if "causeway_submissions_total" in line]
     if len(counts) != 2 or min(counts) == 0 or sum(counts) != 10:
@@ -297,7 +338,7 @@ def follow(page, arguments):
     with Load(page.ports["8080"], key, job, arguments.per_second) as load:
         for _ in range(arguments.rolls):
             page.run(roll)
-    mistakes = judge(page, load, key, 2 * arguments.rolls)
+    mistakes = judge(page, load, key, 2 * arguments.rolls) + watch.judge()
     processes = page.processes()
     page.run(end)
     left = [name for name, (pid, began) in processes.items() if runs(pid, began)]
