@@ -33,7 +33,7 @@ pub(in crate::store) fn first_bad(conn: Conn<'_>, keys: &TenantKeys, tenant: Ten
         }
     }
     let mut bad = None;
-    conn.query(sql!("trace/audit_rows"), params![tenant.bytes()], |row| {
+    conn.stream(sql!("trace/audit_rows"), params![tenant.bytes()], |row| {
         let position = last.position + 1;
         let (actor, action, subject): (String, String, String) =
             (row.col("actor")?, row.col("action")?, row.col("subject")?);
