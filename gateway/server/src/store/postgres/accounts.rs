@@ -28,6 +28,7 @@ impl TenantOf {
         let account = match scope {
             Scope::Tenant(tenant) => return Ok(Whose::Tenant(tenant)),
             Scope::Every => return Ok(Whose::Every),
+            Scope::Nobody => return Ok(Whose::Nobody),
             Scope::Leases => return Ok(Whose::Leases),
             Scope::Account(account) => account,
         };
