@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::connector::{Connector, ReadError, Stage};
 use causeway_core::overlay::VendorField;
+use causeway_core::pii::Secret;
 
 use super::reload::Lives;
 use super::wires;
@@ -17,11 +18,14 @@ use crate::egress::{Connectors, Egress, EgressParts, SiteClient, SitePolicy, Sys
 use crate::feeds::sync::{FeedParts, Feeds, SyncError};
 use crate::read_back::{ReadBack, ReadBackParts};
 use crate::schema::form_digest;
+use crate::shared::Link;
 use crate::store::Store;
 use crate::store::custody::Custody;
 use crate::store::keys::RootKey;
+use crate::store::postgres;
 use crate::store::receipts::Receipts;
 use crate::store::setup::{AccountRecord, SyncReport};
+use crate::store::sql::SqlStore;
 use crate::store::sqlite::{self, OpenOptions};
 use crate::store::webhooks::Webhooks;
 use crate::support::{Ring, Support};
@@ -35,6 +39,8 @@ pub(super) struct Core {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) connectors: Connectors,
     pub(super) egress: Arc<Egress>,
+    /// The Redis that gateways share their limits through.
+    pub(super) link: Option<Arc<Link>>,
     pub(super) feeds: Arc<Feeds>,
     pub(super) lives: Lives,
     pub(super) sites: Sites,
@@ -52,20 +58,21 @@ impl Core {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let root_key = RootKey::load(&config.fixed.data.root_key())?;
-        let options = OpenOptions::new(&config.fixed.data.dir, root_key, Arc::clone(&clock), Arc::clone(&entropy));
-        let opened = sqlite::open(options).context("the store does not open")?;
+        let opened = open_store(config, root_key, &clock, &entropy).context("the store does not open")?;
         let custody: Arc<dyn Custody> = Arc::clone(&opened) as Arc<dyn Custody>;
         let webhooks: Arc<dyn Webhooks> = Arc::clone(&opened) as Arc<dyn Webhooks>;
         let receipts: Arc<dyn Receipts> = Arc::clone(&opened) as Arc<dyn Receipts>;
         let store: Arc<dyn Store> = wrap(opened);
         let lives = Lives::new(&config.reloadable);
         let connectors: Connectors = Arc::new(causeway_connectors::by_name);
+        let link = Link::open(&config.fixed.redis)?;
         let egress = Arc::new(Egress::new(EgressParts {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             credentials: Arc::new(wires::SecretsOfTheStore { store: Arc::clone(&store), clock: Arc::clone(&clock) }),
             connectors: Arc::clone(&connectors),
             resolver: Arc::new(SystemResolver),
+            link: link.clone(),
             policy: wires::egress(config, &lives),
         }));
         let feeds = Arc::new(Feeds::new(FeedParts {
@@ -87,7 +94,7 @@ impl Core {
             policy: WebhookPolicy::default(),
         });
         let sites = Sites { store: webhooks, sender, client, receipts };
-        Ok(Self { store, custody, clock, entropy, connectors, egress, feeds, lives, sites })
+        Ok(Self { store, custody, clock, entropy, connectors, egress, link, feeds, lives, sites })
     }
 
     /// Commits what is under way, writes the audit's newest links down, and lets go of the directory.
@@ -125,6 +132,24 @@ impl Core {
             sites: self.sites.clone(),
         }
     }
+}
+
+/// The file in the data directory, or the database that a DSN names.
+fn open_store(
+    config: &Config,
+    root_key: RootKey,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> anyhow::Result<Arc<SqlStore>> {
+    let (clock, entropy) = (Arc::clone(clock), Arc::clone(entropy));
+    let (dir, at) = (&config.fixed.data.dir, &config.fixed.store);
+    if at.dsn.is_empty() {
+        return Ok(sqlite::open(OpenOptions::new(dir, root_key, clock, entropy))?);
+    }
+    let dsn = Secret::new(at.dsn.reveal());
+    let options = postgres::OpenOptions::new(dsn, dir.join("blobs"), root_key, clock, entropy);
+    let (pooler, writers, readers) = (at.pooler, at.writers, at.readers);
+    Ok(postgres::open(postgres::OpenOptions { pooler, writers, readers, ..options })?)
 }
 
 /// What a person may have asked of a vendor.
