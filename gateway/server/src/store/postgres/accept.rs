@@ -29,18 +29,10 @@ macro_rules! text {
     };
 }
 
-/// Waits until nobody else has any of these.
-pub(in crate::store) fn alone_with(session: &Session, keys: &[i64]) -> Op<()> {
-    let mut keys = keys.to_vec();
-    keys.sort_unstable();
-    keys.dedup();
-    session.query_arrays(text!("alone"), &[(&keys, Type::INT8_ARRAY)]).map(drop)
-}
-
 /// Accepts all of them, or says why one cannot be.
 pub(super) fn all(tx: &mut Tx<'_>, session: &Session, batch: &mut [&mut Acceptance]) -> Op<()> {
-    let keys: Vec<i64> = batch.iter().map(|one| one.prepared.alone_with()).collect();
-    alone_with(session, &keys)?;
+    let serials: Vec<&[u8]> = batch.iter().map(|one| one.prepared.serial.as_slice()).collect();
+    session.query_arrays(text!("lock"), &[(&serials, Type::BYTEA_ARRAY)])?;
     let known = known(session, batch)?;
     let mut within = Within::default();
     let mut made = Vec::with_capacity(batch.len());
@@ -92,7 +84,7 @@ fn known(session: &Session, batch: &[&mut Acceptance]) -> Op<Vec<Known>> {
     let repeat: Vec<i64> = all().map(|one| micros(one.new.received_at - REPEAT)).collect();
     let tests: Vec<i64> = all().map(|one| i64::from(one.new.test)).collect();
     let found = session.query_arrays(
-        text!("known"),
+        text!("look"),
         &[
             (&tenants, Type::BYTEA_ARRAY),
             (&keys, Type::BYTEA_ARRAY),

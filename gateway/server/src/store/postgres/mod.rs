@@ -20,6 +20,8 @@ mod scope;
 mod session;
 mod text;
 mod value;
+#[cfg(test)]
+mod walls;
 mod watch;
 mod writer;
 
@@ -43,7 +45,6 @@ use super::sql::scope::Scope;
 use super::sql::tx::Tx;
 use super::{Result, StoreError};
 
-pub(in crate::store) use self::accept::alone_with;
 pub(in crate::store) use self::audit::append_audit;
 pub use self::check::look;
 pub use self::migrate::{MigrateError, Migrated, migrate};

@@ -4,7 +4,7 @@
 //! it repeat another, is an account paused. Two requests with one key meet in the writer, so one of them is the second; two
 //! of one person and posting do so, too, where there are several writers, because they are alone with that.
 
-use crate::store::sql::rows::{Columns, Conn, Row, StoredId, execute, first, micros, params, sql};
+use crate::store::sql::rows::{Columns, Conn, Row, StoredId, execute, first, micros, params, sql, value};
 use crate::store::sql::scope::Scope;
 use bytes::Bytes;
 use causeway_core::account::Repeats;
@@ -94,7 +94,7 @@ async fn prepare(store: &SqlStore, mut new: NewApplication) -> Result<Prepared> 
 }
 
 pub(in crate::store) fn commit(tx: &mut Tx<'_>, prepared: &Prepared) -> Op<Accepted> {
-    tx.alone_with(prepared.alone_with())?;
+    alone_with(tx, &prepared.serial)?;
     if let Some(before) = before(tx, prepared)? {
         return Ok(before);
     }
@@ -114,12 +114,9 @@ pub(in crate::store) fn commit(tx: &mut Tx<'_>, prepared: &Prepared) -> Op<Accep
     Ok(Accepted::New { repeat_of, ring })
 }
 
-impl Prepared {
-    /// What stands for the person and the posting.
-    pub(in crate::store) fn alone_with(&self) -> i64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.serial;
-        i64::from_be_bytes([a, b, c, d, e, f, g, h])
-    }
+/// Other requests of this person for this posting are over, or wait until this one is.
+pub(super) fn alone_with(tx: &Tx<'_>, serial: &[u8; 16]) -> Op<()> {
+    value::<i64>(tx.conn, sql!("person_lock", apart), params![serial]).map(|_| ())
 }
 
 /// What was answered before, if this request is known.

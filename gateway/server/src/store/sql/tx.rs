@@ -116,15 +116,6 @@ impl Tx<'_> {
         *self.setup_changed = true;
     }
 
-    /// Waits until nobody else who asks for this is in a transaction, and keeps others waiting until the end of this one.
-    pub(crate) fn alone_with(&self, key: i64) -> Op<()> {
-        match self.conn {
-            // Whoever writes is alone.
-            Conn::Sqlite(_) => Ok(()),
-            Conn::Postgres(session) => postgres::alone_with(session, &[key]),
-        }
-    }
-
     /// Appends a row to the tenant's audit chain. `actor`, `action` and `subject` hold ids and words of ours only.
     pub(crate) fn audit(
         &mut self,
