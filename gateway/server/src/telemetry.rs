@@ -3,6 +3,8 @@
 //! It decides how lines look, not what is in them. No personal data reaches a line because what is personal has a type
 //! that does not print; ids and counts are what lines carry.
 
+pub mod metrics;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
