@@ -167,6 +167,7 @@ impl Life {
         // The breaker has tests of its own; here each call has to tell what the connector makes of it.
         let breaker = BreakerPolicy { consecutive: u32::MAX, at_least: u32::MAX, ..BreakerPolicy::default() };
         let egress = Arc::new(Egress::new(EgressParts {
+            link: None,
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             credentials: Arc::new(Secrets(Arc::clone(&store))),

@@ -24,12 +24,13 @@ use crate::clock::OsEntropy;
 use crate::config::Config;
 use crate::dispatch::{Dispatch, DispatchParts};
 use crate::ingress::{Exposition, Ingress, IngressParts, Readiness};
-use crate::intake::{Intake, IntakeParts};
+use crate::intake::{FormCache, Intake, IntakeParts};
 use crate::queue::Bell;
 use crate::queue::embedded::EmbeddedBell;
 use crate::schedule::{Schedule, ScheduleParts, SyncBell};
 use crate::schema::Schemas;
 use crate::setup::SecretsWatch;
+use crate::shared::forms::Forms;
 use crate::store::Store;
 use crate::store::keys::RootKey;
 use crate::support::{Ring, Support};
@@ -121,6 +122,10 @@ impl Gateway {
     ) -> anyhow::Result<Self> {
         let core = Core::open_over(&config, wrap)?;
         warn_of_private(&core).await?;
+        if let Some(link) = &core.link {
+            // What is in the way was logged where it was found. It is looked for again, and nothing waits for it.
+            link.first_look().await;
+        }
         let connectors = causeway_connectors::all();
         let schemas = Arc::new(Schemas::new(&connectors).context("a schema of this build cannot be used")?);
         let bell = Arc::new(EmbeddedBell::default());
@@ -132,6 +137,7 @@ impl Gateway {
             connectors,
             bell: Arc::clone(&bell) as Arc<dyn Bell>,
             sync: Arc::new(wires::RingsTheSchedule(Arc::clone(&sync_bell))),
+            forms: core.link.clone().map(|link| Arc::new(Forms(link)) as Arc<dyn FormCache>),
             clock: Arc::clone(&core.clock),
             entropy: Arc::clone(&core.entropy),
             config: wires::intake(&config, &core.lives),
@@ -159,7 +165,13 @@ impl Gateway {
             clock: Arc::clone(&core.clock),
             policy: wires::schedule(&core.lives),
         });
-        let ingress = ingress(&core, &config, intake, &services.support, vec![secrets.exposition()]);
+        let ingress = ingress(
+            &core,
+            &config,
+            intake,
+            &services.support,
+            vec![secrets.exposition(), wires::limits_exposition(&core)],
+        );
         let (public, management) = (config.fixed.listen.public, config.fixed.listen.management);
         let bind = async |key: &str, address| {
             TcpListener::bind(address).await.with_context(|| format!("{key}: {address} cannot be listened on"))

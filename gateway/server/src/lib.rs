@@ -15,6 +15,7 @@ pub mod queue;
 
 pub mod egress;
 pub mod retry;
+pub mod shared;
 
 pub mod feeds;
 pub mod read_back;

@@ -38,6 +38,7 @@ pub(super) async fn run(file: Option<&Path>, data: Option<PathBuf>, json: bool) 
             findings.extend(data_dir(&config.fixed.data.dir));
             findings.push(root_key(&config.fixed.data.root_key()));
             findings.push(free_disk(&config.fixed.data.dir).await);
+            findings.extend(crate::shared::examine(&config.fixed.redis).await);
             findings.extend(while_waiting("looking at the store and the accounts", store_and_accounts(&config)).await);
         }
     }

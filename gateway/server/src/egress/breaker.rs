@@ -4,6 +4,8 @@
 //! no HTTP, and the gate shares one of them between all clones of a stack. *Closed* lets calls through, *open* refuses
 //! them until a moment, *probing* lets exactly one through. An answer to a call that was admitted before the last change
 //! of state changes nothing: a late success does not close an open breaker.
+//!
+//! Where gateways share an account, one that opens tells the others, and so does one that closes. Each probes by itself.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +18,7 @@ use http::Request;
 use super::around::{Answer, Around, Next, Wire};
 use super::classify;
 use super::moments::Moments;
+use super::share::pool::Pool;
 use super::{Prepaid, Uncounted};
 
 /// When it opens, and for how long.
@@ -147,6 +150,19 @@ impl Breaker {
         }
     }
 
+    /// Another gateway's is open until then: so is this one, unless it is open for longer or tries already.
+    fn heard_open(&mut self, until: Duration, now: Duration) {
+        let is_news = match self.state {
+            State::Closed => until > now,
+            State::Open { until: own } => until > now.max(own),
+            State::Probing => false,
+        };
+        if is_news {
+            self.openings = self.openings.max(1);
+            self.become_(State::Open { until });
+        }
+    }
+
     /// Somebody who is not counted got a good answer.
     fn heard_well(&mut self, now: Duration) {
         if matches!(self.state, State::Open { until } if until <= now) {
@@ -187,21 +203,48 @@ impl Breaker {
     }
 }
 
-/// One breaker, shared.
+/// One breaker, shared by every clone of a stack, and what it comes to with other gateways.
 #[derive(Clone)]
 pub(super) struct Gate {
     breaker: Arc<Mutex<Breaker>>,
     moments: Moments,
     entropy: Arc<dyn Entropy>,
+    pool: Option<Arc<Pool>>,
 }
 
 impl Gate {
-    pub(super) fn new(policy: BreakerPolicy, moments: Moments, entropy: Arc<dyn Entropy>) -> Self {
-        Self { breaker: Arc::new(Mutex::new(Breaker::new(policy))), moments, entropy }
+    pub(super) fn new(
+        policy: BreakerPolicy,
+        moments: Moments,
+        entropy: Arc<dyn Entropy>,
+        pool: Option<Arc<Pool>>,
+    ) -> Self {
+        Self { breaker: Arc::new(Mutex::new(Breaker::new(policy))), moments, entropy, pool }
     }
 
+    /// The breaker, as far as anybody knows.
     fn lock(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = &self.pool {
+            breaker.heard_open(pool.open_until(), self.moments.mono());
+        }
+        breaker
+    }
+
+    /// Changes it, and tells the other gateways what came of it.
+    fn change(&self, change: impl FnOnce(&mut Breaker, Duration)) {
+        let (before, after) = {
+            let mut breaker = self.lock();
+            let before = breaker.state;
+            change(&mut breaker, self.moments.mono());
+            (before, breaker.state)
+        };
+        let Some(pool) = self.pool.as_ref().filter(|_| before != after) else { return };
+        match after {
+            State::Open { until } if until > self.moments.mono() => pool.opened(until),
+            State::Closed => pool.closed(),
+            State::Open { .. } | State::Probing => {}
+        }
     }
 
     /// Leave for one call, or the monotonic moment to ask again.
@@ -226,7 +269,7 @@ impl Gate {
         }
         let answer = next.call(request).await;
         if classify::health(&answer) == Health::Success {
-            self.lock().heard_well(self.moments.mono());
+            self.change(Breaker::heard_well);
         }
         answer
     }
@@ -239,14 +282,14 @@ pub(super) struct Permit {
 }
 
 impl Permit {
-    fn record(mut self, health: Health) {
+    pub(super) fn record(mut self, health: Health) {
         self.settle(health);
     }
 
     fn settle(&mut self, health: Health) {
         if let Some(leave) = self.leave.take() {
             let dice = crate::retry::dice(self.gate.entropy.as_ref());
-            self.gate.lock().record(leave, health, self.gate.moments.mono(), dice);
+            self.gate.change(|breaker, now| breaker.record(leave, health, now, dice));
         }
     }
 }

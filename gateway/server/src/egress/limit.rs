@@ -6,8 +6,12 @@
 //! wherever it begins, holds more calls than nine tenths of what the vendor allows, however slow the way is; a bucket that
 //! refills while a burst goes out, or counts from when a call left, lets through up to twice that. `Retry-After` empties it until then, the vendor's own headers adapt it. Waiting is bounded:
 //! who would wait longer is told when to come back.
+//!
+//! Where gateways share an account, each keeps to all of this for itself, and a call takes leave from what they share besides
+//! ([`share`](super::share)). What the vendor's headers say of all of them counts in each one's bucket.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,15 +23,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Prepaid;
 use super::around::{Answer, Around, Next, Wire};
 use super::moments::Moments;
+use super::share::pool::{Pass, Pool, Sharing};
 
 /// The most calls a vendor's header can make us remember.
-const MOST_CALLS: u32 = 10_000;
+pub(super) const MOST_CALLS: u32 = 10_000;
 
 /// The pure bucket. Time is a duration since some start.
 #[derive(Debug, Clone)]
 pub(super) struct Bucket {
     /// Calls allowed in a window, safety taken off.
     calls: usize,
+    /// One of so many gateways that each have a bucket.
+    split: usize,
     window: Duration,
     /// Calls that left, or may leave, and are not answered yet.
     out: usize,
@@ -43,7 +50,25 @@ fn safe(calls: u32) -> usize {
 
 impl Bucket {
     pub(super) fn new(calls: u32, window: Duration) -> Self {
-        Self { calls: safe(calls), window, out: 0, answered: VecDeque::new(), empty_until: Duration::ZERO }
+        Self::exact(safe(calls), window)
+    }
+
+    /// No safety is taken off.
+    pub(super) fn exact(calls: usize, window: Duration) -> Self {
+        Self { calls, split: 1, window, out: 0, answered: VecDeque::new(), empty_until: Duration::ZERO }
+    }
+
+    /// From now on one of so many, each with its part.
+    fn is_one_of(&mut self, split: usize) {
+        if self.split != split {
+            self.calls = (self.calls * self.split / split).max(1);
+            self.split = split;
+        }
+    }
+
+    /// Counts on what this one counted.
+    pub(super) fn continues(&mut self, old: Self) {
+        (self.out, self.answered, self.empty_until) = (old.out, old.answered, old.empty_until);
     }
 
     /// Another that has let through as much: what is on its way counts there as answered now.
@@ -104,26 +129,50 @@ impl Bucket {
 
     /// Takes over what the vendor says. Calls that others made with the same credential count as ours.
     pub(super) fn adapt(&mut self, pace: Pace, now: Duration) {
-        self.calls = safe(pace.calls);
+        self.calls = (safe(pace.calls) / self.split).max(1);
         if let Some(window) = pace.window.filter(|window| !window.is_zero()) {
             self.window = window;
         }
         self.forget(now);
-        let used = pace.calls.saturating_sub(pace.remaining).min(MOST_CALLS) as usize;
+        let used = pace.calls.saturating_sub(pace.remaining).min(MOST_CALLS) as usize / self.split;
         let known = self.out + self.answered.len();
         self.answered.extend(std::iter::repeat_n(now, used.min(self.calls).saturating_sub(known)));
     }
 }
 
-/// The account's bucket, and one for each host that told its own pace: two hosts of one vendor share no figure of theirs.
-struct Buckets {
-    account: Bucket,
-    hosts: HashMap<String, Bucket>,
+/// What a call pays from: this gateway's own bucket, and the pool if it is shared.
+struct Purse {
+    bucket: Bucket,
+    pool: Option<Arc<Pool>>,
 }
 
-impl Buckets {
+impl Purse {
+    fn room(&mut self, now: Duration) -> (usize, Duration) {
+        let (own, own_from) = self.bucket.room(now);
+        let Some(pool) = &self.pool else { return (own, own_from) };
+        let (shared, shared_from) = pool.room();
+        if own == 0 || shared == 0 { (0, own_from.max(shared_from)) } else { (own.min(shared), now) }
+    }
+
+    /// The vendor's limits as it tells them.
+    fn adapt(&mut self, limits: Limits, pace: Pace, now: Duration) {
+        if let Some(pool) = &self.pool {
+            let window = pace.window.filter(|window| !window.is_zero()).unwrap_or(limits.window);
+            self.bucket.is_one_of(pool.resize(Limits { calls: pace.calls, window, ..limits }));
+        }
+        self.bucket.adapt(pace, now);
+    }
+}
+
+/// The account's purse, and one for each host that told its own pace: two hosts of one vendor share no figure of theirs.
+struct Purses {
+    account: Purse,
+    hosts: HashMap<String, Purse>,
+}
+
+impl Purses {
     /// The host's own, else the account's.
-    fn of(&mut self, host: &str) -> &mut Bucket {
+    fn of(&mut self, host: &str) -> &mut Purse {
         self.hosts.get_mut(host).unwrap_or(&mut self.account)
     }
 }
@@ -134,21 +183,44 @@ pub(super) struct Limiter {
     /// Where most requests go: what an admission pays for.
     host: String,
     slots: Arc<Semaphore>,
-    buckets: Mutex<Buckets>,
+    purses: Mutex<Purses>,
     moments: Moments,
     /// How long a call may wait for a slot, and again for a token.
     wait: Duration,
+    /// With whom, if the account is shared.
+    sharing: Option<Sharing>,
+    /// Requests that left.
+    used: AtomicU64,
 }
 
 impl Limiter {
-    pub(super) fn new(limits: Limits, host: Option<String>, moments: Moments, wait: Duration) -> Self {
-        let slots = Arc::new(Semaphore::new(limits.concurrency.max(1) as usize));
-        let buckets = Buckets { account: Bucket::new(limits.calls, limits.window), hosts: HashMap::new() };
-        Self { limits, host: host.unwrap_or_default(), slots, buckets: Mutex::new(buckets), moments, wait }
+    pub(super) fn new(
+        limits: Limits,
+        host: Option<String>,
+        moments: Moments,
+        wait: Duration,
+        sharing: Option<Sharing>,
+    ) -> Self {
+        let share = sharing.as_ref().map(|sharing| sharing.share(limits));
+        let concurrency = share.as_ref().map_or(limits.concurrency.max(1), |share| share.concurrency);
+        let mut bucket = Bucket::new(limits.calls, limits.window);
+        bucket.is_one_of(share.map_or(1, |share| share.split));
+        let pool = sharing.as_ref().map(|sharing| sharing.pool(limits, None, moments.clone()));
+        let purses = Purses { account: Purse { bucket, pool }, hosts: HashMap::new() };
+        Self {
+            limits,
+            host: host.unwrap_or_default(),
+            slots: Arc::new(Semaphore::new(concurrency as usize)),
+            purses: Mutex::new(purses),
+            moments,
+            wait,
+            sharing,
+            used: AtomicU64::new(0),
+        }
     }
 
-    fn buckets(&self) -> MutexGuard<'_, Buckets> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    fn purses(&self) -> MutexGuard<'_, Purses> {
+        self.purses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Is it one for these limits and this host?
@@ -158,19 +230,43 @@ impl Limiter {
 
     /// Tokens there now for where most requests go, and when there will be one if there is none.
     pub(super) fn room(&self) -> (usize, Duration) {
-        self.buckets().of(&self.host).room(self.moments.mono())
+        self.purses().of(&self.host).room(self.moments.mono())
+    }
+
+    /// Requests that left since the start.
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Calls that the vendor allows in a window.
+    pub(super) fn calls(&self) -> u32 {
+        self.limits.calls
+    }
+
+    /// What the gateways share of the account as a whole.
+    pub(super) fn pool(&self) -> Option<Arc<Pool>> {
+        self.purses().account.pool.clone()
     }
 
     /// Takes over what this host says of itself. What was sent so far counts there, too: where it went is not known.
     pub(super) fn adapt(&self, host: &str, pace: Pace) {
         let now = self.moments.mono();
-        let mut buckets = self.buckets();
-        let account = buckets.account.copied(now);
-        buckets.hosts.entry(host.to_owned()).or_insert(account).adapt(pace, now);
+        let mut purses = self.purses();
+        if !purses.hosts.contains_key(host) {
+            let pool = self.sharing.as_ref().map(|by| by.pool(self.limits, Some(host), self.moments.clone()));
+            let bucket = purses.account.bucket.copied(now);
+            purses.hosts.insert(host.to_owned(), Purse { bucket, pool });
+        }
+        purses.of(host).adapt(self.limits, pace, now);
     }
 
     pub(super) fn empty_until(&self, host: &str, until: Duration) {
-        self.buckets().of(host).empty_until(until);
+        let mut purses = self.purses();
+        let purse = purses.of(host);
+        purse.bucket.empty_until(until);
+        if let Some(pool) = &purse.pool {
+            pool.freeze(until);
+        }
     }
 
     fn not_now(&self, until: Duration) -> SendError {
@@ -194,44 +290,61 @@ impl Limiter {
     async fn token_for(self: &Arc<Self>, host: &str) -> Result<Token, SendError> {
         let give_up = self.moments.mono() + self.wait;
         loop {
-            let now = self.moments.mono();
-            let (taken, own) = {
-                let mut buckets = self.buckets();
-                (buckets.of(host).take(now), buckets.hosts.contains_key(host))
-            };
-            match taken {
-                Ok(()) => {
-                    let host = own.then(|| host.to_owned());
-                    return Ok(Token { limiter: Arc::clone(self), host, left: false });
-                }
+            match self.try_token(host).await {
+                Ok(token) => return Ok(token),
                 Err(at) if at > give_up => return Err(self.not_now(at)),
                 Err(at) => self.moments.sleep_until(at).await,
             }
         }
+    }
+
+    async fn try_token(self: &Arc<Self>, host: &str) -> Result<Token, Duration> {
+        let now = self.moments.mono();
+        let (own, pool) = {
+            let mut purses = self.purses();
+            let purse = purses.of(host);
+            purse.bucket.take(now)?;
+            let pool = purse.pool.clone();
+            (purses.hosts.contains_key(host), pool)
+        };
+        let host = own.then(|| host.to_owned());
+        let mut token = Token { limiter: Arc::clone(self), host, left: false, pass: None };
+        if let Some(pool) = pool {
+            token.pass = Some(pool.take().await?);
+        }
+        Ok(token)
     }
 }
 
 /// Leave for one request on the wire.
 pub(super) struct Token {
     limiter: Arc<Limiter>,
-    /// Whose bucket it is from; none: the account's.
+    /// Whose purse it is from; none: the account's.
     host: Option<String>,
     /// The request may have left: the vendor may count it.
     left: bool,
+    /// From what the gateways share.
+    pass: Option<Pass>,
 }
 
 impl Token {
-    /// Is it from the bucket that a request to this host has to pay?
+    /// Is it from the purse that a request to this host has to pay from?
     pub(super) fn is_for(&self, host: &str) -> bool {
         match &self.host {
             Some(own) => own == host,
-            None => !self.limiter.buckets().hosts.contains_key(host),
+            None => !self.limiter.purses().hosts.contains_key(host),
         }
     }
 
+    /// May the request still leave with it?
+    pub(super) fn is_good(&self) -> bool {
+        self.pass.as_ref().is_none_or(|pass| pass.is_good(self.limiter.moments.mono()))
+    }
+
     /// The request leaves now. The token is held until its answer.
-    fn leave(mut self) -> Self {
+    pub(super) fn leave(mut self) -> Self {
         self.left = true;
+        self.limiter.used.fetch_add(1, Ordering::Relaxed);
         self
     }
 }
@@ -239,10 +352,13 @@ impl Token {
 impl Drop for Token {
     fn drop(&mut self) {
         let now = self.limiter.moments.mono();
-        let mut buckets = self.limiter.buckets();
+        if let Some(pass) = self.pass.take() {
+            pass.end(self.left, now);
+        }
+        let mut purses = self.limiter.purses();
         let bucket = match &self.host {
-            Some(host) => buckets.of(host),
-            None => &mut buckets.account,
+            Some(host) => &mut purses.of(host).bucket,
+            None => &mut purses.account.bucket,
         };
         if self.left { bucket.answered(now) } else { bucket.refund() }
     }

@@ -19,6 +19,7 @@ mod guard;
 mod limit;
 mod moments;
 mod observe;
+mod share;
 mod site;
 mod tls;
 
@@ -41,6 +42,7 @@ use tower::{BoxError, ServiceBuilder, ServiceExt};
 
 use crate::clock::later;
 use crate::config::live::Live;
+use crate::shared::Link;
 use crate::store::setup::AccountRecord;
 
 use around::{Answer, Wire, around};
@@ -55,6 +57,7 @@ use guard::Guard;
 use limit::{Limiter, Rate, SlotHeld, Slots, Token};
 use moments::Moments;
 use observe::Observe;
+use share::pool::Sharing;
 pub use site::{SiteAnswer, SiteClient, SitePolicy, UrlRefused};
 
 /// Finds a connector by its name.
@@ -105,8 +108,23 @@ pub struct EgressParts {
     pub connectors: Connectors,
     /// Names to addresses; [`SystemResolver`] outside tests.
     pub resolver: Arc<dyn Resolver>,
+    /// With whom accounts' limits are shared; none: with nobody.
+    pub link: Option<Arc<Link>>,
     /// The figures.
     pub policy: EgressPolicy,
+}
+
+/// What an account used of its vendor's limits, through this gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaUse {
+    /// Whose.
+    pub account: AccountId,
+    /// Requests since the start.
+    pub used: u64,
+    /// Requests that could leave now; with others that share the limits, as far as this one knows.
+    pub left: usize,
+    /// What the vendor allows in a window.
+    pub limit: u32,
 }
 
 /// Why an account may not be called now.
@@ -195,9 +213,25 @@ impl Egress {
         };
         let permit = lane.gate.admit().map_err(|until| refuse(Busy::Breaker)(self.moments.wall(until)))?;
         let slot = lane.limiter.slot().await.map_err(|error| refuse(Busy::Slots)(self.until(&error)))?;
-        let token = lane.limiter.token().await.map_err(|error| refuse(Busy::Tokens)(self.until(&error)))?;
+        let token = lane.limiter.token().await.map_err(|error| {
+            // Another gateway's breaker is known from the answer about tokens.
+            let why = if lane.gate.refuses().is_some() { Busy::Breaker } else { Busy::Tokens };
+            refuse(why)(self.until(&error))
+        })?;
         let prepaid = Prepaid(Arc::new(Mutex::new((Some(permit), Some(token)))));
         Ok(Admission { stack: lane.stack.clone(), prepaid, _slot: slot })
+    }
+
+    /// What each account used, of those that were called lately.
+    pub fn quotas(&self) -> Vec<QuotaUse> {
+        let lanes: Vec<Arc<Lane>> = self.lanes().values().cloned().collect();
+        let used = |lane: &Arc<Lane>| QuotaUse {
+            account: lane.account.id,
+            used: lane.limiter.used(),
+            left: lane.limiter.room().0,
+            limit: lane.limiter.calls(),
+        };
+        lanes.iter().map(used).collect()
     }
 
     /// For reads outside deliveries: every request pays for itself.
@@ -260,10 +294,13 @@ impl Egress {
         let host = main_host(descriptor, account);
         let limiter = match old.filter(|old| old.limiter.is_for(limits, host.as_deref())) {
             Some(old) => Arc::clone(&old.limiter),
-            None => Arc::new(Limiter::new(limits, host, self.moments.clone(), self.parts.policy.wait)),
+            None => {
+                let sharing = self.parts.link.clone().map(|link| Sharing { link, account: account.id });
+                Arc::new(Limiter::new(limits, host, self.moments.clone(), self.parts.policy.wait, sharing))
+            }
         };
         let entropy = Arc::clone(&self.parts.entropy);
-        let gate = Gate::new(self.parts.policy.breaker.clone(), self.moments.clone(), entropy);
+        let gate = Gate::new(self.parts.policy.breaker.clone(), self.moments.clone(), entropy, limiter.pool());
         let credentials = Arc::clone(&self.parts.credentials);
         let auth = Arc::new(Auth::new(credentials, descriptor, account.clone(), self.moments.clone()));
         let stack = self.stack(descriptor, account, &gate, &limiter, &auth, wire);
@@ -343,7 +380,8 @@ fn main_host(descriptor: &Descriptor, account: &Account) -> Option<String> {
     url.host_str().map(str::to_owned)
 }
 
-/// The vendor's limits, unless the account has its own (`limit_calls`, `limit_window_ms`, `limit_concurrency`).
+/// The vendor's limits, unless the account has its own (`limit_calls`, `limit_window_ms`, `limit_concurrency`). Who knows
+/// another window than the vendor's usual one knows the day's, too.
 pub fn limits(descriptor: &Descriptor, account: &Account) -> Limits {
     let number = |name: &str| account.settings.get(name).and_then(serde_json::Value::as_u64).filter(|value| *value > 0);
     let small = |name: &str, default: u32| number(name).and_then(|value| u32::try_from(value).ok()).unwrap_or(default);
@@ -351,6 +389,7 @@ pub fn limits(descriptor: &Descriptor, account: &Account) -> Limits {
         window: number("limit_window_ms").map_or(descriptor.limits.window, Duration::from_millis),
         calls: small("limit_calls", descriptor.limits.calls),
         concurrency: small("limit_concurrency", descriptor.limits.concurrency),
+        daily: descriptor.limits.daily.filter(|_| number("limit_calls").is_none()),
     }
 }
 
@@ -363,9 +402,10 @@ impl Prepaid {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0.take()
     }
 
-    /// The token, if it is one for this host.
+    /// The token, if it is one for this host. One that is good no longer is given up.
     fn take_token(&self, host: &str) -> Option<Token> {
         let mut paid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(paid.1.take_if(|token| !token.is_good()));
         paid.1.take_if(|token| token.is_for(host))
     }
 }

@@ -67,7 +67,7 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
     ],
     find: FindSupport::Always,
     visibility_lag: Duration::from_secs(10),
-    limits: Limits { window: Duration::from_secs(10), calls: 1_000, concurrency: 8 },
+    limits: Limits { window: Duration::from_secs(10), calls: 1_000, concurrency: 8, daily: None },
     read_pace: pace,
     takes_files: true,
     names_hosts: false,
@@ -133,6 +133,7 @@ pub(crate) fn egress_with(
         credentials,
         connectors: Arc::new(move |_| Some(Arc::clone(&connector))),
         resolver: Arc::new(SystemResolver),
+        link: None,
         policy,
     })
 }

@@ -17,6 +17,7 @@ use crate::egress::{Connectors, Egress, EgressParts, SiteClient, SitePolicy, Sys
 use crate::feeds::sync::{FeedParts, Feeds, SyncError};
 use crate::read_back::{ReadBack, ReadBackParts};
 use crate::schema::form_digest;
+use crate::shared::Link;
 use crate::store::Store;
 use crate::store::custody::Custody;
 use crate::store::keys::RootKey;
@@ -35,6 +36,8 @@ pub(super) struct Core {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) connectors: Connectors,
     pub(super) egress: Arc<Egress>,
+    /// The Redis that gateways share their limits through.
+    pub(super) link: Option<Arc<Link>>,
     pub(super) feeds: Arc<Feeds>,
     pub(super) lives: Lives,
     pub(super) sites: Sites,
@@ -60,12 +63,14 @@ impl Core {
         let store: Arc<dyn Store> = wrap(opened);
         let lives = Lives::new(&config.reloadable);
         let connectors: Connectors = Arc::new(causeway_connectors::by_name);
+        let link = Link::open(&config.fixed.redis)?;
         let egress = Arc::new(Egress::new(EgressParts {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             credentials: Arc::new(wires::SecretsOfTheStore { store: Arc::clone(&store), clock: Arc::clone(&clock) }),
             connectors: Arc::clone(&connectors),
             resolver: Arc::new(SystemResolver),
+            link: link.clone(),
             policy: wires::egress(config, &lives),
         }));
         let feeds = Arc::new(Feeds::new(FeedParts {
@@ -87,7 +92,7 @@ impl Core {
             policy: WebhookPolicy::default(),
         });
         let sites = Sites { store: webhooks, sender, client, receipts };
-        Ok(Self { store, custody, clock, entropy, connectors, egress, feeds, lives, sites })
+        Ok(Self { store, custody, clock, entropy, connectors, egress, link, feeds, lives, sites })
     }
 
     /// Commits what is under way, writes the audit's newest links down, and lets go of the directory.

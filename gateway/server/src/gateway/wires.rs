@@ -1,6 +1,7 @@
 //! The wires between parts that do not know each other, and the configuration in each part's own terms.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,13 @@ use causeway_core::clock::Clock;
 use causeway_core::ids::AccountId;
 use causeway_core::pii::Secret;
 
+use super::core::Core;
 use super::reload::Lives;
 use crate::config::Config;
 use crate::dispatch::DispatchPolicy;
 use crate::egress::{BreakerPolicy, CredentialSource, EgressPolicy, Newer, NoCredentials};
 use crate::feeds::sync::SyncPolicy;
+use crate::ingress::Exposition;
 use crate::intake::{self, Intake};
 use crate::quota::Rate;
 use crate::read_back::ReadBackPolicy;
@@ -85,6 +88,33 @@ impl Judge for JudgesAsIntake {
     fn judge(&self, ready: &ReadyDelivery) -> Decision {
         self.0.decision(ready)
     }
+}
+
+/// How the vendors' limits are used, and how the Redis stands that shares them, if there is one.
+pub(super) fn limits_exposition(core: &Core) -> Exposition {
+    let (egress, link) = (Arc::clone(&core.egress), core.link.clone());
+    Arc::new(move |out| {
+        // Writing to a String cannot fail.
+        let mut line = |text: std::fmt::Arguments<'_>| out.write_fmt(text).unwrap_or_default();
+        if let Some(link) = &link {
+            let figures = link.figures();
+            line(format_args!("# TYPE causeway_redis_up gauge\ncauseway_redis_up {}\n", u8::from(figures.up)));
+            line(format_args!("# TYPE causeway_redis_calls_total counter\n"));
+            for (outcome, calls) in [("ok", figures.ok), ("bypassed", figures.bypassed), ("error", figures.errors)] {
+                line(format_args!("causeway_redis_calls_total{{outcome=\"{outcome}\"}} {calls}\n"));
+            }
+        }
+        let quotas = egress.quotas();
+        for (name, kind) in [("causeway_quota_used_total", "counter"), ("causeway_quota_left", "gauge")] {
+            if !quotas.is_empty() {
+                line(format_args!("# TYPE {name} {kind}\n"));
+            }
+            for quota in &quotas {
+                let value = if kind == "counter" { quota.used } else { quota.left as u64 };
+                line(format_args!("{name}{{account=\"{}\"}} {value}\n", quota.account));
+            }
+        }
+    })
 }
 
 pub(super) fn ingress(config: &Config) -> crate::ingress::Config {

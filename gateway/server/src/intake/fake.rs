@@ -206,7 +206,7 @@ const fn descriptor(name: &'static str, roles: &'static [Role]) -> Descriptor {
         auth: &[],
         find: FindSupport::None,
         visibility_lag: Duration::ZERO,
-        limits: Limits { window: Duration::from_secs(1), calls: 1, concurrency: 1 },
+        limits: Limits { window: Duration::from_secs(1), calls: 1, concurrency: 1, daily: None },
         read_pace: |_| None,
         takes_files: false,
         names_hosts: false,
@@ -335,6 +335,7 @@ impl World {
     pub(crate) fn intake(&self, config: Config) -> Arc<Intake> {
         let connectors: Vec<Arc<dyn Connector>> = vec![Arc::new(FakeConnector(&ATS)), Arc::new(FakeConnector(&CRM))];
         Arc::new(Intake::new(IntakeParts {
+            forms: None,
             schemas: Arc::new(Schemas::new(&connectors).unwrap()),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             connectors,

@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use causeway_core::account::{OnInvalid, Role};
 use causeway_core::posting::{FieldKind, Place, Question, QuestionField, QuestionGroup, QuestionOption};
 use causeway_core::problem::Code;
@@ -22,7 +24,16 @@ use crate::hash::sha256_hex;
 use crate::overlay;
 use crate::schema::CANONICAL_NAME;
 use crate::store::intake::PostingView;
-use crate::store::setup::AccountRecord;
+use crate::store::setup::{AccountRecord, PostingRecord};
+
+/// Forms that somebody made already, here or elsewhere. Optional: a form can always be made.
+#[async_trait]
+pub trait FormCache: Send + Sync {
+    /// The form of this key, if it is there at once.
+    async fn get(&self, key: &str) -> Option<Bytes>;
+    /// Keeps it. Never waits.
+    fn put(&self, key: String, body: Bytes);
+}
 
 /// A job's form.
 #[derive(Serialize, JsonSchema)]
@@ -90,23 +101,47 @@ impl Intake {
             return Err(Code::PostingClosed.into());
         }
         let digest = self.form_digest(sender.test, &view);
-        let receiving = receiving(&view);
+        let complete = view.form.is_some() || !self.publishes_forms(&view, posting.account);
+        let job = &posting.posting.posting_id;
+        // Another build may make another document of the same parts.
+        let key = sha256_hex(format!("{}\n{digest}\n{complete}\n{job}", env!("CARGO_PKG_VERSION")).as_bytes());
+        if let Some(forms) = &self.forms
+            && let Some(body) = forms.get(&key).await
+        {
+            return Ok(Tagged { tag: digest, body });
+        }
+        let body = self.make_form(sender, &view, posting, &digest, complete)?;
+        if let Some(forms) = &self.forms {
+            forms.put(key, body.clone());
+        }
+        Ok(Tagged { tag: digest, body })
+    }
+
+    fn make_form(
+        &self,
+        sender: Sender,
+        view: &PostingView,
+        posting: &PostingRecord,
+        digest: &str,
+        complete: bool,
+    ) -> Result<Bytes, Refusal> {
+        let receiving = receiving(view);
         // What an overlay fills is asked of nobody: a submit is judged with it filled.
-        let left = self.left_to_ask(&view, &receiving);
-        let demanding = left.as_ref().unwrap_or(&view);
+        let left = self.left_to_ask(view, &receiving);
+        let demanding = left.as_ref().unwrap_or(view);
         let shown = JobForm {
             job: &posting.posting.posting_id,
-            digest: &digest,
+            digest,
             test: sender.test,
-            complete: view.form.is_some() || !self.publishes_forms(&view, posting.account),
-            questions: self.questions(&view, &receiving),
+            complete,
+            questions: self.questions(view, &receiving),
             schema: self.schemas.union(&targets::to_check(&receiving, &self.connectors, demanding)),
         };
         let body = serde_json::to_vec(&shown).map_err(|error| {
             tracing::error!(%error, "a form has no JSON form");
             Refusal::from(Code::Internal)
         })?;
-        Ok(Tagged { tag: digest, body: body.into() })
+        Ok(body.into())
     }
 
     /// The version of a job's form: SHA-256 over what it is made of.

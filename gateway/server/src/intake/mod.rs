@@ -35,7 +35,7 @@ use serde_json::Value;
 
 pub use board::{Board, Job, Tagged};
 pub use edge::EdgeCounters;
-pub use form::JobForm;
+pub use form::{FormCache, JobForm};
 pub use preflight::Preflight;
 pub use receipt::Receipt;
 pub use refusal::{Refusal, unavailable};
@@ -103,6 +103,8 @@ pub struct IntakeParts {
     pub bell: Arc<dyn Bell>,
     /// Wakes the syncs.
     pub sync: Arc<dyn SyncBell>,
+    /// Forms that others made, if there is a place for them.
+    pub forms: Option<Arc<dyn FormCache>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -118,6 +120,7 @@ pub struct Intake {
     connectors: Connectors,
     bell: Arc<dyn Bell>,
     sync: Arc<dyn SyncBell>,
+    forms: Option<Arc<dyn FormCache>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     config: Config,
@@ -167,6 +170,7 @@ impl Intake {
             schemas: parts.schemas,
             bell: parts.bell,
             sync: parts.sync,
+            forms: parts.forms,
             clock: parts.clock,
             entropy: parts.entropy,
             config: parts.config,

@@ -69,7 +69,12 @@ static NO_FIND: Descriptor = Descriptor {
     auth: &[],
     find: FindSupport::None,
     visibility_lag: Duration::ZERO,
-    limits: causeway_core::connector::Limits { window: Duration::from_secs(10), calls: 1_000, concurrency: 8 },
+    limits: causeway_core::connector::Limits {
+        window: Duration::from_secs(10),
+        calls: 1_000,
+        concurrency: 8,
+        daily: None,
+    },
     read_pace: |_| None,
     takes_files: false,
     names_hosts: false,
@@ -156,6 +161,7 @@ fn rig_of(descriptor: &'static Descriptor, settings: serde_json::Value) -> Rig {
         entropy: Arc::new(SeededEntropy::new(3)),
         credentials: Arc::new(crate::egress::testing::Secrets),
         connectors: Arc::new(move |_| Some(Arc::clone(&connector) as Arc<dyn Connector>)),
+        link: None,
         resolver: Arc::new(SystemResolver),
         policy: EgressPolicy { breaker: BreakerPolicy::default(), ..EgressPolicy::default() },
     }));

@@ -1,0 +1,51 @@
+//! What came of the questions, counted.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    up: AtomicBool,
+    ok: AtomicU64,
+    bypassed: AtomicU64,
+    errors: AtomicU64,
+}
+
+/// How the link stands, and what came of the questions since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LinkFigures {
+    /// It can be asked.
+    pub up: bool,
+    /// Answered.
+    pub ok: u64,
+    /// Not asked, because it was down.
+    pub bypassed: u64,
+    /// Asked; the answer was an error, or late.
+    pub errors: u64,
+}
+
+impl Figures {
+    pub(super) fn is_up(&self, up: bool) {
+        self.up.store(up, Ordering::Relaxed);
+    }
+
+    pub(super) fn answered(&self) {
+        self.ok.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn bypassed(&self) {
+        self.bypassed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn failed(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn snapshot(&self) -> LinkFigures {
+        LinkFigures {
+            up: self.up.load(Ordering::Relaxed),
+            ok: self.ok.load(Ordering::Relaxed),
+            bypassed: self.bypassed.load(Ordering::Relaxed),
+            errors: self.errors.load(Ordering::Relaxed),
+        }
+    }
+}
