@@ -10,6 +10,7 @@ mod backup;
 mod bad_input;
 #[path = "../../loadtests/src/client.rs"]
 mod client;
+mod collector;
 #[path = "../../gateway/server/src/openapi/contract.rs"]
 mod contract;
 mod demo;
@@ -28,7 +29,9 @@ mod process;
 mod quickstart;
 mod receipts;
 mod rig;
+mod roles;
 mod sandbox;
 mod site;
+mod telemetry;
 mod tickets;
 mod webhooks;

@@ -11,11 +11,11 @@ use crate::rig::Rig;
 use crate::site::Site;
 
 /// Every marker holds this, so that a search for one word finds any of them.
-const MARK: &str = "Zyxkanari";
-const EMAIL: &str = "Zyxkanari-mail@example.org";
+pub(crate) const MARK: &str = "Zyxkanari";
+pub(crate) const EMAIL: &str = "Zyxkanari-mail@example.org";
 
 /// A document with a marker in each field that may hold personal data.
-fn marked(job: &str) -> Value {
+pub(crate) fn marked(job: &str) -> Value {
     let mark = |what: &str| format!("{MARK}{what}");
     json!({
         "job": job,

@@ -18,6 +18,7 @@
 mod carry;
 mod desk;
 mod fair;
+mod figures;
 mod memory;
 mod settle;
 mod verify;
@@ -43,6 +44,7 @@ use crate::retry::RetryPolicy;
 use crate::store::setup::AccountRecord;
 use crate::store::work::{Claim, ClaimRequest};
 use crate::store::{self, Store};
+use crate::telemetry::metrics::Page;
 
 use desk::{Desk, Finished};
 use fair::Want;
@@ -118,6 +120,7 @@ pub struct Dispatch {
     memory: memory::Memory,
     accounts: Mutex<HashMap<AccountId, (u64, AccountRecord)>>,
     turn: AtomicUsize,
+    figures: figures::Figures,
 }
 
 impl Dispatch {
@@ -130,7 +133,13 @@ impl Dispatch {
             return Err(LeaseTooShort);
         }
         let memory = memory::Memory::new(parts.policy.attachment_bytes);
-        Ok(Arc::new(Self { parts, memory, accounts: Mutex::default(), turn: AtomicUsize::new(0) }))
+        let figures = figures::Figures::default();
+        Ok(Arc::new(Self { parts, memory, accounts: Mutex::default(), turn: AtomicUsize::new(0), figures }))
+    }
+
+    /// Onto the page.
+    pub fn put(&self, page: &mut Page) {
+        self.figures.put(page);
     }
 
     /// Works until told to stop; then begins nothing, gives unused leases back and waits for what is on the wire.
@@ -191,7 +200,10 @@ impl Dispatch {
             now,
         };
         match self.parts.store.claim(request).await {
-            Ok(claims) => desk.claimed(&wants, claims),
+            Ok(claims) => {
+                self.figures.claimed(claims.len());
+                desk.claimed(&wants, claims);
+            }
             Err(error) => tracing::error!(%error, "cannot claim due work"),
         }
         desk.wake(now, if desk.has_ready() { TICK } else { STALLED })

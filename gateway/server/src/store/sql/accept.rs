@@ -3,7 +3,7 @@
 //! Sealing is done before the writer is asked; the writer decides what only a serial reader can: was it here before, does
 //! it repeat another, is an account paused. Two requests with one key meet in the writer, so one of them is the second.
 
-use crate::store::sql::rows::{Columns, Conn, StoredId, execute, first, micros, params, sql};
+use crate::store::sql::rows::{Columns, Conn, StoredId, execute, first, micros, params, sql, stored};
 use crate::store::sql::scope::Scope;
 use bytes::Bytes;
 use causeway_core::account::Repeats;
@@ -172,7 +172,8 @@ fn insert_submission(tx: &Tx<'_>, prepared: &Prepared, repeat_of: Option<Submiss
         new.test,
         sealed.demographics.as_ref().map(|(at, _)| at),
         sealed.demographics.as_ref().map(|(_, sealed)| sealed),
-        sealed.document
+        sealed.document,
+        stored(new.deliveries.len())
     ];
     execute(tx.conn, sql!("accept_submission"), row)?;
     for (kind, wrapped) in &sealed.keys {
