@@ -168,6 +168,7 @@ pub(crate) struct Stage {
     pub(crate) tenancy: Tenancy,
     pub(crate) job: String,
     pub(crate) answers: Vec<serde_json::Value>,
+    place: rig::Place,
     ports: (u16, u16),
     _folder: tempfile::TempDir,
 }
@@ -179,16 +180,22 @@ impl Stage {
 
     /// `settings` go into both accounts.
     pub(crate) async fn set_with(seed: u64, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::set_over(seed, settings, Vec::new()).await
+    }
+
+    /// As that, kept where `kept` says: `CAUSEWAY_…` variables that every gateway and command here gets.
+    pub(crate) async fn set_over(seed: u64, settings: &[(&str, &str)], kept: Vec<(String, String)>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        let place = rig::Place { data: folder.path().join("data"), settings: kept };
         let (ats, crm) = (rig::start_sandbox("greenhouse", seed)?, rig::start_sandbox("hubspot", seed)?);
         crate::postings::publish_plain(&ats).await?;
-        let tenancy = rig::set_up(&folder.path().join("data"), &ats, &crm, &[FAST_VENDORS, settings].concat())?;
+        let tenancy = rig::set_up(&place, &ats, &crm, &[FAST_VENDORS, settings].concat())?;
         for (sandbox, body) in [(&ats, NO_LIMITS_ATS), (&crm, NO_LIMITS_CRM)] {
             sandbox.control("POST", "/_sandbox/settings", Some(&serde_json::from_str(body)?)).await?;
         }
         let (job, answers) = crate::postings::simplest(&ats).await?;
         let ports = (rig::free_port()?, rig::free_port()?);
-        Ok(Self { ats, crm, tenancy, job, answers, ports, _folder: folder })
+        Ok(Self { ats, crm, tenancy, job, answers, place, ports, _folder: folder })
     }
 
     /// Where every gateway of this stage listens.
@@ -200,23 +207,19 @@ impl Stage {
         let options = GatewayOptions {
             command: rig::gateway_command(None)?,
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            wrapper: Vec::new(),
+            ..GatewayOptions::default()
         };
         self.start_with(&options).await
     }
 
     pub(crate) async fn start_with(&self, options: &GatewayOptions) -> Result<Gateway> {
-        rig::start_gateway(&self.tenancy.data, options, self.ports.0, self.ports.1).await
+        let mut options = options.clone();
+        options.settings = [&self.place.settings[..], &options.settings].concat();
+        rig::start_gateway(&self.place.data, &options, self.ports.0, self.ports.1).await
     }
 
     pub(crate) fn request(&self, applicant: &Applicant, key: &str) -> Result<Request<Full<Bytes>>> {
-        let (content_type, body) = documents::body_of(applicant);
-        Ok(Request::post("/v1/applications")
-            .header("host", "127.0.0.1")
-            .header("authorization", format!("Bearer {}", self.tenancy.key))
-            .header("idempotency-key", key)
-            .header("content-type", content_type)
-            .body(Full::new(body))?)
+        documents::request(&self.tenancy.key, applicant, key)
     }
 }
 

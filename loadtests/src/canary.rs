@@ -85,7 +85,7 @@ pub(crate) async fn run(submissions: u64) -> Result<Report> {
     let deliveries_done = quiet(&data).await?;
     let before = search(&data)?;
     let into = data.with_file_name("backup");
-    rig::causeway(&data, &["backup", "--out", into.to_str().context("a path of ours")?])?;
+    rig::causeway(&rig::Place::folder(data.clone()), &["backup", "--out", into.to_str().context("a path of ours")?])?;
     let backup = search(&into)?;
     eprintln!("searched; erasing everybody");
     let (erased, still_exported) = erase_all(&stage, gateway.management, submissions).await?;

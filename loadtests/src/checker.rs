@@ -50,6 +50,17 @@ pub(crate) struct Seen {
     pub(crate) ambiguous: u64,
 }
 
+/// What the lookup says of one receipt.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    pub(crate) targets: Vec<Seen>,
+    /// Submissions of the same person for the same job, this one included.
+    pub(crate) submissions: u64,
+}
+
+/// By the receipt's id.
+pub(crate) type Lookups = HashMap<String, Found>;
+
 /// What the three ledgers come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Verdict {
@@ -58,18 +69,36 @@ pub(crate) struct Verdict {
     pub(crate) targets: u64,
     pub(crate) delivered: u64,
     pub(crate) failed_visible: u64,
+    pub(crate) erased: u64,
     pub(crate) lost: u64,
     pub(crate) phantom: u64,
     pub(crate) corrupt: u64,
     pub(crate) duplicates_unflagged: u64,
+    /// Records at vendors beyond the first, flagged or not.
+    pub(crate) duplicates: u64,
     pub(crate) flagged: u64,
     pub(crate) ambiguous: u64,
+    /// Submitted once, under one key, and there more than once.
+    pub(crate) stored_twice: u64,
     pub(crate) answers_lost: u64,
     pub(crate) resolved_by_find: u64,
+    /// The first few violations, by what they concern.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) examples: Vec<String>,
 }
 
-/// Joins the ledgers on (vendor, e-mail, job). `lookups` is keyed by the receipt's id.
-pub(crate) fn check(sent: &[Sent], created: &[Created], lookups: &HashMap<String, Vec<Seen>>) -> Verdict {
+const EXAMPLES: usize = 12;
+
+impl Verdict {
+    fn tell(&mut self, what: &str, whom: &str, job: &str) {
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(format!("{what}: {whom} for {job}"));
+        }
+    }
+}
+
+/// Joins the ledgers on (vendor, e-mail, job).
+pub(crate) fn check(sent: &[Sent], created: &[Created], lookups: &Lookups) -> Verdict {
     let mut verdict = Verdict { submitted: sent.len() as u64, ..Verdict::default() };
     let mut at_vendor: HashMap<(Vendor, &str, &str), Vec<&Created>> = HashMap::new();
     for record in created {
@@ -80,42 +109,61 @@ pub(crate) fn check(sent: &[Sent], created: &[Created], lookups: &HashMap<String
 
     for record in created {
         match by_person.get(&(record.email.as_str(), record.job.as_str())) {
-            None => verdict.phantom += 1,
-            Some(one) => verdict.corrupt += u64::from(!same_person(one, record)),
+            None => {
+                verdict.phantom += 1;
+                verdict.tell("phantom", &record.email, &record.job);
+            }
+            Some(one) if !same_person(one, record) => {
+                verdict.corrupt += 1;
+                verdict.tell("corrupt", &record.email, &record.job);
+            }
+            Some(_) => {}
         }
     }
     for one in sent {
         let Some(id) = &one.accepted else { continue };
         verdict.accepted += 1;
-        let seen = lookups.get(id).map_or(&[][..], Vec::as_slice);
-        if seen.is_empty() {
+        let none = Found::default();
+        let found = lookups.get(id).unwrap_or(&none);
+        if found.targets.is_empty() {
             // Accepted, and the lookup does not know it: every target is lost.
             verdict.targets += 1;
             verdict.lost += 1;
+            verdict.tell("not found", &one.email, &one.job);
         }
-        for target in seen {
+        if found.submissions > 1 {
+            verdict.stored_twice += 1;
+            verdict.tell("stored twice", &one.email, &one.job);
+        }
+        for target in &found.targets {
             verdict.targets += 1;
             verdict.ambiguous += target.ambiguous;
             verdict.flagged += u64::from(target.possible_duplicate);
             let records =
                 at_vendor.get(&(target.vendor, one.email.as_str(), one.job.as_str())).map_or(&[][..], Vec::as_slice);
-            judge_target(&mut verdict, target, records);
+            judge_target(&mut verdict, one, target, records);
         }
     }
     verdict
 }
 
-fn judge_target(verdict: &mut Verdict, target: &Seen, records: &[&Created]) {
-    let settled_without = matches!(target.state.as_str(), "refused" | "parked" | "held" | "cancelled" | "erased");
+fn judge_target(verdict: &mut Verdict, one: &Sent, target: &Seen, records: &[&Created]) {
+    let settled_without = matches!(target.state.as_str(), "refused" | "parked" | "held" | "cancelled");
     if !records.is_empty() {
         verdict.delivered += 1;
+    } else if target.state == "erased" {
+        verdict.erased += 1;
     } else if settled_without && target.has_reason {
         verdict.failed_visible += 1;
     } else {
         verdict.lost += 1;
+        verdict.tell(&format!("lost at {:?}, {}", target.vendor, target.state), &one.email, &one.job);
     }
-    if records.len() > 1 && !target.possible_duplicate {
-        verdict.duplicates_unflagged += records.len() as u64 - 1;
+    let beyond = records.len().saturating_sub(1) as u64;
+    verdict.duplicates += beyond;
+    if beyond > 0 && !target.possible_duplicate {
+        verdict.duplicates_unflagged += beyond;
+        verdict.tell(&format!("{} times at {:?}, unflagged", records.len(), target.vendor), &one.email, &one.job);
     }
     if records.iter().any(|record| record.answer_lost) {
         verdict.answers_lost += 1;
@@ -157,7 +205,7 @@ mod tests {
         }
     }
 
-    fn seen(state: &str, flagged: bool) -> HashMap<String, Vec<Seen>> {
+    fn seen(state: &str, flagged: bool) -> Lookups {
         let target = Seen {
             vendor: Vendor::Ats,
             state: state.to_owned(),
@@ -165,7 +213,7 @@ mod tests {
             possible_duplicate: flagged,
             ambiguous: 0,
         };
-        HashMap::from([("sub_1".to_owned(), vec![target])])
+        HashMap::from([("sub_1".to_owned(), Found { targets: vec![target], submissions: 1 })])
     }
 
     #[test]
@@ -187,7 +235,13 @@ mod tests {
         assert_eq!(corrupt.corrupt, 1);
         let twice = [created("a@example.org", "Ada", true), created("a@example.org", "Ada", false)];
         assert_eq!(check(&[sent(true)], &twice, &seen("delivered", false)).duplicates_unflagged, 1);
-        assert_eq!(check(&[sent(true)], &twice, &seen("delivered", true)).duplicates_unflagged, 0);
+        let flagged = check(&[sent(true)], &twice, &seen("delivered", true));
+        assert_eq!((flagged.duplicates, flagged.duplicates_unflagged), (1, 0));
+        let mut stored_twice = seen("delivered", false);
+        stored_twice.get_mut("sub_1").unwrap().submissions = 2;
+        let twice = check(&[sent(true)], &[created("a@example.org", "Ada", false)], &stored_twice);
+        assert_eq!((twice.stored_twice, twice.lost), (1, 0));
+        assert_eq!(check(&[sent(true)], &[], &seen("erased", false)).erased, 1);
     }
 
     #[test]
@@ -200,7 +254,7 @@ mod tests {
     #[test]
     fn a_refusal_without_a_reason_is_a_loss() {
         let mut lookups = seen("refused", false);
-        lookups.get_mut("sub_1").unwrap()[0].has_reason = false;
+        lookups.get_mut("sub_1").unwrap().targets[0].has_reason = false;
         assert_eq!(check(&[sent(true)], &[], &lookups).lost, 1);
     }
 }

@@ -1,7 +1,6 @@
 //! The crash run: the real program under load with both sandboxes, killed at random, answers dropped after the vendor's
 //! commit; then the three ledgers are compared. A run with too few kills, deliveries or lost answers is void.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,9 +11,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::accept::{Stage, futures_join};
-use crate::checker::{self, Created, Seen, Sent, Vendor, Verdict};
+use crate::checker::{self, Sent, Verdict};
 use crate::client::Client;
 use crate::documents;
+use crate::ledgers::{self, Desk};
 use crate::postings::{self, Open};
 use crate::rig::{self, GatewayOptions};
 
@@ -69,7 +69,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<Report> {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec(),
-        wrapper: Vec::new(),
+        ..GatewayOptions::default()
     };
 
     let progress = Progress::default();
@@ -77,8 +77,9 @@ pub(crate) async fn run(plan: &Plan) -> Result<Report> {
     let killing = kill_repeatedly(&stage, plan, &options, &progress);
     let (sent, (gateway, slowest)) = tokio::try_join!(sending, killing)?;
     eprintln!("sent; waiting for quiescence");
-    let lookups = quiesce(&stage, &sent, gateway.management).await?;
-    let (created, dropped) = vendor_ledgers(&stage).await?;
+    let desk = Desk { management: gateway.management, key: stage.tenancy.key.clone() };
+    let lookups = ledgers::look_up(&desk, &sent, QUIESCENCE_MAX).await?;
+    let (created, dropped) = ledgers::at_vendors(&stage.ats, &stage.crm).await?;
     gateway.stop()?;
 
     let mut report = Report {
@@ -228,108 +229,6 @@ async fn kill_repeatedly(
     Ok((gateway, slowest))
 }
 
-/// Looks every accepted application up, as a support engineer would, until none is on its way any more.
-async fn quiesce(stage: &Stage, sent: &[Sent], management: std::net::SocketAddr) -> Result<HashMap<String, Vec<Seen>>> {
-    let mut lookups = HashMap::new();
-    let mut open: Vec<&Sent> = sent.iter().filter(|one| one.accepted.is_some()).collect();
-    let deadline = Instant::now() + QUIESCENCE_MAX;
-    let mut client = Client::new(management, Duration::from_secs(30));
-    while !open.is_empty() {
-        let mut still_open = Vec::new();
-        for one in open {
-            let id = one.accepted.as_deref().context("filtered above")?;
-            let query = json!({ "email": one.email, "job": one.job });
-            let (status, answer) =
-                client.json("POST", "/v1/support/lookup", Some(&stage.tenancy.key), Some(&query)).await?;
-            ensure!(status == 200, "lookup: {status} {answer}");
-            let targets = seen(&answer, id);
-            let settled = targets.iter().all(|target| {
-                matches!(target.state.as_str(), "delivered" | "refused" | "parked" | "held" | "cancelled" | "erased")
-            });
-            if !settled {
-                still_open.push(one);
-            }
-            lookups.insert(id.to_owned(), targets);
-        }
-        open = still_open;
-        if Instant::now() > deadline {
-            eprintln!("{} applications never settled", open.len());
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-    Ok(lookups)
-}
-
-fn seen(answer: &Value, id: &str) -> Vec<Seen> {
-    let submissions = answer["submissions"].as_array().into_iter().flatten();
-    let Some(submission) = submissions.into_iter().find(|submission| submission["id"] == id) else { return Vec::new() };
-    submission["deliveries"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|delivery| Seen {
-            vendor: if delivery["account"] == "greenhouse" { Vendor::Ats } else { Vendor::Crm },
-            state: delivery["state"].as_str().unwrap_or_default().to_owned(),
-            has_reason: delivery["reason"].is_object() || delivery["reason"].is_string(),
-            possible_duplicate: delivery["possible_duplicate"] == true,
-            ambiguous: delivery["attempts"]
-                .as_array()
-                .map_or(0, |attempts| attempts.iter().filter(|attempt| attempt["class"] == "unknown").count() as u64),
-        })
-        .collect()
-}
-
-/// What the vendors say they created, and how many answers they dropped after committing.
-async fn vendor_ledgers(stage: &Stage) -> Result<(Vec<Created>, u64)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut created = Vec::new();
-    let mut dropped = 0;
-    for entry in
-        stage.ats.ledger().await?.iter().filter(|entry| entry["operation"] == "submit" && entry["committed"] == true)
-    {
-        let answer_lost = entry["answered"] == false;
-        dropped += u64::from(answer_lost);
-        let record = &entry["record"];
-        created.push(Created {
-            vendor: Vendor::Ats,
-            email: text(&record["email"]),
-            job: record["job_post_id"].as_str().map_or_else(|| record["job_post_id"].to_string(), str::to_owned),
-            given: text(&record["first_name"]),
-            family: text(&record["last_name"]),
-            resume_sha256: record["resume_sha256"].as_str().map(str::to_owned),
-            answer_lost,
-        });
-    }
-    let crm = stage.crm.control("GET", "/_sandbox/records", None).await?;
-    let contacts: HashMap<String, &Value> = crm["contacts"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|contact| (text(&contact["id"]), &contact["properties"]))
-        .collect();
-    let mut contact_of: HashMap<String, String> = HashMap::new();
-    for association in crm["associations"].as_array().into_iter().flatten() {
-        if association["from_object"] == "tickets" && association["to_object"] == "contacts" {
-            contact_of.insert(text(&association["from_id"]), text(&association["to_id"]));
-        }
-    }
-    for ticket in crm["tickets"].as_array().into_iter().flatten() {
-        let contact = contact_of.get(&text(&ticket["id"])).and_then(|id| contacts.get(id));
-        let Some(contact) = contact else { continue };
-        created.push(Created {
-            vendor: Vendor::Crm,
-            email: text(&contact["email"]),
-            job: text(&ticket["properties"]["causeway_posting_id"]),
-            given: text(&contact["firstname"]),
-            family: text(&contact["lastname"]),
-            resume_sha256: None,
-            answer_lost: false,
-        });
-    }
-    Ok((created, dropped))
-}
-
 fn violations(report: &Report, plan: &Plan) -> Vec<String> {
     let verdict = &report.verdict;
     let mut found: Vec<String> = [
@@ -337,6 +236,7 @@ fn violations(report: &Report, plan: &Plan) -> Vec<String> {
         ("phantom", verdict.phantom),
         ("corrupt", verdict.corrupt),
         ("unflagged duplicates", verdict.duplicates_unflagged),
+        ("stored twice", verdict.stored_twice),
     ]
     .into_iter()
     .filter(|(_, count)| *count > 0)

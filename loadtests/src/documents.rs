@@ -1,6 +1,9 @@
 //! Applications of invented people, from a seed: the same number always gives the same person and the same bytes.
 
+use anyhow::Result;
 use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
 use serde_json::{Value, json};
 
 const GIVEN: &[&str] =
@@ -141,6 +144,17 @@ impl Template {
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     text.windows(wanted.len()).position(|window| window == wanted)
+}
+
+/// A submission: `key` is the API key, `idempotency_key` the caller's own.
+pub(crate) fn request(key: &str, applicant: &Applicant, idempotency_key: &str) -> Result<Request<Full<Bytes>>> {
+    let (content_type, body) = body_of(applicant);
+    Ok(Request::post("/v1/applications")
+        .header("host", "127.0.0.1")
+        .header("authorization", format!("Bearer {key}"))
+        .header("idempotency-key", idempotency_key)
+        .header("content-type", content_type)
+        .body(Full::new(body))?)
 }
 
 /// The request body and its content type: JSON alone, or multipart when there is a résumé.

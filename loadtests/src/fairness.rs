@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -21,7 +20,7 @@ use serde_json::{Value, json};
 use crate::accept::{FAST_VENDORS, NO_LIMITS_ATS, NO_LIMITS_CRM, futures_join, percentile};
 use crate::client::Client;
 use crate::latency::wall_ms;
-use crate::rig::{self, GatewayOptions, Sandbox};
+use crate::rig::{self, GatewayOptions, Place, Sandbox};
 use crate::{documents, postings};
 
 /// More than this much slower is too much.
@@ -82,17 +81,17 @@ struct Tenant {
 
 impl Tenant {
     /// `calls` is how many its CRM may have under way.
-    async fn set_up(data: &Path, name: &'static str, seed: u64, calls: &str) -> Result<Self> {
+    async fn set_up(place: &Place, name: &'static str, seed: u64, calls: &str) -> Result<Self> {
         let (ats, crm) = (rig::start_sandbox("greenhouse", seed)?, rig::start_sandbox("hubspot", seed)?);
         postings::publish_plain(&ats).await?;
-        rig::causeway(data, &["tenants", "create", name])?;
+        rig::causeway(place, &["tenants", "create", name])?;
         let lag = ("visibility_lag_ms", "1500");
-        rig::add_account(data, ("greenhouse", "ats"), &ats, &[FAST_VENDORS, &[lag]].concat(), Some(name))?;
+        rig::add_account(place, ("greenhouse", "ats"), &ats, &[FAST_VENDORS, &[lag]].concat(), Some(name))?;
         let fast = [("limit_calls", "10000"), ("limit_window_ms", "1000"), ("limit_concurrency", calls), lag];
-        rig::add_account(data, ("hubspot", "crm"), &crm, &fast, Some(name))?;
+        rig::add_account(place, ("hubspot", "crm"), &crm, &fast, Some(name))?;
         let made =
-            rig::causeway(data, &["keys", "create", "--name", "load", "--scope", "submit,read", "--tenant", name])?;
-        rig::causeway(data, &["jobs", "sync", "greenhouse", "--tenant", name])?;
+            rig::causeway(place, &["keys", "create", "--name", "load", "--scope", "submit,read", "--tenant", name])?;
+        rig::causeway(place, &["jobs", "sync", "greenhouse", "--tenant", name])?;
         for (sandbox, body) in [(&ats, NO_LIMITS_ATS), (&crm, NO_LIMITS_CRM)] {
             sandbox.control("POST", "/_sandbox/settings", Some(&serde_json::from_str(body)?)).await?;
         }
@@ -169,12 +168,11 @@ impl Tenant {
 pub(crate) async fn run(per_second: f64, seconds: u64, rounds: usize) -> Result<Report> {
     let length = Duration::from_secs(seconds);
     let folder = tempfile::tempdir()?;
-    let data = folder.path().join("data");
-    std::fs::create_dir_all(&data)?;
-    rig::causeway(&data, &["keys", "init-root"])?;
-    let quiet = Tenant::set_up(&data, "quiet", 51, "32").await?;
-    let loud = Tenant::set_up(&data, "loud", 52, "32").await?;
-    let stuck = Tenant::set_up(&data, "stuck", 53, "1000").await?;
+    let place = Place::folder(folder.path().join("data"));
+    rig::prepare(&place)?;
+    let quiet = Tenant::set_up(&place, "quiet", 51, "32").await?;
+    let loud = Tenant::set_up(&place, "loud", 52, "32").await?;
+    let stuck = Tenant::set_up(&place, "stuck", 53, "1000").await?;
     let options = GatewayOptions {
         command: rig::gateway_command(None)?,
         // A vendor that hangs is not found out: all of its calls stay open.
@@ -185,9 +183,9 @@ pub(crate) async fn run(per_second: f64, seconds: u64, rounds: usize) -> Result<
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec(),
-        wrapper: Vec::new(),
+        ..GatewayOptions::default()
     };
-    let gateway = rig::start_gateway(&data, &options, rig::free_port()?, rig::free_port()?).await?;
+    let gateway = rig::start_gateway(&place.data, &options, rig::free_port()?, rig::free_port()?).await?;
     let to = gateway.public;
     let (mut alone, mut beside_loud, mut beside_hung) = (Measured::default(), Measured::default(), Measured::default());
     let (mut quiet_sent, mut loud_sent, mut hung_calls) = (0, 0, 0);

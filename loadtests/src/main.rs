@@ -12,12 +12,15 @@ mod fairness;
 mod fill;
 mod hostile;
 mod latency;
+mod ledgers;
 mod lookup;
 mod marks;
+mod nemesis;
 mod order;
 mod postings;
 mod preflight;
 mod prototype;
+mod proxy;
 mod rig;
 mod validate;
 mod wire;
@@ -70,6 +73,23 @@ enum Run {
         submissions: u64,
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    },
+    /// Faults of every kind, by a seeded schedule, over everything between the clients and the vendors.
+    Nemesis {
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long, default_value_t = 10.0)]
+        minutes: f64,
+        #[arg(long, default_value_t = 120)]
+        faults: u64,
+        #[arg(long, default_value_t = 20_000)]
+        submissions: u64,
+        /// One gateway on a file.
+        #[arg(long, conflicts_with = "scaled")]
+        embedded: bool,
+        /// Two gateways on PostgreSQL, RabbitMQ and Redis.
+        #[arg(long)]
+        scaled: bool,
     },
     /// Every 202 follows the sync of what it acknowledges, by system call.
     Order,
@@ -177,6 +197,12 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         Run::Prototype { folder, token } => prototype::serve(folder, token).await.map(|()| true),
         Run::Crash { kills, submissions, seed } => {
             let report = crash::run(&crash_plan(None, *kills, *submissions, *seed)).await?;
+            show(json, &report, &report.violations)
+        }
+        Run::Nemesis { seed, minutes, faults, submissions, embedded: _, scaled } => {
+            let (seed, minutes, faults, submissions, scaled) = (*seed, *minutes, *faults, *submissions, *scaled);
+            let plan = nemesis::Plan { seed, minutes, faults, submissions, scaled, broken: None };
+            let report = nemesis::run(&plan).await?;
             show(json, &report, &report.violations)
         }
         Run::Order => {

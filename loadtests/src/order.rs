@@ -54,6 +54,7 @@ pub(crate) async fn run(broken: Option<&str>) -> Result<Report> {
         command: rig::gateway_command(broken)?,
         settings: vec![("CAUSEWAY_DISPATCH_ENABLED".to_owned(), "false".to_owned())],
         wrapper,
+        ..GatewayOptions::default()
     };
     let gateway = stage.start_with(&options).await?;
     let mut report = Report::default();

@@ -27,8 +27,23 @@ impl Drop for Sandbox {
     }
 }
 
+/// Where a gateway keeps its things, and which settings its commands need to find them: none when it keeps all in a folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) data: PathBuf,
+    /// `CAUSEWAY_…` variables.
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+impl Place {
+    /// All of it in one folder.
+    pub(crate) fn folder(data: PathBuf) -> Self {
+        Self { data, settings: Vec::new() }
+    }
+}
+
 /// What the gateway is started with.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct GatewayOptions {
     /// `causeway serve`, or a broken gateway.
     pub(crate) command: Vec<String>,
@@ -36,6 +51,8 @@ pub(crate) struct GatewayOptions {
     pub(crate) settings: Vec<(String, String)>,
     /// Put before the program, such as `strace …`.
     pub(crate) wrapper: Vec<String>,
+    /// Where its log goes; into the data directory unless given.
+    pub(crate) log: Option<PathBuf>,
 }
 
 /// A gateway process.
@@ -60,6 +77,11 @@ impl Gateway {
         let status = self.child.wait()?;
         ensure!(status.success(), "the gateway ended with {status}");
         Ok(())
+    }
+
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Result<Option<std::process::ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// SIGTERM, and wait for a clean end.
@@ -152,19 +174,20 @@ pub(crate) fn start_sandbox(name: &str, seed: u64) -> Result<Sandbox> {
     Ok(Sandbox { child, address, start_line })
 }
 
-/// A tenant set up in a data directory: what `curl` needs.
+/// A tenant that was set up: what `curl` needs.
 pub(crate) struct Tenancy {
     pub(crate) data: PathBuf,
     pub(crate) key: String,
 }
 
 /// Runs one command of the program and returns its JSON answer.
-pub(crate) fn causeway(data: &Path, arguments: &[&str]) -> Result<Value> {
+pub(crate) fn causeway(place: &Place, arguments: &[&str]) -> Result<Value> {
     let output = Command::new(beside_me("causeway")?)
         .args(arguments)
         .arg("--json")
-        .env("CAUSEWAY_DATA_DIR", data)
+        .env("CAUSEWAY_DATA_DIR", &place.data)
         .env("CAUSEWAY_LOG_FILTER", "warn")
+        .envs(place.settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .output()?;
     ensure!(
@@ -178,21 +201,30 @@ pub(crate) fn causeway(data: &Path, arguments: &[&str]) -> Result<Value> {
 }
 
 /// Tenant, accounts at both sandboxes, key, postings: the README's path. `extra` are further account settings.
-pub(crate) fn set_up(data: &Path, ats: &Sandbox, crm: &Sandbox, extra: &[(&str, &str)]) -> Result<Tenancy> {
-    std::fs::create_dir_all(data)?;
-    causeway(data, &["keys", "init-root"])?;
-    causeway(data, &["tenants", "create", "acme"])?;
-    add_account(data, ("greenhouse", "ats"), ats, extra, None)?;
-    add_account(data, ("hubspot", "crm"), crm, extra, None)?;
-    let key = causeway(data, &["keys", "create", "--name", "load", "--scope", "submit,read,support,privacy"])?;
+pub(crate) fn set_up(place: &Place, ats: &Sandbox, crm: &Sandbox, extra: &[(&str, &str)]) -> Result<Tenancy> {
+    prepare(place)?;
+    causeway(place, &["tenants", "create", "acme"])?;
+    add_account(place, ("greenhouse", "ats"), ats, extra, None)?;
+    add_account(place, ("hubspot", "crm"), crm, extra, None)?;
+    let key = causeway(place, &["keys", "create", "--name", "load", "--scope", "submit,read,support,privacy"])?;
     let key = key["text"].as_str().context("keys create answers `text`")?.to_owned();
-    causeway(data, &["jobs", "sync", "greenhouse"])?;
-    Ok(Tenancy { data: data.to_owned(), key })
+    causeway(place, &["jobs", "sync", "greenhouse"])?;
+    Ok(Tenancy { data: place.data.clone(), key })
+}
+
+/// The folder, the root key and, where things are kept elsewhere, the tables and queues.
+pub(crate) fn prepare(place: &Place) -> Result<()> {
+    std::fs::create_dir_all(&place.data)?;
+    causeway(place, &["keys", "init-root"])?;
+    if !place.settings.is_empty() {
+        causeway(place, &["migrate"])?;
+    }
+    Ok(())
 }
 
 /// An account with what its sandbox told, for the only tenant unless one is named. `extra` are further settings.
 pub(crate) fn add_account(
-    data: &Path,
+    place: &Place,
     (connector, role): (&str, &str),
     sandbox: &Sandbox,
     extra: &[(&str, &str)],
@@ -208,12 +240,12 @@ pub(crate) fn add_account(
         arguments.extend(["--set".to_owned(), format!("{name}={value}")]);
     }
     for (name, value) in sandbox.start_line["credentials"].as_object().context("credentials")? {
-        let file = data.join(format!("{connector}-{name}-{}.secret", tenant.unwrap_or("only")));
+        let file = place.data.join(format!("{connector}-{name}-{}.secret", tenant.unwrap_or("only")));
         std::fs::write(&file, text(value))?;
         arguments.extend(["--secret-file".to_owned(), format!("{name}={}", file.display())]);
     }
     arguments.extend(tenant.into_iter().flat_map(|tenant| ["--tenant".to_owned(), tenant.to_owned()]));
-    causeway(data, &arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
+    causeway(place, &arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
     Ok(())
 }
 
@@ -224,9 +256,20 @@ pub(crate) async fn start_gateway(
     public: u16,
     management: u16,
 ) -> Result<Gateway> {
+    let mut gateway = spawn_gateway(data, options, public, management)?;
+    ready(&mut gateway, &log_of(data, options)).await?;
+    Ok(gateway)
+}
+
+fn log_of(data: &Path, options: &GatewayOptions) -> PathBuf {
+    options.log.clone().unwrap_or_else(|| data.join("gateway.log"))
+}
+
+/// Starts the gateway on the given ports, ready or not.
+pub(crate) fn spawn_gateway(data: &Path, options: &GatewayOptions, public: u16, management: u16) -> Result<Gateway> {
     let line: Vec<String> = options.wrapper.iter().chain(&options.command).cloned().collect();
     let (program, arguments) = line.split_first().context("a program")?;
-    let log = std::fs::File::options().create(true).append(true).open(data.join("gateway.log"))?;
+    let log = std::fs::File::options().create(true).append(true).open(log_of(data, options))?;
     let child = Command::new(program)
         .args(arguments)
         .env("CAUSEWAY_DATA_DIR", data)
@@ -241,20 +284,18 @@ pub(crate) async fn start_gateway(
         .stderr(log)
         .spawn()
         .with_context(|| format!("starting {program}"))?;
-    let mut gateway = Gateway {
+    Ok(Gateway {
         child,
         public: SocketAddr::from(([127, 0, 0, 1], public)),
         management: SocketAddr::from(([127, 0, 0, 1], management)),
-    };
-    ready(&mut gateway, data).await?;
-    Ok(gateway)
+    })
 }
 
-async fn ready(gateway: &mut Gateway, data: &Path) -> Result<()> {
+async fn ready(gateway: &mut Gateway, log: &Path) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(status) = gateway.child.try_wait()? {
-            let log = std::fs::read_to_string(data.join("gateway.log")).unwrap_or_default();
+            let log = std::fs::read_to_string(log).unwrap_or_default();
             let tail: Vec<&str> = log.lines().rev().take(10).collect();
             bail!("the gateway ended at start with {status}:\n{}", tail.join("\n"));
         }
@@ -268,6 +309,10 @@ async fn ready(gateway: &mut Gateway, data: &Path) -> Result<()> {
 }
 
 impl Sandbox {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A call to the sandbox's own controls.
     pub(crate) async fn control(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         let mut client = Client::new(self.address, Duration::from_secs(60));

@@ -21,6 +21,7 @@ pub(crate) mod code;
 pub mod keys;
 pub(crate) mod migrate;
 pub mod over;
+pub mod postgres;
 pub(crate) mod seal;
 pub mod sql;
 pub mod sqlite;

@@ -112,7 +112,7 @@ pub(in crate::store) async fn update(store: &SqlStore, change: AccountChanged) -
             if execute_or_taken(tx.conn, sql!("account_update"), row, StoreError::Exists("account"))? == 0 {
                 return Err(StoreError::NotFound("account").into());
             }
-            if let Some((sealed, wrapped)) = fresh {
+            if let Some((sealed, wrapped)) = &fresh {
                 let about = AboutSecrets { since: Some(as_stored(now)), ..AboutSecrets::default() };
                 let about = to_json(&Credentials { current: about, next: None })?;
                 execute(tx.conn, sql!("account_credentials_put"), params![id.bytes(), sealed, None::<Vec<u8>>, about])?;

@@ -29,7 +29,7 @@ pub(in crate::store) fn moved(
     now: (State, Option<Reason>),
 ) -> Op<()> {
     if is_told(now.0) && (before.0 != now.0 || (now.0 == State::Held && before.1 != now.1)) {
-        execute(conn, sql!("webhooks/announce_delivery"), params![id.bytes()])?;
+        execute(conn, sql!("webhooks/announce_delivery", apart), params![id.bytes()])?;
     }
     Ok(())
 }
@@ -41,22 +41,22 @@ pub(in crate::store) fn made(conn: Conn<'_>, id: DeliveryId, state: State) -> Op
 
 /// The delivery was parked unread.
 pub(in crate::store) fn parked(conn: Conn<'_>, id: DeliveryId) -> Op<()> {
-    execute(conn, sql!("webhooks/announce_delivery"), params![id.bytes()]).map(|_| ())
+    execute(conn, sql!("webhooks/announce_delivery", apart), params![id.bytes()]).map(|_| ())
 }
 
 /// These were just held together, in a case of their own.
 pub(in crate::store) fn held_in(conn: Conn<'_>, case: CaseId) -> Op<()> {
-    execute(conn, sql!("webhooks/announce_case"), params![case.bytes()]).map(|_| ())
+    execute(conn, sql!("webhooks/announce_case", apart), params![case.bytes()]).map(|_| ())
 }
 
 /// What returns to paused accounts is about to be held.
 pub(in crate::store) fn of_paused_accounts(conn: Conn<'_>, now: Timestamp) -> Op<()> {
-    execute(conn, sql!("webhooks/announce_paused_accounts"), params![micros(now)]).map(|_| ())
+    execute(conn, sql!("webhooks/announce_paused_accounts", apart), params![micros(now)]).map(|_| ())
 }
 
 /// The application is about to be erased.
 pub(in crate::store) fn erasing(conn: Conn<'_>, id: SubmissionId, now: Timestamp) -> Op<()> {
-    execute(conn, sql!("webhooks/announce_erasure"), params![id.bytes(), micros(now)]).map(|_| ())
+    execute(conn, sql!("webhooks/announce_erasure", apart), params![id.bytes(), micros(now)]).map(|_| ())
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ pub(in crate::store) async fn decide_held(
         Decision::Go { .. } | Decision::AwaitForm => &[],
     };
     let sealed = seal(store, id, fields).await?;
-    store.write(Scope::Every, move |tx| decide(tx, id, decision, sealed, now)).await
+    store.write(Scope::Every, move |tx| decide(tx, id, &decision, sealed.as_deref(), now)).await
 }
 
 async fn seal(store: &SqlStore, id: DeliveryId, fields: &[FieldReason]) -> Result<Option<Vec<u8>>> {
@@ -109,7 +109,7 @@ async fn seal(store: &SqlStore, id: DeliveryId, fields: &[FieldReason]) -> Resul
     Ok(seal_fields(store, &key, tenant, id, fields)?)
 }
 
-fn decide(tx: &Tx<'_>, id: DeliveryId, decision: Decision, fields: Option<Vec<u8>>, now: Timestamp) -> Op<()> {
+fn decide(tx: &Tx<'_>, id: DeliveryId, decision: &Decision, fields: Option<&[u8]>, now: Timestamp) -> Op<()> {
     let mut row = delivery::read(tx.conn, id)?;
     let fence = row.fence;
     if !matches!(row.held, Some(HeldCause::PostingUnknown | HeldCause::FormUnknown)) {
@@ -120,18 +120,18 @@ fn decide(tx: &Tx<'_>, id: DeliveryId, decision: Decision, fields: Option<Vec<u8
     row.fence += 1;
     match decision {
         Decision::Go { form_digest } => {
-            row.form_digest = form_digest;
+            row.form_digest.clone_from(form_digest);
             go(tx, &mut row, now)?;
         }
         Decision::Refuse { reason, .. } => {
             row.become_(State::Refused)?;
             cases::close_of_delivery(tx.conn, id, now)?;
-            (row.reason, row.fields, row.case) = (Some(reason), fields, None);
+            (row.reason, row.fields, row.case) = (Some(*reason), fields.map(<[u8]>::to_vec), None);
         }
         Decision::HoldInvalid { fields: found } => {
             let reason = found.first().map_or(Reason::DocumentInvalid, |field| field.reason);
             rehold(tx, &mut row, HeldCause::Invalid, reason, now)?;
-            row.fields = fields;
+            row.fields = fields.map(<[u8]>::to_vec);
         }
         Decision::AwaitForm => rehold(tx, &mut row, HeldCause::FormUnknown, Reason::FormNotFetchedYet, now)?,
     }

@@ -5,18 +5,19 @@
 //! that is stored, and NULL; both schemas keep flags as 0 and 1 and times as microseconds.
 
 use super::errors::Op;
-use crate::store::{StoreError, sqlite};
+use crate::store::{StoreError, postgres, sqlite};
 
 /// A statement's text for each engine. Parameters are `?1`, `?2`, … in both.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sql {
     pub(crate) sqlite: &'static str,
+    pub(crate) postgres: &'static str,
 }
 
 impl Sql {
     /// A text that both engines take.
     pub(crate) const fn of(text: &'static str) -> Self {
-        Self { sqlite: text }
+        Self { sqlite: text, postgres: text }
     }
 }
 
@@ -159,11 +160,13 @@ impl<T: FromValue> FromValue for Option<T> {
 #[derive(Clone, Copy)]
 pub(crate) enum Conn<'a> {
     Sqlite(&'a rusqlite::Connection),
+    Postgres(&'a postgres::Session),
 }
 
 /// A row, until the next one is read.
 pub(crate) enum Row<'a> {
     Sqlite(&'a rusqlite::Row<'a>),
+    Postgres(&'a postgres::Row),
 }
 
 /// Whether more rows are wanted.
@@ -178,6 +181,14 @@ impl Conn<'_> {
     pub(crate) fn query(self, sql: Sql, params: Params<'_>, mut read: impl FnMut(&Row<'_>) -> Op<More>) -> Op<()> {
         match self {
             Self::Sqlite(conn) => sqlite::statement::query(conn, sql.sqlite, params, |row| read(&Row::Sqlite(row))),
+            Self::Postgres(session) => {
+                for row in session.query(sql.postgres, params)? {
+                    if read(&Row::Postgres(&row))? == More::No {
+                        break;
+                    }
+                }
+                Ok(())
+            }
         }
     }
 
@@ -185,6 +196,7 @@ impl Conn<'_> {
     pub(crate) fn execute(self, sql: Sql, params: Params<'_>) -> Op<usize> {
         match self {
             Self::Sqlite(conn) => sqlite::statement::execute(conn, sql.sqlite, params),
+            Self::Postgres(session) => session.execute(sql.postgres, params),
         }
     }
 }
@@ -194,6 +206,7 @@ impl Row<'_> {
     pub(crate) fn get<T: FromValue>(&self, name: &str) -> Op<T> {
         let found = match self {
             Self::Sqlite(row) => T::from_value(sqlite::statement::value(row, row.as_ref().column_index(name)?)?),
+            Self::Postgres(row) => T::from_value(row.value(name)?),
         };
         found.ok_or_else(|| StoreError::Corrupt("row").into())
     }
@@ -202,6 +215,7 @@ impl Row<'_> {
     pub(crate) fn only<T: FromValue>(&self) -> Op<T> {
         let found = match self {
             Self::Sqlite(row) => T::from_value(sqlite::statement::value(row, 0)?),
+            Self::Postgres(row) => T::from_value(row.first()?),
         };
         found.ok_or_else(|| StoreError::Corrupt("row").into())
     }

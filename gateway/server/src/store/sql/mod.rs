@@ -22,6 +22,7 @@ mod delivery;
 mod due;
 pub(in crate::store) mod errors;
 pub(in crate::store) mod expire;
+pub(in crate::store) mod jobs;
 mod load;
 pub(in crate::store) mod numbers;
 mod onboard;
@@ -70,6 +71,7 @@ use super::intake::{
 };
 use super::keys::{Keyring, TenantKeys};
 use super::onboard::{NewOverlay, OverlayRecord, Recent, Rotate, Sighted, Tick, Which};
+use super::postgres::{Among, PostgresEngine};
 use super::setup::{
     AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant,
 };
@@ -88,6 +90,8 @@ pub type OnFatal = Arc<dyn Fn(i32) + Send + std::marker::Sync>;
 pub(in crate::store) enum Engine {
     /// A file of this process's own.
     Sqlite(SqliteEngine),
+    /// A server that several processes share.
+    Postgres(PostgresEngine),
 }
 
 #[cfg(test)]
@@ -96,6 +100,7 @@ impl Engine {
     pub(in crate::store) fn sqlite(&self) -> &SqliteEngine {
         match self {
             Self::Sqlite(engine) => engine,
+            Self::Postgres(_) => panic!("a store on PostgreSQL"),
         }
     }
 }
@@ -119,10 +124,11 @@ impl SqlStore {
     pub(in crate::store) async fn write<T: Send + 'static>(
         &self,
         scope: Scope,
-        verb: impl FnOnce(&mut Tx<'_>) -> Op<T> + Send + 'static,
+        verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
     ) -> Result<T> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.write(scope, verb).await,
+            Engine::Postgres(engine) => engine.write(scope, Among::Alone, verb).await,
         }
     }
 
@@ -130,10 +136,11 @@ impl SqlStore {
     async fn write_beside<T: Send + 'static>(
         &self,
         scope: Scope,
-        verb: impl FnOnce(&mut Tx<'_>) -> Op<T> + Send + 'static,
+        verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
     ) -> Result<T> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.write(scope, verb).await,
+            Engine::Postgres(engine) => engine.write(scope, Among::Beside, verb).await,
         }
     }
 
@@ -145,6 +152,7 @@ impl SqlStore {
     ) -> Result<T> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.write_repeatable(scope, verb).await,
+            Engine::Postgres(engine) => engine.write(scope, Among::Beside, verb).await,
         }
     }
 
@@ -156,6 +164,7 @@ impl SqlStore {
     ) -> Result<T> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.read(scope, verb).await,
+            Engine::Postgres(engine) => engine.read(scope, verb).await,
         }
     }
 
@@ -349,6 +358,8 @@ impl Store for SqlStore {
     async fn anchor_audit(&self, now: Timestamp) -> Result<u64> {
         match &self.engine {
             Engine::Sqlite(engine) => sqlite::anchor::anchor(self, engine, now).await,
+            // Nothing of the gateway's own stands beside it; what guards a server's history is its owner's.
+            Engine::Postgres(_) => Ok(0),
         }
     }
 
@@ -364,6 +375,7 @@ impl Store for SqlStore {
     async fn examine(&self) -> Result<Vec<Finding>> {
         match &self.engine {
             Engine::Sqlite(engine) => sqlite::examine::examine(self, engine).await,
+            Engine::Postgres(engine) => engine.examine(Arc::clone(&self.keys)).await,
         }
     }
     async fn census(&self) -> Result<BTreeMap<State, u64>> {
@@ -381,6 +393,7 @@ impl Store for SqlStore {
     async fn close(&self) {
         match &self.engine {
             Engine::Sqlite(engine) => engine.close(),
+            Engine::Postgres(engine) => engine.close().await,
         }
     }
 }

@@ -87,7 +87,7 @@ async fn on_one<T: Send + 'static>(
     actor: &str,
     now: Timestamp,
     action: &'static str,
-    act: impl FnOnce(&Tx<'_>, &mut Delivery) -> Op<T> + Send + 'static,
+    act: impl Fn(&Tx<'_>, &mut Delivery) -> Op<T> + Send + 'static,
 ) -> Result<T> {
     let actor: Arc<str> = actor.into();
     store

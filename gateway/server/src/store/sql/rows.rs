@@ -182,11 +182,20 @@ pub(crate) fn execute_or_taken(conn: Conn<'_>, sql: Sql, params: Params<'_>, tak
     })
 }
 
-/// The text of a statement, from its file.
+/// The text of a statement, from its file; `apart` where PostgreSQL has one of its own.
 macro_rules! sql {
     ($name:literal) => {
+        $crate::store::sql::conn::Sql::of(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/store/sql/text/",
+            $name,
+            ".sql"
+        )))
+    };
+    ($name:literal, apart) => {
         $crate::store::sql::conn::Sql {
             sqlite: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sql/text/", $name, ".sql")),
+            postgres: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sql/text/postgres/", $name, ".sql")),
         }
     };
 }

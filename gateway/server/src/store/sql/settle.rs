@@ -27,7 +27,7 @@ struct Sealed {
 
 pub(in crate::store) async fn settle(store: &SqlStore, mut settlement: Settlement) -> Result<Settled> {
     let sealed = seal(store, &mut settlement).await?;
-    store.write_beside(Scope::Tenant(settlement.claim.tenant), move |tx| apply(tx, &settlement, sealed)).await
+    store.write_beside(Scope::Tenant(settlement.claim.tenant), move |tx| apply(tx, &settlement, &sealed)).await
 }
 
 async fn seal(store: &SqlStore, settlement: &mut Settlement) -> Result<Sealed> {
@@ -57,7 +57,7 @@ async fn seal(store: &SqlStore, settlement: &mut Settlement) -> Result<Sealed> {
     Ok(Sealed { words, fields })
 }
 
-fn apply(tx: &mut Tx<'_>, settlement: &Settlement, sealed: Sealed) -> Op<Settled> {
+fn apply(tx: &mut Tx<'_>, settlement: &Settlement, sealed: &Sealed) -> Op<Settled> {
     let fence = settlement.claim.fence;
     let now = settlement.ended_at;
     let mut row = delivery::leased(tx.conn, &settlement.claim)?;
@@ -73,10 +73,10 @@ fn apply(tx: &mut Tx<'_>, settlement: &Settlement, sealed: Sealed) -> Op<Settled
     let since = row.verifying.as_ref().map(|verifying| verifying.since);
     match alike::failed(tx, &row, settlement)? {
         Some(group) => {
-            row.fields = sealed.fields;
+            row.fields.clone_from(&sealed.fields);
             row.hold(HeldCause::FailsAlike, Reason::FailsAlike, Some(group.case))?;
         }
-        None => follow(tx, &mut row, settlement, sealed.fields)?,
+        None => follow(tx, &mut row, settlement, sealed.fields.clone())?,
     }
     if matches!(row.state(), State::InFlight | State::Waiting | State::Queued)
         && let Some((reason, case)) = row.paused

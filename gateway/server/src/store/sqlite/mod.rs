@@ -51,7 +51,7 @@ impl SqliteEngine {
     pub(in crate::store) async fn write<T: Send + 'static>(
         &self,
         _: Scope,
-        verb: impl FnOnce(&mut Tx<'_>) -> Op<T> + Send + 'static,
+        verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
     ) -> Result<T> {
         self.writer.run(verb).await
     }

@@ -6,7 +6,6 @@
 //! after it; when one of them fails, all is rolled back and they are run once more, with savepoints.
 //! A sync that fails ends the process; nothing of that batch is ever answered.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -21,6 +20,7 @@ use super::errors::{Moment, classify};
 use crate::store::keys::Keyring;
 use crate::store::sql::conn::{Conn, Sql};
 use crate::store::sql::errors::{Op, Stop};
+use crate::store::sql::jobs::{Job, copy, job};
 use crate::store::sql::tx::{Heads, Tx};
 use crate::store::vitals::Vitals;
 use crate::store::{Result, StoreError};
@@ -33,78 +33,11 @@ pub(in crate::store) use crate::store::sql::OnFatal;
 /// Ends a transaction.
 pub(in crate::store) type Commit = Arc<dyn Fn(&Connection) -> rusqlite::Result<()> + Send + Sync>;
 
-/// What a request does.
-trait Verb<T>: Send {
-    /// It can run again after what it did was rolled back.
-    const REPEATABLE: bool;
-    fn run(&mut self, tx: &mut Tx<'_>) -> Op<T>;
-}
-
-struct Once<F>(Option<F>);
-
-impl<T, F: FnOnce(&mut Tx<'_>) -> Op<T> + Send> Verb<T> for Once<F> {
-    const REPEATABLE: bool = false;
-
-    fn run(&mut self, tx: &mut Tx<'_>) -> Op<T> {
-        let verb = self.0.take().ok_or_else(|| StoreError::Failed("a verb ran twice".to_owned()))?;
-        verb(tx)
-    }
-}
-
-struct Repeatable<F>(F);
-
-impl<T, F: Fn(&mut Tx<'_>) -> Op<T> + Send> Verb<T> for Repeatable<F> {
-    const REPEATABLE: bool = true;
-
-    fn run(&mut self, tx: &mut Tx<'_>) -> Op<T> {
-        (self.0)(tx)
-    }
-}
-
-/// A request as the writer sees it.
-trait Job: Send {
-    /// See [`Verb::REPEATABLE`].
-    fn is_repeatable(&self) -> bool;
-    /// Runs inside a savepoint and keeps its result.
-    fn run(&mut self, tx: &mut Tx<'_>) -> Op<()>;
-    /// Answers with the kept result.
-    fn answer(self: Box<Self>);
-    /// Answers that nothing was done.
-    fn refuse(self: Box<Self>, error: StoreError);
-}
-
-struct Request<V, T> {
-    verb: V,
-    result: Option<Result<T>>,
-    reply: oneshot::Sender<Result<T>>,
-}
-
-impl<V: Verb<T>, T: Send> Job for Request<V, T> {
-    fn is_repeatable(&self) -> bool {
-        V::REPEATABLE
-    }
-
-    fn run(&mut self, tx: &mut Tx<'_>) -> Op<()> {
-        match catch_unwind(AssertUnwindSafe(|| self.verb.run(tx))) {
-            Ok(Ok(value)) => {
-                self.result = Some(Ok(value));
-                Ok(())
-            }
-            Ok(Err(stop)) => Err(stop),
-            Err(_) => Err(Stop::Request(StoreError::Failed("a verb panicked".to_owned()))),
-        }
-    }
-
-    fn answer(mut self: Box<Self>) {
-        if let Some(result) = self.result.take() {
-            // Nobody listens when the caller went away; what was committed stays.
-            drop(self.reply.send(result));
-        }
-    }
-
-    fn refuse(self: Box<Self>, error: StoreError) {
-        drop(self.reply.send(Err(error)));
-    }
+/// A request that waits.
+struct Waiting {
+    job: Box<dyn Job>,
+    /// It can run again after what it did was rolled back, as cheaply as for the first time.
+    is_repeatable: bool,
 }
 
 /// How often cutting the log is tried, each time between two commits and for 10 ms, while a reader is in the way.
@@ -117,7 +50,7 @@ struct Truncation {
 }
 
 /// What one commit takes.
-type Jobs = Vec<Box<dyn Job>>;
+type Jobs = Vec<Waiting>;
 
 #[derive(Default)]
 struct Pending {
@@ -174,25 +107,28 @@ impl Writer {
     }
 
     /// Runs a verb in the next commit. `Ok` means synced.
-    pub(in crate::store) async fn run<T, F>(&self, verb: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut Tx<'_>) -> Op<T> + Send + 'static,
-    {
-        self.push(Once(Some(verb))).await
-    }
-
-    /// [`Writer::run`] for a verb that may run again when a neighbour failed: cheaper, for what there is much of.
-    pub(in crate::store) async fn run_repeatable<T, F>(&self, verb: F) -> Result<T>
+    pub(super) async fn run<T, F>(&self, verb: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
     {
-        self.push(Repeatable(verb)).await
+        let (job, answer) = job(verb);
+        self.push(Waiting { job, is_repeatable: false })?;
+        answer.await.unwrap_or(Err(StoreError::Unavailable("the store has ended")))
     }
 
-    async fn push<T: Send + 'static>(&self, verb: impl Verb<T> + 'static) -> Result<T> {
-        let (reply, answer) = oneshot::channel();
+    /// [`Writer::run`] for what there is much of: cheaper, unless a neighbour fails.
+    pub(super) async fn run_repeatable<T, F>(&self, verb: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
+    {
+        let (job, answer) = job(verb);
+        self.push(Waiting { job, is_repeatable: true })?;
+        answer.await.unwrap_or(Err(StoreError::Unavailable("the store has ended")))
+    }
+
+    fn push(&self, waiting: Waiting) -> Result<()> {
         {
             let mut pending = self.shared.pending();
             if let Some(why) = pending.closed {
@@ -201,10 +137,10 @@ impl Writer {
             if pending.jobs.len() >= MOST_PENDING {
                 return Err(StoreError::Unavailable("too many requests wait to be written"));
             }
-            pending.jobs.push(Box::new(Request { verb, result: None, reply }));
+            pending.jobs.push(waiting);
         }
         self.shared.wake.notify_one();
-        answer.await.unwrap_or(Err(StoreError::Unavailable("the store has ended")))
+        Ok(())
     }
 
     /// Empties the write-ahead log into the database, so that what was deleted is in neither.
@@ -316,10 +252,10 @@ impl Thread {
                     self.parts.generation.fetch_add(1, Ordering::Release);
                 }
                 let mut failed = failed.into_iter().peekable();
-                for (at, job) in jobs.into_iter().enumerate() {
+                for (at, waiting) in jobs.into_iter().enumerate() {
                     match failed.next_if(|(failed_at, _)| *failed_at == at) {
-                        Some((_, error)) => job.refuse(error),
-                        None => job.answer(),
+                        Some((_, error)) => waiting.job.refuse(error),
+                        None => waiting.job.answer(),
                     }
                 }
                 return Batch::Answered;
@@ -340,27 +276,27 @@ impl Thread {
         }
         let error = StoreError::from(stop);
         tracing::warn!(requests = jobs.len(), %error, "a batch of writes was rolled back");
-        for job in jobs {
-            job.refuse(copy(&error));
+        for waiting in jobs {
+            waiting.job.refuse(copy(&error));
         }
         Batch::Answered
     }
 
     /// Runs and commits. `Ok` holds the requests that failed alone, by position.
-    fn attempt(&mut self, jobs: &mut [Box<dyn Job>], setup_changed: &mut bool) -> Op<Vec<(usize, StoreError)>> {
+    fn attempt(&mut self, jobs: &mut [Waiting], setup_changed: &mut bool) -> Op<Vec<(usize, StoreError)>> {
         let Parts { conn, keys, entropy, commit, .. } = &self.parts;
         conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut tx = Tx { conn: Conn::Sqlite(conn), keys, entropy: &**entropy, heads: &mut self.heads, setup_changed };
         tx.heads.begin_request();
         let mut failed = Vec::new();
-        if !all_at_once(&mut tx, jobs.iter_mut().filter(|job| job.is_repeatable()))? {
+        if !all_at_once(&mut tx, jobs.iter_mut().filter(|waiting| waiting.is_repeatable))? {
             conn.prepare_cached("ROLLBACK")?.execute([])?;
             tx.heads.forget();
             conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-            let again = jobs.iter_mut().enumerate().filter(|(_, job)| job.is_repeatable());
+            let again = jobs.iter_mut().enumerate().filter(|(_, waiting)| waiting.is_repeatable);
             one_by_one(&mut tx, again, &mut failed)?;
         }
-        let rest = jobs.iter_mut().enumerate().filter(|(_, job)| !job.is_repeatable());
+        let rest = jobs.iter_mut().enumerate().filter(|(_, waiting)| !waiting.is_repeatable);
         one_by_one(&mut tx, rest, &mut failed)?;
         failed.sort_unstable_by_key(|(at, _)| *at);
         tx.write_heads()?;
@@ -377,17 +313,17 @@ impl Thread {
         };
         tracing::error!(code, "a sync failed: nothing more is acknowledged, the process ends");
         (self.parts.on_fatal)(code);
-        for job in rest {
-            job.refuse(StoreError::Unavailable("a sync failed"));
+        for waiting in rest {
+            waiting.job.refuse(StoreError::Unavailable("a sync failed"));
         }
         Batch::Fatal
     }
 }
 
 /// Runs requests straight in the transaction. False when one of them failed: all of it has to be rolled back then.
-fn all_at_once<'a>(tx: &mut Tx<'_>, jobs: impl Iterator<Item = &'a mut Box<dyn Job>>) -> Op<bool> {
-    for job in jobs {
-        match job.run(tx) {
+fn all_at_once<'a>(tx: &mut Tx<'_>, jobs: impl Iterator<Item = &'a mut Waiting>) -> Op<bool> {
+    for waiting in jobs {
+        match waiting.job.run(tx) {
             Ok(()) => {}
             Err(Stop::Request(_) | Stop::Taken) => return Ok(false),
             Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(stop),
@@ -399,14 +335,14 @@ fn all_at_once<'a>(tx: &mut Tx<'_>, jobs: impl Iterator<Item = &'a mut Box<dyn J
 /// Runs each request in a savepoint of its own. Nothing remains of one that fails; it joins the list, with its position.
 fn one_by_one<'a>(
     tx: &mut Tx<'_>,
-    jobs: impl Iterator<Item = (usize, &'a mut Box<dyn Job>)>,
+    jobs: impl Iterator<Item = (usize, &'a mut Waiting)>,
     failed: &mut Vec<(usize, StoreError)>,
 ) -> Op<()> {
     let conn = tx.conn;
-    for (at, job) in jobs {
+    for (at, waiting) in jobs {
         conn.execute(Sql::of("SAVEPOINT request"), &[])?;
         tx.heads.begin_request();
-        match job.run(tx) {
+        match waiting.job.run(tx) {
             Ok(()) => {}
             Err(stop @ (Stop::Request(_) | Stop::Taken)) => {
                 tx.heads.roll_back_request();
@@ -418,13 +354,4 @@ fn one_by_one<'a>(
         conn.execute(Sql::of("RELEASE request"), &[])?;
     }
     Ok(())
-}
-
-/// The same error for another request of the batch.
-fn copy(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unavailable(why) => StoreError::Unavailable(why),
-        StoreError::Corrupt(what) => StoreError::Corrupt(what),
-        other => StoreError::Failed(other.to_string()),
-    }
 }

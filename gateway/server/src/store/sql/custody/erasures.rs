@@ -66,7 +66,11 @@ pub(in crate::store) async fn log_erasure(
     let keys = store.tenant_keys(tenant)?;
     let erased = Erased { tenant, email_exact: blind.exact, normaliser: blind.normaliser, erased_at };
     let line = line(&keys, &erased)?;
-    let Engine::Sqlite(engine) = &store.engine;
+    let engine = match &store.engine {
+        Engine::Sqlite(engine) => engine,
+        // It has no directory of its own; the log is the table, and goes where the server's write-ahead log goes.
+        Engine::Postgres(_) => return Ok(()),
+    };
     let path = engine.folder.join(NAME);
     let written = tokio::task::spawn_blocking(move || {
         let mut file = fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::{Engine, SqlStore};
 use crate::store::custody::{BackupReport, CopyState, Custody, Held, HeldWish, SuspendedKey, VendorCopy};
-use crate::store::{Result, sqlite};
+use crate::store::{Result, StoreError, sqlite};
 pub(in crate::store) use erasures::{log_erasure, put as put_erasures, text as erasures_of};
 
 #[async_trait]
@@ -50,6 +50,10 @@ impl Custody for SqlStore {
     async fn backup(&self, into: &Path, now: Timestamp) -> Result<BackupReport> {
         match &self.engine {
             Engine::Sqlite(engine) => sqlite::custody::backup(self, engine, into, now).await,
+            Engine::Postgres(_) => Err(StoreError::Failed(
+                "a store on PostgreSQL is backed up with PostgreSQL's own tools: a base backup and its write-ahead log"
+                    .to_owned(),
+            )),
         }
     }
     async fn release_keys(&self, actor: &str, now: Timestamp) -> Result<Vec<SuspendedKey>> {

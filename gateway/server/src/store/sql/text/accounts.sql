@@ -3,5 +3,5 @@ SELECT a.id, a.tenant, a.name, a.connector, a.role, a.settings, a.allow_private,
     a.overlay_version, o.document AS overlay, o.fields AS overlay_fields
 FROM accounts a
 LEFT JOIN overlays o ON o.account = a.id AND o.version = a.overlay_version
-WHERE ?1 IS NULL OR a.tenant = ?1
+WHERE a.tenant = coalesce(?1, a.tenant)
 ORDER BY a.created_at, a.id

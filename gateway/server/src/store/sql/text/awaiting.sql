@@ -1,6 +1,6 @@
 SELECT d.id, d.tenant, d.account, d.submission, d.held_cause, s.posting_id, s.test
 FROM deliveries d
-JOIN submissions s ON s.id = d.submission
+JOIN submissions s ON s.id = d.submission AND s.kind = 'accepted'
 WHERE d.held_cause IN ('posting_unknown', 'form_unknown')
     AND CASE d.held_cause
         WHEN 'form_unknown' THEN EXISTS (

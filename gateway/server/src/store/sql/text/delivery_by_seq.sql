@@ -6,3 +6,4 @@ SELECT d.seq, d.id, d.tenant, d.submission, d.account, a.paused_reason, a.paused
 FROM deliveries d
 JOIN accounts a ON a.id = d.account
 WHERE d.seq = ?1
+/*postgres FOR UPDATE OF d*/

@@ -1,19 +1,24 @@
--- Accounts are few: one index probe each, oldest due work first.
+-- Accounts are few: one index probe for each lane, oldest due work first.
 SELECT tenant, id
 FROM (
     SELECT a.tenant, a.id, (
-        SELECT min(d.next_attempt_at)
+        SELECT d.next_attempt_at
         FROM deliveries d
-        WHERE d.account = a.id AND d.lane IN (0, 1) AND d.next_attempt_at <= ?1
-            AND NOT EXISTS (
-                SELECT 1
+        WHERE d.account = a.id AND d.lane = l.lane AND d.next_attempt_at <= ?1
+            AND (
+                SELECT o.seq
                 FROM deliveries o
                 WHERE o.account = d.account AND o.serial = d.serial AND o.state IN ('in_flight', 'verifying')
                     AND o.seq <> d.seq
-            )
+                LIMIT 1
+            ) IS NULL
+        ORDER BY d.next_attempt_at
+        LIMIT 1
     ) AS due_since
     FROM accounts a
+    CROSS JOIN (SELECT 0 AS lane UNION ALL SELECT 1) l
     WHERE a.paused_since IS NULL
-)
-WHERE due_since IS NOT NULL
-ORDER BY due_since
+) AS accounts_due
+GROUP BY tenant, id
+HAVING min(due_since) IS NOT NULL
+ORDER BY min(due_since)

@@ -1,5 +1,6 @@
+-- By the person: a posting may have very many.
 SELECT id
 FROM submissions
-WHERE tenant = ?1 AND email_exact = ?2 AND posting_id = ?3 AND received_at >= ?4 AND kind = 'refused'
+WHERE tenant = ?1 AND email_exact = ?2 AND posting_id /*postgres || ''*/ = ?3 AND received_at >= ?4 AND kind = 'refused'
     AND fingerprint = ?5 AND problem = ?6 AND test = ?7
 LIMIT 1

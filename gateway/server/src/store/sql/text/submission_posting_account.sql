@@ -1,1 +1,1 @@
-UPDATE submissions SET posting_account = ?2 WHERE id = ?1 AND posting_account IS NULL
+UPDATE submissions SET posting_account = ?2 WHERE id = ?1 AND kind = 'accepted' AND posting_account IS NULL

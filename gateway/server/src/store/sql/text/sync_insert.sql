@@ -1,1 +1,2 @@
-INSERT INTO syncs (account, started_at, complete, listed, opened, changed, closed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+INSERT INTO syncs (/*postgres tenant,*/ account, started_at, complete, listed, opened, changed, closed)
+VALUES (/*postgres (SELECT tenant FROM accounts WHERE id = ?1),*/ ?1, ?2, ?3, ?4, ?5, ?6, ?7)

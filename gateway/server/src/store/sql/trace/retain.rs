@@ -93,7 +93,7 @@ fn remove_audit(tx: &mut Tx<'_>, before: i64, left: &mut i64, now: Timestamp) ->
         let keys = tx.tenant_keys(tenant)?;
         let signature = sign_floor(&keys, *position, mac);
         execute(tx.conn, sql!("trace/audit_floor_put"), params![tenant.bytes(), position, mac, signature])?;
-        let gone = stored(execute(tx.conn, sql!("trace/remove_audit"), params![tenant.bytes(), position])?);
+        let gone = stored(execute(tx.conn, sql!("trace/remove_audit", apart), params![tenant.bytes(), position])?);
         tx.audit(tenant, now, "system", "retention.audit", &format!("rows up to {position}"))?;
         *left -= gone;
         removed += count(gone);

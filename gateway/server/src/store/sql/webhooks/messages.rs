@@ -95,9 +95,9 @@ pub(super) async fn settle(store: &SqlStore, claim: &ClaimedMessage, tried: Trie
     let claim = claim.clone();
     store
         .write(Scope::Every, move |tx| {
-            let (status, next_at, said, disable) = match tried {
-                Tried::Delivered { said } => (MessageStatus::Delivered, None, said, None),
-                Tried::Again { at, said, disable } => (MessageStatus::Waiting, Some(at), said, disable),
+            let (status, next_at, said, disable) = match &tried {
+                Tried::Delivered { said } => (MessageStatus::Delivered, None, said, &None),
+                Tried::Again { at, said, disable } => (MessageStatus::Waiting, Some(*at), said, disable),
                 Tried::GivenUp { said, disable } => (MessageStatus::GivenUp, None, said, disable),
             };
             let row =
@@ -109,7 +109,7 @@ pub(super) async fn settle(store: &SqlStore, claim: &ClaimedMessage, tried: Trie
             let health = params![claim.endpoint.id.bytes(), failing_since];
             execute(tx.conn, sql!("webhooks/endpoint_health"), health)?;
             match disable {
-                Some(reason) => endpoints::disable(tx, &claim.endpoint, reason, now),
+                Some(reason) => endpoints::disable(tx, &claim.endpoint, *reason, now),
                 None => Ok(()),
             }
         })

@@ -1,6 +1,6 @@
 SELECT g.step, g.case_id, g.mark
 FROM alike_groups g
-WHERE g.account = ?1 AND g.probe IS NOT ?2
+WHERE g.account = ?1 AND g.probe IS DISTINCT FROM ?2
     AND NOT EXISTS (SELECT 1 FROM alike_allowed o WHERE o.delivery = ?2)
     AND (
         EXISTS (

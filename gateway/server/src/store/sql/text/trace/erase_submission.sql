@@ -3,6 +3,6 @@
 -- that sends the same request again under its idempotency key gets that receipt, and nothing is stored anew; the
 -- fingerprint goes with the key, see retain_idempotency.
 UPDATE submissions
-SET email_exact = NULL, email_base = NULL, fingerprint = iif(key_hash IS NULL, NULL, fingerprint), repeat_of = NULL,
+SET email_exact = NULL, email_base = NULL, fingerprint = CASE WHEN key_hash IS NOT NULL THEN fingerprint END, repeat_of = NULL,
     demographics_at = NULL, demographics_sealed = NULL, errors_sealed = NULL, document_sealed = NULL, erased_at = ?2
 WHERE id = ?1

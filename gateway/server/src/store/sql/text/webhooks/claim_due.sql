@@ -4,3 +4,4 @@ JOIN webhook_endpoints AS e ON e.id = m.endpoint AND e.removed_at IS NULL AND e.
 WHERE m.endpoint = ?1 AND m.next_at <= ?2
 ORDER BY m.next_at, m.seq
 LIMIT ?3
+/*postgres FOR UPDATE OF m SKIP LOCKED*/

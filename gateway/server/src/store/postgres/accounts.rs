@@ -1,0 +1,57 @@
+//! Which tenant an account belongs to: asked once, kept for ever, since it never changes.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use causeway_core::ids::{AccountId, TenantId};
+use uuid::Uuid;
+
+use super::scope::{Among, Limits, Reach, Whose};
+use super::session::Session;
+use crate::store::StoreError;
+use crate::store::sql::conn::Value;
+use crate::store::sql::errors::Op;
+use crate::store::sql::rows::{StoredId, sql};
+use crate::store::sql::scope::Scope;
+
+/// What was asked before.
+#[derive(Default)]
+pub(super) struct TenantOf {
+    known: RwLock<HashMap<AccountId, TenantId>>,
+}
+
+const LIMITS: Limits = Limits { pooled: true, statement: 5_000 };
+
+impl TenantOf {
+    /// Whose rows the scope means. Asks, outside of any transaction, what is not known yet.
+    pub(super) fn whose(&self, session: &Session, scope: Scope) -> Op<Whose> {
+        let account = match scope {
+            Scope::Tenant(tenant) => return Ok(Whose::Tenant(tenant)),
+            Scope::Every => return Ok(Whose::Every),
+            Scope::Account(account) => account,
+        };
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&account).copied();
+        if let Some(tenant) = known {
+            return Ok(Whose::Tenant(tenant));
+        }
+        let Some(tenant) = ask(session, account)? else { return Ok(Whose::Nobody) };
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(account, tenant);
+        Ok(Whose::Tenant(tenant))
+    }
+}
+
+fn ask(session: &Session, account: AccountId) -> Op<Option<TenantId>> {
+    let mut reach = Reach::default();
+    reach.add(Whose::Every, Among::Beside);
+    session.batch(&reach.begin_reading(LIMITS))?;
+    let rows = session.query(sql!("account_tenant").postgres, &[&account.bytes()])?;
+    session.batch("COMMIT")?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    match row.first()? {
+        Value::Blob(bytes) => {
+            let bytes: [u8; 16] = bytes.try_into().map_err(|_| StoreError::Corrupt("account"))?;
+            Ok(Some(TenantId::from_uuid(Uuid::from_bytes(bytes))))
+        }
+        Value::Null | Value::Int(_) | Value::Text(_) => Err(StoreError::Corrupt("account").into()),
+    }
+}

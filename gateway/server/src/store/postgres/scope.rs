@@ -1,0 +1,207 @@
+//! What a transaction may reach and what it is alone with, said in its first statements.
+//!
+//! Row-level security lets through the rows of the tenants that are named here and no others; the tenants are those of the
+//! batch's requests. The verbs were written for one writer: those that change nothing but rows they lock or make share
+//! their tenant's lock, every other has it alone, and one that concerns every tenant has all of it alone. Locks are taken
+//! in one order, so that two transactions never wait for each other's.
+
+use std::collections::BTreeMap;
+
+use causeway_core::ids::TenantId;
+
+/// How a verb stands to the others of its tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Among {
+    /// With others that write so.
+    Beside,
+    /// With nobody.
+    Alone,
+}
+
+/// Whose rows, once accounts are known by their tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    Tenant(TenantId),
+    Every,
+    /// An account that is not there: nothing is found.
+    Nobody,
+}
+
+/// Everything a transaction may reach.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Reach {
+    every: Option<Among>,
+    tenants: BTreeMap<[u8; 16], Among>,
+}
+
+/// What it is to go on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Set in every transaction; otherwise once a connection.
+    pub(super) pooled: bool,
+    /// Milliseconds a statement may take.
+    pub(super) statement: u32,
+}
+
+/// The role that reaches every table through its policies.
+const ROLE: &str = "causeway_gateway";
+
+/// The key that every writing transaction holds, shared or alone.
+const ALL: i64 = i64::MIN;
+
+/// Milliseconds a lock is waited for, and a transaction may be left lying.
+const LOCK: u32 = 5_000;
+const IDLE: u32 = 20_000;
+
+impl Reach {
+    pub(super) fn add(&mut self, whose: Whose, among: Among) {
+        match whose {
+            Whose::Every => self.every = self.every.max(Some(among)),
+            Whose::Tenant(tenant) => {
+                let held = self.tenants.entry(tenant.as_uuid().into_bytes()).or_insert(among);
+                *held = (*held).max(among);
+            }
+            Whose::Nobody => {}
+        }
+    }
+
+    /// A transaction that writes.
+    pub(super) fn begin(&self, limits: Limits) -> String {
+        let mut text = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;".to_owned();
+        self.settings(limits, &mut text);
+        text.push_str(match self.every {
+            Some(Among::Alone) => "SELECT pg_advisory_xact_lock(",
+            Some(Among::Beside) | None => "SELECT pg_advisory_xact_lock_shared(",
+        });
+        push(&mut text, ALL);
+        text.push(')');
+        let mut keys: Vec<(i64, Among)> = self.tenants.iter().map(|(id, among)| (key(*id), *among)).collect();
+        keys.sort_unstable();
+        for (key, among) in keys {
+            text.push_str(match among {
+                Among::Alone => ",pg_advisory_xact_lock(",
+                Among::Beside => ",pg_advisory_xact_lock_shared(",
+            });
+            push(&mut text, key);
+            text.push(')');
+        }
+        text
+    }
+
+    /// A snapshot that only reads.
+    pub(super) fn begin_reading(&self, limits: Limits) -> String {
+        let mut text = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;".to_owned();
+        self.settings(limits, &mut text);
+        text
+    }
+
+    /// Nothing but the time-outs: for a look at what is taken over.
+    pub(super) fn begin_time_outs(&self, limits: Limits) -> String {
+        let mut text = "BEGIN;".to_owned();
+        for (name, value) in settings(limits.statement) {
+            text.push_str(&format!("SET LOCAL {name} = {value};"));
+        }
+        text
+    }
+
+    fn settings(&self, limits: Limits, text: &mut String) {
+        text.push_str("SELECT set_config('role','");
+        text.push_str(ROLE);
+        text.push_str("',true),set_config('causeway.tenants','");
+        self.tenants_text(text);
+        text.push_str("',true)");
+        if limits.pooled {
+            for (name, value) in settings(limits.statement) {
+                text.push_str(&format!(",set_config('{name}','{value}',true)"));
+            }
+        }
+        text.push(';');
+    }
+
+    /// As the policies read it.
+    fn tenants_text(&self, text: &mut String) {
+        if self.every.is_some() {
+            text.push('*');
+            return;
+        }
+        text.push('{');
+        for (at, tenant) in self.tenants.keys().enumerate() {
+            text.push_str(if at == 0 { "\"\\\\x" } else { ",\"\\\\x" });
+            text.push_str(&data_encoding::HEXLOWER.encode(tenant));
+            text.push('"');
+        }
+        text.push('}');
+    }
+}
+
+/// What every connection keeps to.
+pub(super) fn settings(statement: u32) -> [(&'static str, String); 3] {
+    [
+        ("statement_timeout", statement.to_string()),
+        ("lock_timeout", LOCK.to_string()),
+        ("idle_in_transaction_session_timeout", IDLE.to_string()),
+    ]
+}
+
+/// A tenant's lock: the random half of its id. Two tenants that share one wait for each other and nothing worse.
+fn key(id: [u8; 16]) -> i64 {
+    let [.., a, b, c, d, e, f, g, h] = id;
+    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn push(text: &mut String, key: i64) {
+    // The least number has no literal of its own type.
+    text.push_str(&format!("'{key}'::bigint"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Among, Limits, Reach, Whose};
+    use causeway_core::ids::TenantId;
+    use uuid::Uuid;
+
+    const LIMITS: Limits = Limits { pooled: false, statement: 1 };
+
+    fn tenant(byte: u8) -> Whose {
+        Whose::Tenant(TenantId::from_uuid(Uuid::from_bytes([byte; 16])))
+    }
+
+    fn check(wanted: &[(Whose, Among)], locks: &[&str]) {
+        let mut reach = Reach::default();
+        for (whose, among) in wanted {
+            reach.add(*whose, *among);
+        }
+        let text = reach.begin(LIMITS);
+        let (_, found) = text.rsplit_once("SELECT ").unwrap();
+        let found: Vec<&str> = found.split(",pg").map(|lock| lock.split('(').next().unwrap()).collect();
+        assert_eq!(found, locks, "{text}");
+    }
+
+    #[test]
+    fn who_is_alone_keeps_others_of_the_tenant_out() {
+        const SHARED: &str = "pg_advisory_xact_lock_shared";
+        check(&[(tenant(1), Among::Beside)], &[SHARED, "_advisory_xact_lock_shared"]);
+        check(&[(tenant(1), Among::Beside), (tenant(1), Among::Alone)], &[SHARED, "_advisory_xact_lock"]);
+        check(&[(Whose::Every, Among::Beside)], &[SHARED]);
+        check(&[(Whose::Every, Among::Beside), (Whose::Every, Among::Alone)], &["pg_advisory_xact_lock"]);
+    }
+
+    #[test]
+    fn locks_are_taken_in_one_order() {
+        let (mut one, mut other) = (Reach::default(), Reach::default());
+        for byte in [3, 1, 200] {
+            one.add(tenant(byte), Among::Alone);
+        }
+        for byte in [200, 3, 1] {
+            other.add(tenant(byte), Among::Alone);
+        }
+        assert_eq!(one.begin(LIMITS), other.begin(LIMITS));
+    }
+
+    #[test]
+    fn nobody_s_rows_are_let_through_for_an_account_that_is_not_there() {
+        let mut reach = Reach::default();
+        reach.add(Whose::Nobody, Among::Beside);
+        assert!(reach.begin(LIMITS).contains("'causeway.tenants','{}'"));
+    }
+}

@@ -1,0 +1,265 @@
+//! One connection to PostgreSQL, used by one thread, which waits for each statement.
+//!
+//! The driver is asynchronous; here the connection's task and the statement that waits for it run on a small runtime of the
+//! thread's own, so a statement costs one write and one read of the socket and no switch between threads. Statements are
+//! prepared once per connection, or, behind a pooler that hands out another connection with every transaction, never.
+//! Every wait has a deadline, and a connection that missed one is not used again. It decides nothing about transactions:
+//! `writer` and `readers` do.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Client, Config, Socket, Statement};
+
+use super::errors::{Then, cannot_connect, classify};
+use super::text::{Use, translate};
+use super::value::{Parameter, Stored};
+use crate::store::sql::conn::{Params, Value};
+use crate::store::sql::errors::{Op, Stop};
+use crate::store::{Result, StoreError};
+
+/// A connection, and what is prepared on it.
+pub(crate) struct Session {
+    // Dropped first: it ends the connection's task.
+    runtime: Option<Runtime>,
+    client: Client,
+    use_: Use,
+    pooler: bool,
+    deadline: Cell<Duration>,
+    texts: RefCell<HashMap<(usize, usize), Known>>,
+    /// The worst since the transaction began.
+    trouble: Cell<Option<Then>>,
+    /// The server warned of something since this was last looked at.
+    warned: Arc<AtomicBool>,
+}
+
+/// A text that was run before.
+#[derive(Clone)]
+struct Known {
+    text: Arc<str>,
+    statement: Option<Statement>,
+}
+
+/// A row of an answer.
+pub(crate) struct Row(tokio_postgres::Row);
+
+/// How a session is made.
+pub(super) struct Opening<'a, T> {
+    pub(super) config: &'a Config,
+    pub(super) tls: T,
+    pub(super) pooler: bool,
+    pub(super) use_: Use,
+    pub(super) deadline: Duration,
+}
+
+impl Session {
+    /// Connects. Must not be called on a thread that drives asynchronous tasks.
+    pub(super) fn open<T>(opening: Opening<'_, T>) -> Result<Self>
+    where
+        T: MakeTlsConnect<Socket>,
+        T::Stream: Send + 'static,
+    {
+        let Opening { config, tls, pooler, use_, deadline } = opening;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|_| StoreError::Unavailable("no file descriptor is left"))?;
+        let warned = Arc::new(AtomicBool::new(false));
+        let connected = runtime.block_on(async { tokio::time::timeout(deadline, config.connect(tls)).await });
+        let (client, mut connection) = match connected {
+            Ok(Ok(parts)) => parts,
+            Ok(Err(error)) => {
+                runtime.shutdown_background();
+                return Err(cannot_connect(&error));
+            }
+            Err(_) => {
+                runtime.shutdown_background();
+                return Err(StoreError::Unavailable("the database does not answer"));
+            }
+        };
+        let theirs = Arc::clone(&warned);
+        // Owned by the runtime, which ends with the session.
+        drop(runtime.spawn(std::future::poll_fn(move |context| {
+            loop {
+                match connection.poll_message(context) {
+                    Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
+                        if notice.severity() == "WARNING" {
+                            theirs.store(true, Ordering::Relaxed);
+                        }
+                    }
+                    Poll::Ready(Some(Ok(_))) => {}
+                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })));
+        Ok(Self {
+            runtime: Some(runtime),
+            client,
+            use_,
+            pooler,
+            deadline: Cell::new(deadline),
+            texts: RefCell::default(),
+            trouble: Cell::new(None),
+            warned,
+        })
+    }
+
+    /// How long a statement may take from here on.
+    pub(super) fn set_deadline(&self, deadline: Duration) {
+        self.deadline.set(deadline);
+    }
+
+    /// What went wrong since this was asked last.
+    pub(super) fn take_trouble(&self) -> Option<Then> {
+        self.trouble.take()
+    }
+
+    /// Something went wrong, and nothing was rolled back since.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.trouble.get().is_some()
+    }
+
+    /// Whether the server warned since this was asked last.
+    pub(super) fn take_warning(&self) -> bool {
+        self.warned.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether another transaction can begin on it.
+    pub(super) fn is_usable(&self) -> bool {
+        self.trouble.get() != Some(Then::Reconnect) && !self.client.is_closed()
+    }
+
+    /// Every row of the answer.
+    pub(crate) fn query(&self, sql: &'static str, params: Params<'_>) -> Op<Vec<Row>> {
+        let values: Vec<Parameter<'_>> = params.iter().map(|bind| Parameter(bind.value())).collect();
+        let known = self.known(sql, values.iter().map(Parameter::declared))?;
+        let rows = match &known.statement {
+            Some(statement) => {
+                let params: Vec<&(dyn ToSql + Sync)> =
+                    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+                self.wait(self.client.query(statement, &params))?
+            }
+            None => self.wait(self.client.query_typed(&known.text, &typed(&values)))?,
+        };
+        Ok(rows.into_iter().map(Row).collect())
+    }
+
+    /// How many rows it changed.
+    pub(crate) fn execute(&self, sql: &'static str, params: Params<'_>) -> Op<usize> {
+        let values: Vec<Parameter<'_>> = params.iter().map(|bind| Parameter(bind.value())).collect();
+        let known = self.known(sql, values.iter().map(Parameter::declared))?;
+        let changed = match &known.statement {
+            Some(statement) => {
+                let params: Vec<&(dyn ToSql + Sync)> =
+                    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+                self.wait(self.client.execute(statement, &params))?
+            }
+            None => self.wait(self.client.execute_typed(&known.text, &typed(&values)))?,
+        };
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    /// [`Session::query`] with arrays.
+    pub(super) fn query_arrays(&self, sql: &'static str, params: &[(&(dyn ToSql + Sync), Type)]) -> Op<Vec<Row>> {
+        let known = self.known(sql, params.iter().map(|(_, declared)| declared.clone()))?;
+        let rows = match &known.statement {
+            Some(statement) => {
+                let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|(value, _)| *value).collect();
+                self.wait(self.client.query(statement, &params))?
+            }
+            None => self.wait(self.client.query_typed(&known.text, params))?,
+        };
+        Ok(rows.into_iter().map(Row).collect())
+    }
+
+    /// Runs texts that are answered with nothing and take no parameters, in one round trip.
+    pub(crate) fn batch(&self, sql: &str) -> Op<()> {
+        self.wait(self.client.batch_execute(sql))
+    }
+
+    /// The first column of the first row, as text: for the server's settings.
+    pub(super) fn text(&self, sql: &str) -> Op<Option<String>> {
+        let rows = self.wait(self.client.simple_query(sql))?;
+        Ok(rows.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        }))
+    }
+
+    /// The text as it is run, and prepared where that lasts.
+    fn known(&self, sql: &'static str, types: impl Iterator<Item = Type>) -> Op<Known> {
+        let key = (sql.as_ptr() as usize, sql.len());
+        if let Some(known) = self.texts.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let text: Arc<str> = translate(sql, self.use_).into();
+        let statement = if self.pooler {
+            None
+        } else {
+            let types: Vec<Type> = types.collect();
+            Some(self.wait(self.client.prepare_typed(&text, &types))?)
+        };
+        let known = Known { text, statement };
+        self.texts.borrow_mut().insert(key, known.clone());
+        Ok(known)
+    }
+
+    /// Waits, at most until the deadline.
+    fn wait<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Op<T> {
+        let Some(runtime) = &self.runtime else {
+            return Err(StoreError::Unavailable("the connection to the database has ended").into());
+        };
+        if self.trouble.get() == Some(Then::Reconnect) {
+            return Err(Stop::Batch(StoreError::Unavailable("the connection to the database was lost")));
+        }
+        match runtime.block_on(async { tokio::time::timeout(self.deadline.get(), work).await }) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                let (stop, then) = classify(&error);
+                self.note(then);
+                Err(stop)
+            }
+            Err(_) => {
+                self.note(Then::Reconnect);
+                Err(Stop::Batch(StoreError::Unavailable("the database does not answer")))
+            }
+        }
+    }
+
+    fn note(&self, then: Then) {
+        self.trouble.set(self.trouble.get().max(Some(then)));
+    }
+}
+
+fn typed<'a>(values: &'a [Parameter<'a>]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    values.iter().map(|value| (value as &(dyn ToSql + Sync), value.declared())).collect()
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Row {
+    /// A column by its name.
+    pub(crate) fn value(&self, name: &str) -> Op<Value<'_>> {
+        self.0.try_get::<_, Stored<'_>>(name).map(|stored| stored.0).map_err(|error| classify(&error).0)
+    }
+
+    /// The first column.
+    pub(crate) fn first(&self) -> Op<Value<'_>> {
+        self.0.try_get::<_, Stored<'_>>(0).map(|stored| stored.0).map_err(|error| classify(&error).0)
+    }
+}

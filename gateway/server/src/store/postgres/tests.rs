@@ -1,0 +1,109 @@
+//! The contract on PostgreSQL, and what only this backend can be put through.
+
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+
+use causeway_core::clock::{Clock, ManualClock, SeededEntropy};
+use causeway_core::pii::Secret;
+use causeway_servers::Postgres as Server;
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use super::{OpenError, OpenOptions, migrate, open};
+use crate::store::Store;
+use crate::store::keys::RootKey;
+use crate::store::receipts::Receipts;
+use crate::store::sql::SqlStore;
+use crate::store::suite::store_suite;
+use crate::store::suite::world::Backend;
+use crate::store::webhooks::Webhooks;
+
+/// A database of its own on the server that the tests of this process share.
+pub(super) struct Postgres {
+    pub(super) dsn: String,
+    blobs: TempDir,
+    opened: Mutex<Weak<SqlStore>>,
+}
+
+/// The gateway's role on a server, made once, and the DSN of a database as it.
+pub(super) const ROLE: &str = "gateway";
+pub(super) const PASSWORD: &str = "canary";
+
+pub(super) fn make_role(server: &Server) {
+    server.psql("postgres", &format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'")).unwrap();
+}
+
+pub(super) fn as_role(owner: &str) -> String {
+    let (_, rest) = owner.rsplit_once('@').unwrap();
+    format!("postgres://{ROLE}:{PASSWORD}@{rest}")
+}
+
+/// Migrates on a thread that drives no tasks.
+pub(super) fn migrated(owner: &str, dsn: &str) {
+    let (owner, dsn) = (Secret::new(owner), Secret::new(dsn));
+    let done = std::thread::scope(|scope| scope.spawn(|| migrate(&owner, &dsn, Timestamp::UNIX_EPOCH)).join().unwrap());
+    done.unwrap();
+}
+
+/// Migrated once; the others are copies.
+fn template() -> &'static str {
+    static TEMPLATE: OnceLock<String> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let server = Server::shared().unwrap();
+        make_role(server);
+        let owner = server.database().unwrap();
+        migrated(&owner, &as_role(&owner));
+        owner.rsplit_once('/').and_then(|(_, name)| name.split('?').next()).unwrap().to_owned()
+    })
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        static COPYING: Mutex<u32> = Mutex::new(0);
+        let template = template();
+        let server = Server::shared().unwrap();
+        // Two copies of one template at once are one too many.
+        let mut count = COPYING.lock().unwrap();
+        *count += 1;
+        let name = format!("copy_{count}");
+        server.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}")).unwrap();
+        drop(count);
+        let dsn = as_role(&server.dsn_of(&name));
+        Self { dsn, blobs: tempfile::tempdir().unwrap(), opened: Mutex::default() }
+    }
+}
+
+impl Postgres {
+    pub(super) fn options(&self, clock: &Arc<ManualClock>) -> OpenOptions {
+        let key = RootKey::generate(&SeededEntropy::new(1));
+        // Not the seed of the cases: their ids must not meet the store's.
+        let entropy = Arc::new(SeededEntropy::new(2));
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
+        OpenOptions::new(Secret::new(&*self.dsn), self.blobs.path(), key, clock, entropy)
+    }
+
+    pub(super) fn try_open(&self, clock: &Arc<ManualClock>) -> Result<Arc<SqlStore>, OpenError> {
+        open(self.options(clock))
+    }
+
+    fn inner(&self) -> Arc<SqlStore> {
+        self.opened.lock().unwrap().upgrade().unwrap()
+    }
+}
+
+impl Backend for Postgres {
+    fn open(&self, clock: Arc<ManualClock>) -> Arc<dyn Store> {
+        let store = self.try_open(&clock).unwrap();
+        *self.opened.lock().unwrap() = Arc::downgrade(&store);
+        store
+    }
+
+    fn webhooks(&self) -> Arc<dyn Webhooks> {
+        self.inner()
+    }
+
+    fn receipts(&self) -> Arc<dyn Receipts> {
+        self.inner()
+    }
+}
+
+store_suite!(Postgres);

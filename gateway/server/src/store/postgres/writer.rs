@@ -1,0 +1,436 @@
+//! The threads that write. Requests are pushed to one list; each thread takes what waits, up to a bound, and runs it in one
+//! transaction on a connection of its own.
+//!
+//! A batch runs straight through; when one of its requests fails, all is rolled back and they are run once more, each in a
+//! savepoint, so that the failing one hurts no other. A transaction that another one was in the way of, or whose
+//! connection broke before its commit, is run again whole. A connection that breaks during the commit leaves it unknown
+//! whether it happened: then every request is told so, none that it was done, and whoever asks again with its key finds out.
+//! Nobody waits longer than a deadline, whatever the database does.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use causeway_core::clock::Entropy;
+
+use super::accounts::TenantOf;
+use super::connect::Connector;
+use super::errors::Then;
+use super::pace::Pace;
+use super::scope::{Among, Limits, Reach};
+use super::session::Session;
+use super::text::Use;
+use crate::store::keys::Keyring;
+use crate::store::sql::conn::Conn;
+use crate::store::sql::errors::{Op, Stop};
+use crate::store::sql::jobs::{Job, copy, job};
+use crate::store::sql::scope::Scope;
+use crate::store::sql::tx::{Heads, Tx};
+use crate::store::vitals::Vitals;
+use crate::store::{Result, StoreError};
+
+/// Requests that may wait for a commit. Beyond it callers are told to come back, so that memory stays bounded.
+const MOST_PENDING: usize = 8_192;
+
+/// Requests of one transaction.
+const MOST_IN_BATCH: usize = 128;
+
+/// Until a caller is told to come back.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The same for what is alone in its tenants: it may have much to do.
+const ANSWER_ALONE: Duration = Duration::from_secs(60);
+
+/// A statement of a batch, on the server.
+const STATEMENT: Duration = Duration::from_secs(8);
+const STATEMENT_ALONE: Duration = Duration::from_secs(55);
+
+/// Longer than the server's, which ends a statement without ending the connection.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// A request that waits.
+struct Waiting {
+    job: Box<dyn Job>,
+    scope: Scope,
+    among: Among,
+}
+
+#[derive(Default)]
+struct Pending {
+    waiting: VecDeque<Waiting>,
+    closed: bool,
+}
+
+struct Shared {
+    pending: Mutex<Pending>,
+    wake: Condvar,
+}
+
+impl Shared {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The handle to the threads.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What each thread is given.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) connector: Arc<Connector>,
+    pub(super) keys: Arc<Keyring>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) generation: Arc<AtomicU64>,
+    pub(super) tenants: Arc<TenantOf>,
+    pub(super) vitals: Arc<Vitals>,
+}
+
+impl Writer {
+    /// Starts the threads; each connects when it has something to write.
+    pub(super) fn start(parts: &Parts, count: usize) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { pending: Mutex::default(), wake: Condvar::new() });
+        let mut threads = Vec::with_capacity(count);
+        for number in 0..count {
+            let (parts, shared) = (parts.clone(), Arc::clone(&shared));
+            let name = format!("store-writer-{number}");
+            threads.push(std::thread::Builder::new().name(name).spawn(move || {
+                Thread { parts, shared, session: None, heads: Heads::late(), pace: Pace::default() }.run();
+            })?);
+        }
+        Ok(Self { shared, threads: Mutex::new(threads) })
+    }
+
+    /// Runs a verb in one of the next commits. `Ok` means committed.
+    pub(super) async fn run<T, F>(&self, scope: Scope, among: Among, verb: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
+    {
+        let (job, answer) = job(verb);
+        self.push(Waiting { job, scope, among })?;
+        let patience = if among == Among::Alone { ANSWER_ALONE } else { ANSWER };
+        match tokio::time::timeout(patience, answer).await {
+            Ok(answer) => answer.unwrap_or(Err(StoreError::Unavailable("the store has ended"))),
+            Err(_) => Err(StoreError::Unavailable("the database does not answer in time")),
+        }
+    }
+
+    fn push(&self, waiting: Waiting) -> Result<()> {
+        {
+            let mut pending = self.shared.pending();
+            if pending.closed {
+                return Err(StoreError::Unavailable("the store is closing"));
+            }
+            if pending.waiting.len() >= MOST_PENDING {
+                pending.waiting.retain(|waiting| !waiting.job.is_abandoned());
+            }
+            if pending.waiting.len() >= MOST_PENDING {
+                return Err(StoreError::Unavailable("too many requests wait to be written"));
+            }
+            pending.waiting.push_back(waiting);
+        }
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+
+    /// Takes no more, commits what is waiting, and ends.
+    pub(super) fn close(&self) {
+        self.shared.pending().closed = true;
+        self.shared.wake.notify_all();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a writer of the store panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Why a batch was not committed.
+enum Failed {
+    /// Nothing of it is there. The same again may go well where `Then` says so.
+    RolledBack(StoreError, Then),
+    /// It may be there.
+    Unknown,
+}
+
+impl Failed {
+    /// What a statement outside of any request came to.
+    fn of(stop: Stop, session: &Session) -> Self {
+        Self::RolledBack(stop.into(), session.take_trouble().unwrap_or(Then::RollBack))
+    }
+}
+
+/// Which requests failed alone, by position.
+type Alone = Vec<(usize, StoreError)>;
+
+struct Thread {
+    parts: Parts,
+    shared: Arc<Shared>,
+    session: Option<Session>,
+    heads: Heads,
+    pace: Pace,
+}
+
+impl Thread {
+    fn run(mut self) {
+        while let Some(batch) = self.next() {
+            self.write(batch);
+        }
+    }
+
+    /// What waits, once something does; `None` when the store is closing and nothing is left. What has to be alone is taken
+    /// by itself, when it is its turn.
+    fn next(&self) -> Option<Vec<Waiting>> {
+        let mut pending = self.shared.pending();
+        loop {
+            let batch = take(&mut pending.waiting);
+            if !batch.is_empty() {
+                self.parts.vitals.waiting(pending.waiting.len());
+                if !pending.waiting.is_empty() {
+                    self.shared.wake.notify_one();
+                }
+                return Some(batch);
+            }
+            if pending.closed {
+                return None;
+            }
+            pending = self.shared.wake.wait(pending).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Commits the batch or says why not; answers every request of it.
+    fn write(&mut self, mut batch: Vec<Waiting>) {
+        let alone = batch.first().is_some_and(|first| first.among == Among::Alone);
+        let patience = if alone { ANSWER_ALONE } else { ANSWER };
+        let begun = Instant::now();
+        let error = loop {
+            match self.attempt(&mut batch, alone) {
+                Ok(failed) => {
+                    self.pace.went_well();
+                    self.parts.vitals.committed(batch.len(), begun.elapsed());
+                    return answer(batch, failed);
+                }
+                Err(Failed::Unknown) => {
+                    self.session = None;
+                    break StoreError::Unavailable(
+                        "it is not known whether it was written: ask again with the same key",
+                    );
+                }
+                Err(Failed::RolledBack(error, then)) => {
+                    if then == Then::Reconnect {
+                        self.session = None;
+                    }
+                    batch.retain(|waiting| !waiting.job.is_abandoned());
+                    let is_over =
+                        begun.elapsed() >= patience || (self.session.is_none() && self.shared.pending().closed);
+                    if then == Then::RollBack || is_over || batch.is_empty() {
+                        break error;
+                    }
+                    self.pace.wait();
+                }
+            }
+        };
+        self.parts.vitals.failed();
+        tracing::warn!(requests = batch.len(), %error, "a batch of writes was not committed");
+        for waiting in batch {
+            waiting.job.refuse(copy(&error));
+        }
+    }
+
+    /// One transaction.
+    fn attempt(&mut self, batch: &mut [Waiting], alone: bool) -> Result<Alone, Failed> {
+        if self.session.as_ref().is_none_or(|session| !session.is_usable()) {
+            self.session = None;
+            let session = self.parts.connector.connect(Use::Write, millis(STATEMENT));
+            self.session = Some(session.map_err(|error| Failed::RolledBack(error, Then::Reconnect))?);
+        }
+        let Some(session) = &self.session else { return Err(lost()) };
+        session.take_trouble();
+        let statement = if alone { STATEMENT_ALONE } else { STATEMENT };
+        session.set_deadline(statement + GRACE);
+        self.heads.forget();
+        let mut reach = Reach::default();
+        for waiting in &*batch {
+            let whose = self.parts.tenants.whose(session, waiting.scope).map_err(|stop| Failed::of(stop, session))?;
+            reach.add(whose, waiting.among);
+        }
+        let limits = Limits { pooled: self.parts.connector.is_pooled() || alone, statement: millis(statement) };
+        let run = Run { session, begin: reach.begin(limits), setup_changed: Cell::new(false) };
+        let done = run.attempt(&self.parts, &mut self.heads, batch);
+        match done {
+            Ok(failed) => {
+                if run.setup_changed.get() {
+                    self.parts.generation.fetch_add(1, Ordering::Release);
+                }
+                Ok(failed)
+            }
+            Err(failed) => {
+                if session.is_usable() && session.batch("ROLLBACK").is_err() {
+                    self.session = None;
+                }
+                Err(failed)
+            }
+        }
+    }
+}
+
+/// A transaction that is running.
+struct Run<'a> {
+    session: &'a Session,
+    begin: String,
+    setup_changed: Cell<bool>,
+}
+
+impl Run<'_> {
+    fn attempt(&self, parts: &Parts, heads: &mut Heads, batch: &mut [Waiting]) -> Result<Alone, Failed> {
+        let session = self.session;
+        let statement = |text: &str| session.batch(text).map_err(|stop| Failed::of(stop, session));
+        let mut setup_changed = false;
+        let mut failed = Vec::new();
+        statement(&self.begin)?;
+        let mut tx = Tx {
+            conn: Conn::Postgres(session),
+            keys: &parts.keys,
+            entropy: &*parts.entropy,
+            heads,
+            setup_changed: &mut setup_changed,
+        };
+        tx.heads.begin_request();
+        if !self.all_at_once(&mut tx, batch)? {
+            statement("ROLLBACK")?;
+            session.take_trouble();
+            tx.heads.forget();
+            statement(&self.begin)?;
+            self.one_by_one(&mut tx, batch, &mut failed)?;
+        }
+        tx.write_heads().map_err(|stop| Failed::of(stop, session))?;
+        if *tx.setup_changed {
+            super::watch::raise(session, tx.entropy).map_err(|stop| Failed::of(stop, session))?;
+        }
+        self.setup_changed.set(setup_changed);
+        self.commit()?;
+        Ok(failed)
+    }
+
+    /// Straight in the transaction. False when a request failed: all of it has to be rolled back then.
+    fn all_at_once(&self, tx: &mut Tx<'_>, batch: &mut [Waiting]) -> Result<bool, Failed> {
+        for waiting in batch {
+            match waiting.job.run(tx) {
+                // A verb that goes on after a failed statement has a transaction that cannot commit.
+                Ok(()) if self.session.is_troubled() => return self.go_on(),
+                Ok(()) => {}
+                Err(Stop::Request(_) | Stop::Taken) => return self.go_on(),
+                Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(Failed::of(stop, self.session)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn go_on(&self) -> Result<bool, Failed> {
+        match self.session.take_trouble() {
+            Some(Then::Reconnect) => Err(lost()),
+            Some(Then::RollBack | Then::Again) | None => Ok(false),
+        }
+    }
+
+    /// Each in a savepoint of its own. Nothing remains of one that fails; it joins the list, with its position.
+    fn one_by_one(&self, tx: &mut Tx<'_>, batch: &mut [Waiting], failed: &mut Alone) -> Result<(), Failed> {
+        let session = self.session;
+        let statement = |text: &str| session.batch(text).map_err(|stop| Failed::of(stop, session));
+        for (at, waiting) in batch.iter_mut().enumerate() {
+            statement("SAVEPOINT request")?;
+            tx.heads.begin_request();
+            let error = match waiting.job.run(tx) {
+                Ok(()) if session.is_troubled() => {
+                    StoreError::Failed("a verb went on after a failed statement".to_owned())
+                }
+                Ok(()) => {
+                    statement("RELEASE request")?;
+                    continue;
+                }
+                Err(stop @ (Stop::Request(_) | Stop::Taken)) => stop.into(),
+                Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(Failed::of(stop, session)),
+            };
+            self.go_on()?;
+            tx.heads.roll_back_request();
+            statement("ROLLBACK TO request; RELEASE request")?;
+            failed.push((at, error));
+        }
+        Ok(())
+    }
+
+    /// The server has it on disk, and where it is so configured on another server's, when this returns.
+    ///
+    /// The first statement fails in a transaction that cannot commit, which `COMMIT` alone would end without a word. It also
+    /// keeps a time-out from ending the wait for a standby, which would be answered like a commit, with a warning.
+    fn commit(&self) -> Result<(), Failed> {
+        self.session.take_warning();
+        match self.session.batch("SET LOCAL statement_timeout = 0; COMMIT") {
+            Ok(()) if self.session.take_warning() => Err(Failed::Unknown),
+            Ok(()) => Ok(()),
+            Err(stop) => match self.session.take_trouble() {
+                // The server said that it did not.
+                Some(then @ (Then::RollBack | Then::Again)) => Err(Failed::RolledBack(stop.into(), then)),
+                Some(Then::Reconnect) | None => Err(Failed::Unknown),
+            },
+        }
+    }
+}
+
+fn lost() -> Failed {
+    Failed::RolledBack(StoreError::Unavailable("the connection to the database was lost"), Then::Reconnect)
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// The next batch: one that is alone, or all that may be together.
+fn take(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
+    while waiting.front().is_some_and(|first| first.job.is_abandoned()) {
+        waiting.pop_front();
+    }
+    if waiting.front().is_some_and(|first| first.among == Among::Alone) {
+        return waiting.pop_front().into_iter().collect();
+    }
+    let mut batch = Vec::new();
+    let mut rest = VecDeque::with_capacity(waiting.len());
+    while let Some(next) = waiting.pop_front() {
+        if batch.len() == MOST_IN_BATCH {
+            rest.push_back(next);
+            rest.append(waiting);
+            break;
+        }
+        match next.among {
+            _ if next.job.is_abandoned() => {}
+            Among::Beside => batch.push(next),
+            Among::Alone => rest.push_back(next),
+        }
+    }
+    *waiting = rest;
+    batch
+}
+
+fn answer(batch: Vec<Waiting>, failed: Alone) {
+    let mut failed = failed.into_iter().peekable();
+    for (at, waiting) in batch.into_iter().enumerate() {
+        match failed.next_if(|(failed_at, _)| *failed_at == at) {
+            Some((_, error)) => waiting.job.refuse(error),
+            None => waiting.job.answer(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+SELECT tenant FROM accounts WHERE id = ?1

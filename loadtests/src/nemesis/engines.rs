@@ -1,0 +1,161 @@
+//! The engines of a scaled-out run, private to it: PostgreSQL on a disk of its own, RabbitMQ, Redis; and what a gateway
+//! has to be told to find them.
+//!
+//! Calls of the engines block and so run on threads of their own. Which PostgreSQL is the one that takes writes changes
+//! when it fails over; the proxies before it are led there by whoever does that.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use causeway_servers::{Postgres, RabbitMq, Redis};
+
+use super::disk::Disk;
+
+const DATABASE: &str = "causeway";
+const ROLE: &str = "gateway";
+const PASSWORD: &str = "of-this-run-only";
+/// A broker may take longer than its consumers' bound before it is given up.
+const CONSUMERS_MAX: Duration = Duration::from_secs(90);
+const DATABASE_DISK_MB: u64 = 3_000;
+
+pub(crate) struct Engines {
+    primary: Mutex<Arc<Postgres>>,
+    pub(crate) broker: Arc<RabbitMq>,
+    pub(crate) redis: Arc<Redis>,
+    consumers_back_max: Mutex<Duration>,
+    /// What was the primary before; its disk outlives it.
+    retired: Mutex<Vec<Arc<Postgres>>>,
+    pub(crate) disk: Disk,
+}
+
+impl Engines {
+    pub(crate) async fn start(folder: std::path::PathBuf) -> Result<Self> {
+        blocking(move || {
+            let postgres = Postgres::start_with(&[("max_connections", "100"), ("checkpoint_timeout", "30s")])?;
+            let disk = on_a_disk_of_its_own(&postgres, folder)?;
+            postgres.psql("postgres", &format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'"))?;
+            postgres.psql("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
+            Ok(Self {
+                primary: Mutex::new(Arc::new(postgres)),
+                broker: Arc::new(RabbitMq::start()?),
+                redis: Arc::new(Redis::start()?),
+                consumers_back_max: Mutex::default(),
+                retired: Mutex::default(),
+                disk,
+            })
+        })
+        .await
+    }
+
+    /// The PostgreSQL that takes writes.
+    pub(crate) fn primary(&self) -> Arc<Postgres> {
+        Arc::clone(&self.primary.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn promoted(&self, standby: Arc<Postgres>) {
+        let before = std::mem::replace(&mut *self.primary.lock().unwrap_or_else(PoisonError::into_inner), standby);
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(before);
+    }
+
+    /// What a gateway or a command needs to be told, each engine at the port that stands here.
+    pub(crate) fn settings(
+        &self,
+        (postgres, broker, redis): (u16, u16, u16),
+        gateways: usize,
+    ) -> Vec<(String, String)> {
+        let primary = self.primary();
+        let owner = primary.dsn_of(DATABASE).replace(&format!(":{}/", primary.port()), &format!(":{postgres}/"));
+        let dsn = format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{postgres}/{DATABASE}?sslmode=disable");
+        let at = |url: String, from: u16, to: u16| url.replace(&format!(":{from}"), &format!(":{to}"));
+        [
+            ("CAUSEWAY_STORE_DSN", dsn),
+            ("CAUSEWAY_STORE_DIRECT_DSN", owner),
+            ("CAUSEWAY_QUEUE_URL", at(self.broker.url(), self.broker.port(), broker)),
+            ("CAUSEWAY_REDIS_URL", at(self.redis.url(), self.redis.port(), redis)),
+            ("CAUSEWAY_REDIS_GATEWAYS", gateways.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    /// Each at its own port.
+    pub(crate) fn ports(&self) -> (u16, u16, u16) {
+        (self.primary().port(), self.broker.port(), self.redis.port())
+    }
+
+    /// SQL as the owner of everything, on the gateways' database.
+    pub(crate) async fn sql(&self, sql: impl Into<String>) -> Result<String> {
+        let (primary, sql) = (self.primary(), sql.into());
+        blocking(move || primary.psql(DATABASE, &sql)).await
+    }
+
+    pub(crate) async fn rabbitmqctl(&self, words: &[&str]) -> Result<String> {
+        let (broker, words) =
+            (Arc::clone(&self.broker), words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        blocking(move || broker.ctl(&words.iter().map(String::as_str).collect::<Vec<_>>())).await
+    }
+
+    pub(crate) async fn redis(&self, words: &[&str]) -> Result<String> {
+        let (redis, words) = (Arc::clone(&self.redis), words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        blocking(move || redis.command(&words.iter().map(String::as_str).collect::<Vec<_>>())).await
+    }
+
+    /// Waits until every connector's queue is listened to; how long that took is kept.
+    pub(crate) async fn consumers_are_back(&self, connectors: &[&str]) -> Result<Duration> {
+        let began = Instant::now();
+        loop {
+            let list = ["list_queues", "-q", "-p", "causeway", "--no-table-headers", "name", "consumers"];
+            // A broker that has just come back may not answer its own tool yet.
+            let queues = self.rabbitmqctl(&list).await.unwrap_or_default();
+            let heard = |connector: &&str| {
+                let queue = format!("causeway.{connector}.v1");
+                queues
+                    .lines()
+                    .filter_map(|line| line.split_once('\t'))
+                    .any(|(name, count)| name == queue && count.trim().parse::<u64>().is_ok_and(|count| count > 0))
+            };
+            if connectors.iter().all(|connector| heard(&connector)) {
+                let took = began.elapsed();
+                let mut most = self.consumers_back_max.lock().unwrap_or_else(PoisonError::into_inner);
+                *most = (*most).max(took);
+                return Ok(took);
+            }
+            ensure!(began.elapsed() < CONSUMERS_MAX, "no consumers within {CONSUMERS_MAX:?}: {queues}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    pub(crate) fn consumers_back_max(&self) -> Duration {
+        *self.consumers_back_max.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) async fn versions(&self) -> Result<Vec<(&'static str, String)>> {
+        let first = |text: String| text.lines().next().unwrap_or_default().trim().to_owned();
+        let redis = self.redis(&["INFO", "server"]).await?;
+        let redis =
+            redis.lines().find_map(|line| line.trim().strip_prefix("redis_version:")).unwrap_or("unknown").to_owned();
+        Ok(vec![
+            ("postgresql", first(self.sql("SHOW server_version").await?)),
+            ("rabbitmq", first(self.rabbitmqctl(&["-q", "version"]).await?)),
+            ("redis", redis),
+        ])
+    }
+}
+
+/// What blocks, on a thread where it may.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.context("a thread of the run's own")?
+}
+
+/// Moves what a stopped server has onto a small file system, so that it can be filled up.
+fn on_a_disk_of_its_own(postgres: &Postgres, folder: std::path::PathBuf) -> Result<Disk> {
+    postgres.stop()?;
+    let data = postgres.folder().join("data");
+    let aside = postgres.folder().join("data.aside");
+    std::fs::rename(&data, &aside)?;
+    let disk = Disk::mount_at(folder.with_extension("ext4"), data, DATABASE_DISK_MB)?;
+    disk.take_over(&aside)?;
+    postgres.restart()?;
+    Ok(disk)
+}

@@ -1,0 +1,260 @@
+//! The nemesis: a steady stream of applicants, a seeded schedule of faults over everything between them and the vendors,
+//! then quiescence, and the three ledgers compared. What it shows and what it does not is decision 23.
+//!
+//! It knows the gateway from outside only: the command line, HTTP, signals, sockets and files.
+
+mod books;
+mod clock;
+mod disk;
+mod engines;
+mod inject;
+mod keeper;
+mod load;
+mod manners;
+mod schedule;
+mod vendors;
+mod verdict;
+mod world;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use self::clock::RunClock;
+use self::inject::Entry;
+use self::keeper::Exit;
+use self::load::{Attempt, Load};
+use self::manners::{Allowed, Manners, Refused};
+use self::verdict::{Judged, Timing};
+use self::world::World;
+use crate::accept::futures_join;
+use crate::checker::{self, Lookups, Sent, Verdict};
+use crate::ledgers::{self, Desk};
+use crate::rig;
+
+const QUIESCENCE_MAX: Duration = Duration::from_secs(240);
+/// What is held because it failed like many others goes on by itself; for so long it is waited for.
+const HELD_MAX: Duration = Duration::from_secs(60);
+
+/// How the run goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) minutes: f64,
+    pub(crate) faults: u64,
+    pub(crate) submissions: u64,
+    /// Two gateways on engines, instead of one on a file.
+    pub(crate) scaled: bool,
+    /// The promise of a control that has to be caught.
+    pub(crate) broken: Option<&'static str>,
+}
+
+/// What it came to.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) seed: u64,
+    pub(crate) commit: String,
+    pub(crate) versions: BTreeMap<&'static str, String>,
+    pub(crate) scaled: bool,
+    pub(crate) minutes: f64,
+    #[serde(flatten)]
+    pub(crate) verdict: Verdict,
+    #[serde(flatten)]
+    pub(crate) timing: Timing,
+    /// Beyond the first record, where the vendor knows our reference and where it does not.
+    pub(crate) dup_idem: u64,
+    pub(crate) dup_nonidem: u64,
+    pub(crate) dup_unflagged: u64,
+    pub(crate) manners: Manners,
+    pub(crate) consumers_back_max_s: f64,
+    pub(crate) max_rss_mb: f64,
+    /// After the last fault and the last submission, until nothing was on its way.
+    pub(crate) drained_s: f64,
+    pub(crate) starts: u64,
+    pub(crate) ended_by_itself: Vec<String>,
+    pub(crate) answers_lost_at_vendors: u64,
+    pub(crate) took_s: f64,
+    pub(crate) void: Vec<String>,
+    pub(crate) violations: Vec<String>,
+}
+
+pub(crate) async fn run(plan: &Plan) -> Result<Report> {
+    let clock = RunClock::start()?;
+    let world = World::set_up(plan, clock).await?;
+    let keeping = async {
+        futures_join(world.keepers.iter().map(|keeper| keeper.keep())).await?;
+        anyhow::bail!("the keepers never end")
+    };
+    let report = tokio::select! {
+        kept = keeping => kept,
+        report = play(&world, plan) => report,
+    };
+    let report = report.with_context(|| last_words(&world.log))?;
+    for keeper in &world.keepers {
+        keeper.finish()?;
+    }
+    Ok(report)
+}
+
+/// The end of the gateways' log, for whoever has to find out.
+fn last_words(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(12);
+    format!("the gateways' last words:\n{}\n", lines.get(from..).unwrap_or_default().join("\n"))
+}
+
+async fn play(world: &World, plan: &Plan) -> Result<Report> {
+    let clock = world.clock;
+    for keeper in &world.keepers {
+        keeper.ready_after(0).await?;
+    }
+    let length = Duration::from_secs_f64(plan.minutes * 60.0);
+    let slots = schedule::draw(plan.seed, length, plan.faults, plan.scaled);
+    for vendor in [checker::Vendor::Ats, checker::Vendor::Crm] {
+        world.vendors.play(vendor, &[]).await?;
+    }
+    let load = Load::new(
+        (plan.seed, plan.submissions, length),
+        world.doors.clone(),
+        world.key.clone(),
+        world.postings.clone(),
+        clock,
+    );
+    let (mut sent, log) = tokio::try_join!(load.send_all(), inject::carry_out(world, &slots, &load))?;
+    world.heal();
+    world.vendors.behave().await?;
+    for keeper in &world.keepers {
+        keeper.ready_after(0).await?;
+    }
+    eprintln!("{:>6.1} s  sent; waiting for quiescence", clock.now().as_secs_f64());
+    let quiet_since = clock.now();
+    load.send_again(&mut sent).await?;
+    let lookups = quiescent(world, &sent).await?;
+    let drained_s = clock.now().saturating_sub(quiet_since).as_secs_f64();
+    let combinations = slots.iter().filter(|slot| slot.faults.len() > 1).count() as u64;
+    Ledgers { sent, attempts: load.take_attempts(), lookups, log, combinations, drained_s }.judge(world, plan).await
+}
+
+/// Looks everything up until nothing is on its way, and what is held with others has had its chance.
+async fn quiescent(world: &World, sent: &[Sent]) -> Result<Lookups> {
+    let keeper = world.keepers.first().context("a gateway")?;
+    let desk = Desk { management: keeper.management_address(), key: world.key.clone() };
+    let mut lookups = ledgers::look_up(&desk, sent, QUIESCENCE_MAX).await?;
+    let patience = world.clock.now() + HELD_MAX;
+    loop {
+        let is_held = |one: &&Sent| {
+            let found = one.accepted.as_deref().and_then(|id| lookups.get(id));
+            found.is_some_and(|found| found.targets.iter().any(|target| target.state == "held"))
+        };
+        let held: Vec<Sent> = sent.iter().filter(is_held).cloned().collect();
+        if held.is_empty() || world.clock.now() > patience {
+            return Ok(lookups);
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        lookups.extend(ledgers::look_up(&desk, &held, QUIESCENCE_MAX).await?);
+    }
+}
+
+/// Everything that was written down.
+struct Ledgers {
+    sent: Vec<Sent>,
+    attempts: Vec<Attempt>,
+    lookups: Lookups,
+    log: Vec<Entry>,
+    combinations: u64,
+    drained_s: f64,
+}
+
+impl Ledgers {
+    async fn judge(self, world: &World, plan: &Plan) -> Result<Report> {
+        let (created, dropped) = ledgers::at_vendors(&world.vendors.ats, &world.vendors.crm).await?;
+        let (calls, at_once) = books::calls(&world.vendors, &world.clock).await?;
+        let verdict = checker::check(&self.sent, &created, &self.lookups);
+        let mut timing = verdict::timing(&self.attempts, &self.log, self.combinations);
+        timing.unknown = self.sent.iter().filter(|one| one.accepted.is_none()).count() as u64;
+        let allowed = Allowed { calls: world::CALLS, window: world::WINDOW, first_wait: Duration::from_millis(200) };
+        let refused = Refused { who: world.vendors.refused(), sent: &self.sent, lookups: &self.lookups };
+        let mut manners = manners::judge(&calls, &self.log, allowed, &refused);
+        manners.most_at_once = at_once;
+        let lost_at_crm =
+            calls.iter().filter(|call| call.vendor == checker::Vendor::Crm && call.committed && !call.answered);
+        let answers_lost_at_vendors = dropped + lost_at_crm.count() as u64;
+        let (dup_idem, dup_nonidem) = verdict::duplicates(&created);
+        let exits: Vec<Exit> = world.keepers.iter().flat_map(|keeper| keeper.exits()).collect();
+        let max_rss_mb = world.keepers.iter().map(|keeper| keeper.most_rss_mb()).fold(0.0, f64::max);
+        let back = world.engines.as_ref().map_or(Duration::ZERO, engines::Engines::consumers_back_max);
+        let judged = Judged {
+            plan,
+            verdict: &verdict,
+            timing: &timing,
+            manners: &manners,
+            log: &self.log,
+            exits: &exits,
+            panics: panics(&world.log)?,
+            dup_idem,
+            consumers_back_max_s: back.as_secs_f64(),
+            max_rss_mb,
+            answers_lost_at_vendors,
+        };
+        let void = verdict::void(&judged);
+        let mut violations = verdict::violations(&judged);
+        violations.extend(void.iter().map(|why| format!("void: {why}")));
+        Ok(Report {
+            seed: plan.seed,
+            commit: commit(),
+            versions: versions(world).await?,
+            scaled: plan.scaled,
+            minutes: plan.minutes,
+            dup_idem,
+            dup_nonidem,
+            dup_unflagged: verdict.duplicates_unflagged,
+            consumers_back_max_s: back.as_secs_f64(),
+            max_rss_mb,
+            drained_s: self.drained_s,
+            starts: world.keepers.iter().map(|keeper| keeper.starts()).sum(),
+            ended_by_itself: exits
+                .iter()
+                .map(|exit| format!("{:.1} s: {}", exit.at.as_secs_f64(), exit.status))
+                .collect(),
+            answers_lost_at_vendors,
+            took_s: world.clock.now().as_secs_f64(),
+            verdict,
+            timing,
+            manners,
+            void,
+            violations,
+        })
+    }
+}
+
+fn panics(log: &Path) -> Result<u64> {
+    let log = std::fs::read_to_string(log)?;
+    Ok(log.lines().filter(|line| line.contains("panicked")).count() as u64)
+}
+
+/// Of the tree that this was built in, if it is still there.
+fn commit() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(["-C", env!("CARGO_MANIFEST_DIR")]).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty());
+    let commit = git(&["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
+    if changed { format!("{commit}, changed") } else { commit }
+}
+
+async fn versions(world: &World) -> Result<BTreeMap<&'static str, String>> {
+    let output = Command::new(rig::beside_me("causeway")?).arg("--version").output()?;
+    let causeway = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let mut versions = BTreeMap::from([("causeway", causeway)]);
+    match &world.engines {
+        Some(engines) => versions.extend(engines.versions().await?),
+        None => drop(versions.insert("sqlite", rusqlite::version().to_owned())),
+    }
+    Ok(versions)
+}
