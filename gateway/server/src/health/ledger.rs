@@ -51,9 +51,11 @@ impl LedgerWatch {
         if self.next.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|next| began < next) {
             return Ok(());
         }
-        let ledger = store.ledger().await?;
+        let ledger = store.ledger().await;
+        // One that failed may have taken long: it waits its time, too.
         let took = began.elapsed();
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + took.saturating_mul(SHARE));
+        let ledger = ledger?;
         if ledger.difference() != 0 {
             tracing::error!(
                 targets = ledger.targets,

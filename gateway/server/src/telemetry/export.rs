@@ -221,7 +221,7 @@ mod tests {
         }
         assert_eq!(counts.dropped.load(Relaxed), 3, "two had room; nobody waited");
         while let Ok(kept) = queue.try_recv() {
-            assert_eq!(kept.attributes, [listed.clone()]);
+            assert_eq!(kept.attributes, std::slice::from_ref(&listed));
         }
     }
 }
