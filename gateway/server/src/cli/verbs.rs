@@ -2,9 +2,11 @@
 
 use anyhow::Context;
 use causeway_core::clock::Clock;
+use causeway_core::pii::Secret;
 
 use super::args::{Accounts, AddAccount, Command, Jobs, Keys, Tenants, WhyArgs};
 use super::ask::ask;
+use super::progress::while_waiting;
 use super::{End, input, out, serve, table};
 use crate::admin::onboard::Ask;
 use crate::admin::{OnboardRequest, Request, Response, is_refused};
@@ -12,6 +14,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::gateway::ReadConfig;
 use crate::setup::{AccountChange, AccountWish, KeyWish};
+use crate::store::postgres::{self, Migrated};
 use crate::support::LookupRequest;
 use crate::support::redact::for_terminal;
 
@@ -203,6 +206,9 @@ impl Desk {
 
     /// Opening the store brings it up to this version; a running gateway has done so.
     async fn migrate(&self) -> anyhow::Result<End> {
+        if !self.config.fixed.store.dsn.is_empty() {
+            return self.migrate_postgres().await;
+        }
         ask(&self.config, "bringing the store up to this version", Request::Ping)
             .await
             .context("the store is as it was")?;
@@ -210,6 +216,29 @@ impl Desk {
             out::json(&serde_json::json!({ "migrated": true }))?;
         } else {
             out::text("The store is of this version.")?;
+        }
+        Ok(End::Answered)
+    }
+
+    /// As the database's owner; gateways of this version and the one before go on meanwhile.
+    async fn migrate_postgres(&self) -> anyhow::Result<End> {
+        let at = &self.config.fixed.store;
+        let dsn = Secret::new(at.dsn.reveal());
+        let owner = if at.direct_dsn.is_empty() { dsn.clone() } else { Secret::new(at.direct_dsn.reveal()) };
+        let now = SystemClock.now();
+        let done = tokio::task::spawn_blocking(move || postgres::migrate(&owner, &dsn, now));
+        let done = while_waiting("bringing the database up to this version", done).await;
+        let Migrated { applied, let_in } = done.context("migrating broke off")??;
+        if self.json {
+            out::json(&serde_json::json!({ "migrated": true, "applied": applied, "let_in": let_in }))?;
+        } else {
+            for name in &applied {
+                out::text(&format!("applied {name}"))?;
+            }
+            if let Some(role) = let_in {
+                out::text(&format!("The role {role} may use it."))?;
+            }
+            out::text("The database is of this version.")?;
         }
         Ok(End::Answered)
     }

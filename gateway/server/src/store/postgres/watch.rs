@@ -5,6 +5,7 @@
 //! than before, the keys of tenants are read first and what readers cached is called stale after. Now and then it sees to it
 //! that the tables which are apart by time have their next partitions.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -38,11 +39,40 @@ const ROW: &str = "generation";
 
 const LIMITS: Limits = Limits { pooled: true, statement: 5_000 };
 
-/// Tells every gateway, once the running transaction commits.
-pub(super) fn raise(session: &Session, entropy: &dyn Entropy) -> Op<()> {
-    let mut value = [0; 16];
-    entropy.fill(&mut value);
-    execute(Conn::Postgres(session), sql!("meta_put"), params![ROW, value]).map(|_| ())
+/// What readers cached about setup, and how it becomes stale.
+pub(super) struct Setup {
+    pub(super) generation: Arc<AtomicU64>,
+    /// The last values written here: their readers were told by the commit.
+    own: Mutex<VecDeque<[u8; 16]>>,
+}
+
+/// More than are written between two looks.
+const OWN: usize = 64;
+
+impl Setup {
+    pub(super) fn new(generation: Arc<AtomicU64>) -> Self {
+        Self { generation, own: Mutex::default() }
+    }
+
+    /// Tells every gateway, once the running transaction commits.
+    pub(super) fn raise(&self, session: &Session, entropy: &dyn Entropy) -> Op<()> {
+        let mut value = [0; 16];
+        entropy.fill(&mut value);
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.truncate(OWN - 1);
+        own.push_front(value);
+        drop(own);
+        execute(Conn::Postgres(session), sql!("meta_put"), params![ROW, value]).map(|_| ())
+    }
+
+    /// Tells the readers of this process.
+    pub(super) fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    fn is_own(&self, value: &[u8]) -> bool {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|own| own == value)
+    }
 }
 
 /// The thread that looks.
@@ -55,8 +85,10 @@ pub(super) struct Watch {
 pub(super) struct Watched {
     pub(super) connector: Arc<Connector>,
     pub(super) keys: Arc<Keyring>,
-    pub(super) generation: Arc<AtomicU64>,
+    pub(super) setup: Arc<Setup>,
     pub(super) clock: Arc<dyn Clock>,
+    /// What stood there when the store was opened.
+    pub(super) seen: Option<Vec<u8>>,
 }
 
 impl Watch {
@@ -84,8 +116,8 @@ impl Drop for Watch {
 }
 
 impl Watched {
-    fn run(&self, closed: &(Mutex<bool>, Condvar)) {
-        let (mut session, mut pace, mut seen) = (None, Pace::default(), None);
+    fn run(mut self, closed: &(Mutex<bool>, Condvar)) {
+        let (mut session, mut pace) = (None, Pace::default());
         let mut partitions_at = Instant::now();
         loop {
             if Instant::now() >= partitions_at {
@@ -98,7 +130,7 @@ impl Watched {
                 };
                 partitions_at = Instant::now() + wait;
             }
-            let wait = match self.look(&mut session, &mut seen) {
+            let wait = match self.look(&mut session) {
                 Ok(()) => {
                     pace.went_well();
                     EVERY
@@ -130,7 +162,7 @@ impl Watched {
         session.batch("COMMIT").map_err(StoreError::from)
     }
 
-    fn look(&self, session: &mut Option<Session>, seen: &mut Option<Option<Vec<u8>>>) -> Result<()> {
+    fn look(&mut self, session: &mut Option<Session>) -> Result<()> {
         if session.is_none() {
             *session = Some(self.connector.connect(Use::Read, LIMITS.statement)?);
         }
@@ -139,18 +171,25 @@ impl Watched {
         reach.add(Whose::Every, Among::Beside);
         session.batch(&reach.begin_reading(LIMITS))?;
         let conn = Conn::Postgres(session);
-        let found: Option<Vec<u8>> = value(conn, sql!("meta_get"), params![ROW])?;
-        let is_news = seen.as_ref() != Some(&found);
+        let found = stands(conn)?;
+        let is_news = self.seen != found;
         if is_news {
             install(conn, &self.keys)?;
         }
         session.batch("ROLLBACK")?;
         if is_news {
-            *seen = Some(found);
-            self.generation.fetch_add(1, Ordering::Release);
+            if found.as_deref().is_some_and(|found| !self.setup.is_own(found)) {
+                self.setup.changed();
+            }
+            self.seen = found;
         }
         Ok(())
     }
+}
+
+/// What stands there now.
+pub(super) fn stands(conn: Conn<'_>) -> Op<Option<Vec<u8>>> {
+    value(conn, sql!("meta_get"), params![ROW])
 }
 
 /// Opens the keys of tenants that are not known yet.

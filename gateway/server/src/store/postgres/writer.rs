@@ -9,7 +9,6 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -23,6 +22,7 @@ use super::pace::Pace;
 use super::scope::{Among, Limits, Reach};
 use super::session::Session;
 use super::text::Use;
+use super::watch::Setup;
 use crate::store::keys::Keyring;
 use crate::store::sql::conn::Conn;
 use crate::store::sql::errors::{Op, Stop};
@@ -87,7 +87,7 @@ pub(super) struct Parts {
     pub(super) connector: Arc<Connector>,
     pub(super) keys: Arc<Keyring>,
     pub(super) entropy: Arc<dyn Entropy>,
-    pub(super) generation: Arc<AtomicU64>,
+    pub(super) setup: Arc<Setup>,
     pub(super) tenants: Arc<TenantOf>,
     pub(super) vitals: Arc<Vitals>,
 }
@@ -274,7 +274,7 @@ impl Thread {
         match done {
             Ok(failed) => {
                 if run.setup_changed.get() {
-                    self.parts.generation.fetch_add(1, Ordering::Release);
+                    self.parts.setup.changed();
                 }
                 Ok(failed)
             }
@@ -319,7 +319,7 @@ impl Run<'_> {
         }
         tx.write_heads().map_err(|stop| Failed::of(stop, session))?;
         if *tx.setup_changed {
-            super::watch::raise(session, tx.entropy).map_err(|stop| Failed::of(stop, session))?;
+            parts.setup.raise(session, tx.entropy).map_err(|stop| Failed::of(stop, session))?;
         }
         self.setup_changed.set(setup_changed);
         self.commit()?;

@@ -24,7 +24,7 @@ pub(in crate::store) async fn lease_job(
 ) -> Result<Option<u64>> {
     let (job, owner) = (job.to_owned(), owner.to_owned());
     store
-        .write_beside(Scope::Every, move |tx| {
+        .write_beside(Scope::Nobody, move |tx| {
             let wish = params![job, owner, micros(now), micros(now + lease)];
             let fence: Option<i64> = value(tx.conn, sql!("job_lease"), wish)?;
             Ok(fence.map(i64::unsigned_abs))
@@ -100,7 +100,7 @@ pub(in crate::store) async fn ledger(store: &SqlStore) -> Result<Ledger> {
 }
 
 pub(in crate::store) async fn backlog(store: &SqlStore, now: Timestamp) -> Result<Backlog> {
-    let found = store.read(Scope::Every, move |conn| {
+    let found = store.read(Scope::Leases, move |conn| {
         first(conn, sql!("backlog"), params![micros(now)], |row| {
             Ok(Backlog {
                 deliveries: row.maybe_time("deliveries")?,

@@ -15,3 +15,5 @@ WHERE s.kind = 'accepted';
 CREATE INDEX submissions_targets ON submissions_accepted (targets);
 CREATE INDEX deliveries_settled ON deliveries (state)
     WHERE state IN ('delivered', 'refused', 'parked', 'cancelled', 'erased');
+
+RESET ROLE;
