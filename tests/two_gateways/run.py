@@ -115,9 +115,12 @@ class Page:
         said, end = [], time.monotonic() + limit
         while True:
             try:
-                line = self.lines.get(timeout=max(0.1, end - time.monotonic()))
+                line = self.lines.get(timeout=0.5)
             except queue.Empty:
-                raise SystemExit(f"after {limit} s this block has not ended:\n{block}\n{''.join(said)}") from None
+                # Its jobs may hold the pipe open when the shell has ended.
+                line = None if self.shell.poll() is not None else ""
+                if line == "" and time.monotonic() > end:
+                    raise SystemExit(f"after {limit} s this block has not ended:\n{block}\n{''.join(said)}") from None
             if line is None:
                 raise SystemExit(f"this block failed:\n{block}\n{''.join(said)}\n{self.logs()}")
             if line.strip() == f"@@done {self.ran}":
@@ -159,12 +162,10 @@ class Watch:
         config = place / "prometheus.yaml"
         config.write_text(config.read_text().replace(": 15s", ": 1s"))
         self.port = free_ports(1)[0]
-        # In the shell's process group, so that it ends with everything else; its own log.
-        log = open(page.kept / "logs" / "prometheus", "wb")
-        self.process = subprocess.Popen(
-            ["prometheus", "--config.file=prometheus.yaml", f"--storage.tsdb.path={page.kept / 'prometheus'}",
-             f"--web.listen-address=127.0.0.1:{self.port}"],
-            cwd=place, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=page.shell.pid)
+        # A job of the shell's, so that it ends with everything else.
+        page.run(f"(cd {place} && exec prometheus --config.file=prometheus.yaml --storage.tsdb.path={page.kept}/prometheus "
+                 f"--web.listen-address=127.0.0.1:{self.port} >{page.kept}/logs/prometheus 2>&1 </dev/null) &\nwatch=$!\n")
+        self.page = page
 
     def ask(self, query):
         answer = call(self.port, "GET", f"/api/v1/query?query={urllib.parse.quote(query)}")
@@ -180,8 +181,7 @@ class Watch:
             mistakes += [f"rule {rule['name']}: {rule['lastError']}" for rule in group["rules"] if rule["health"] != "ok"]
         called = self.ask('count by (alertname) (count_over_time(ALERTS{alertstate="firing",severity="page"}[1h]))')
         mistakes += [f"{metric['alertname']} would have called a person" for metric, _ in called]
-        self.process.terminate()
-        self.process.wait(timeout=60)
+        self.page.run("kill $watch\n")
         return mistakes
 
 
