@@ -18,6 +18,8 @@ mod scope;
 mod session;
 mod text;
 mod value;
+#[cfg(test)]
+mod walls;
 mod watch;
 mod writer;
 

@@ -25,6 +25,7 @@ use crate::store::blobs::Blobs;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::sql::conn::Conn;
 use crate::store::sql::errors::{Op, Stop};
+use crate::store::sql::floors::Floors;
 use crate::store::sql::numbers::Numbers;
 use crate::store::sql::rows::{execute, params, sql};
 use crate::store::sql::{Engine, OnFatal, SqlStore, receipts};
@@ -150,6 +151,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         on_fatal,
         generation,
         numbers: Numbers::default(),
+        floors: Arc::new(Floors::kept()),
     }))
 }
 

@@ -3,7 +3,7 @@
 //! Sealing is done before the writer is asked; the writer decides what only a serial reader can: was it here before, does
 //! it repeat another, is an account paused. Two requests with one key meet in the writer, so one of them is the second.
 
-use crate::store::sql::rows::{Columns, Conn, StoredId, execute, first, micros, params, sql};
+use crate::store::sql::rows::{Columns, Conn, StoredId, execute, first, micros, params, sql, value};
 use crate::store::sql::scope::Scope;
 use bytes::Bytes;
 use causeway_core::account::Repeats;
@@ -90,6 +90,7 @@ async fn prepare(store: &SqlStore, mut new: NewApplication) -> Result<Prepared> 
 }
 
 fn commit(tx: &mut Tx<'_>, prepared: &Prepared) -> Op<Accepted> {
+    alone_with(tx, &prepared.serial)?;
     if let Some(before) = before(tx, prepared)? {
         return Ok(before);
     }
@@ -107,6 +108,11 @@ fn commit(tx: &mut Tx<'_>, prepared: &Prepared) -> Op<Accepted> {
     }
     tx.audit(new.tenant, new.received_at, &new.key.to_string(), "applications.accept", &new.id.to_string())?;
     Ok(Accepted::New { repeat_of, ring })
+}
+
+/// Other requests of this person for this posting are over, or wait until this one is.
+pub(super) fn alone_with(tx: &Tx<'_>, serial: &[u8; 16]) -> Op<()> {
+    value::<i64>(tx.conn, sql!("person_lock", apart), params![serial]).map(|_| ())
 }
 
 /// What was answered before, if this request is known.

@@ -22,6 +22,7 @@ mod delivery;
 mod due;
 pub(in crate::store) mod errors;
 pub(in crate::store) mod expire;
+pub(in crate::store) mod floors;
 pub(in crate::store) mod jobs;
 mod load;
 pub(in crate::store) mod numbers;
@@ -61,6 +62,7 @@ use jiff::Timestamp;
 
 use self::conn::Conn;
 use self::errors::Op;
+use self::floors::Floors;
 use self::numbers::Numbers;
 use self::scope::Scope;
 use self::tx::Tx;
@@ -114,6 +116,7 @@ pub struct SqlStore {
     pub(in crate::store) on_fatal: OnFatal,
     pub(in crate::store) generation: Arc<AtomicU64>,
     pub(in crate::store) numbers: Numbers,
+    pub(in crate::store) floors: Arc<Floors>,
 }
 
 impl SqlStore {
