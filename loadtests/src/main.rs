@@ -172,7 +172,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         }
         Run::Nemesis { seed, minutes, faults, submissions, embedded: _, scaled } => {
             let (seed, minutes, faults, submissions, scaled) = (*seed, *minutes, *faults, *submissions, *scaled);
-            let plan = nemesis::Plan { seed, minutes, faults, submissions, scaled, broken: None };
+            let plan = nemesis::Plan { seed, minutes, faults, submissions, scaled, broken: None, only: None };
             let report = nemesis::run(&plan).await?;
             show(json, &report, &report.violations)
         }

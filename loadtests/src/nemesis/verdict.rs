@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn judged<R>(verdict: &Verdict, timing: &Timing, judge: impl FnOnce(&Judged<'_>) -> R) -> R {
-        let plan = Plan { seed: 1, minutes: 1.0, faults: 1, submissions: 10, scaled: false, broken: None };
+        let plan = Plan { seed: 1, minutes: 1.0, faults: 1, submissions: 10, scaled: false, broken: None, only: None };
         judge(&Judged {
             plan: &plan,
             verdict,
