@@ -1,6 +1,7 @@
 //! A gateway with one promise broken, composed from the library: what the checker has to catch. Never shipped.
 
 mod apart;
+mod forgetful;
 mod store;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use anyhow::Result;
 use causeway::config::Config;
 use causeway::gateway::Gateway;
 use clap::Parser;
+use forgetful::Forgetful;
 use store::{Broken, Promise};
 
 #[derive(Parser)]
@@ -23,6 +25,11 @@ async fn main() -> Result<()> {
     let config = Config::load(None)?;
     causeway::telemetry::init(&config.fixed.log)?;
     let database = config.fixed.data.dir.join("causeway.db");
-    let gateway = Gateway::open_over(config, |inner| Arc::new(Broken { inner, promise, database })).await?;
+    let gateway = if promise == Promise::RedisOnly {
+        let redis = redis::Client::open(config.fixed.redis.url.reveal())?;
+        Gateway::open_over(config, |inner| Arc::new(Forgetful { inner, redis })).await?
+    } else {
+        Gateway::open_over(config, |inner| Arc::new(Broken { inner, promise, database })).await?
+    };
     gateway.run(causeway::cli::stop_signal()).await
 }
