@@ -30,6 +30,14 @@ pub(crate) enum Promise {
     NoLag,
     /// The row is there before anything rings and before anybody is told.
     RingWithoutRow,
+    /// None: the queue with all its precautions, and nobody who looks beside it.
+    QueueAlone,
+    /// A message is acknowledged once what it caused is claimed.
+    AutoAck,
+    /// A message is safe when the broker says so.
+    NoConfirms,
+    /// A message that no queue took comes back.
+    NoMandatory,
     /// A caller's key is kept as safely as what it stands for.
     RedisOnly,
 }
@@ -74,7 +82,12 @@ impl Over for Broken {
                 }
                 Ok(accepted)
             }
-            Promise::NoLag | Promise::RedisOnly => self.inner.accept(application).await,
+            Promise::NoLag
+            | Promise::QueueAlone
+            | Promise::AutoAck
+            | Promise::NoConfirms
+            | Promise::NoMandatory
+            | Promise::RedisOnly => self.inner.accept(application).await,
         }
     }
 
