@@ -32,7 +32,8 @@ fn is_digit(c: char) -> bool {
 fn named_ports(text: &str) -> BTreeSet<u16> {
     let mut found = BTreeSet::new();
     for line in text.lines() {
-        let exposed = line.strip_prefix("EXPOSE ").map(|list| list.split(' ').filter_map(|port| port.parse::<u16>().ok()));
+        let exposed =
+            line.strip_prefix("EXPOSE ").map(|list| list.split(' ').filter_map(|port| port.parse::<u16>().ok()));
         found.extend(exposed.into_iter().flatten());
         for (at, digits) in words(line, is_digit) {
             let before = line.get(..at).unwrap_or_default().trim_end_matches('"');

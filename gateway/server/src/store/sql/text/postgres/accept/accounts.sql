@@ -1,1 +1,0 @@
-SELECT id, tenant, paused_reason, paused_case, live_at, staged_case FROM accounts WHERE id = ANY (?1::bytea[])
