@@ -7,10 +7,10 @@
 //! A verb says how it writes: alone in its tenants, or beside others of its kind because it touches nothing but rows it
 //! locks or makes. On SQLite, which has one writer, that is the same; what a verb relies on is written for the other.
 
-mod accept;
+pub(in crate::store) mod accept;
 pub(in crate::store) mod accounts;
 pub(in crate::store) mod alike;
-mod announce;
+pub(in crate::store) mod announce;
 mod apply_sync;
 mod attempt;
 mod awaiting;
