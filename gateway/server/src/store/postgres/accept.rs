@@ -99,7 +99,7 @@ fn known(session: &Session, batch: &[&mut Acceptance]) -> Op<Vec<Known>> {
     if found.len() != batch.len() {
         return Err(StoreError::Failed("a key is bound twice".to_owned()).into());
     }
-    let read = |row: &super::Row| {
+    let read = |row: &super::Row| -> Op<Known> {
         let row = Row::Postgres(row);
         let print: Option<[u8; 32]> = row.col("fingerprint")?;
         let receipt: Option<Vec<u8>> = row.col("receipt")?;
@@ -154,7 +154,7 @@ fn accounts(session: &Session, made: &[(&mut Acceptance, Option<SubmissionId>)])
     ids.dedup();
     let ids: Vec<&[u8]> = ids.iter().map(<[u8; 16]>::as_slice).collect();
     let found = session.query_arrays(text!("accounts"), &[(&ids, Type::BYTEA_ARRAY)])?;
-    let read = |row: &super::Row| {
+    let read = |row: &super::Row| -> Op<(([u8; 16], [u8; 16]), Standing)> {
         let row = Row::Postgres(row);
         let key: ([u8; 16], [u8; 16]) = (row.col("tenant")?, row.col("id")?);
         Ok((key, Standing::read(&row)?))

@@ -264,7 +264,11 @@ impl Thread {
         if self.session.as_ref().is_none_or(|session| !session.is_usable()) {
             self.session = None;
             let session = self.parts.connector.connect(Use::Write, millis(STATEMENT));
-            self.session = Some(session.map_err(|error| Failed::RolledBack(error, Then::Reconnect))?);
+            self.session = Some(session.map_err(|error| {
+                // What somebody has to change first is not tried again.
+                let then = if matches!(error, StoreError::Failed(_)) { Then::RollBack } else { Then::Reconnect };
+                Failed::RolledBack(error, then)
+            })?);
         }
         let Some(session) = &self.session else { return Err(lost()) };
         session.take_trouble();

@@ -144,18 +144,6 @@ impl SqlStore {
         }
     }
 
-    /// [`SqlStore::write_beside`] for a verb that may run again when a neighbour failed: cheaper, for what there is much of.
-    async fn write_repeatable<T: Send + 'static>(
-        &self,
-        scope: Scope,
-        verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
-    ) -> Result<T> {
-        match &self.engine {
-            Engine::Sqlite(engine) => engine.write_repeatable(scope, verb).await,
-            Engine::Postgres(engine) => engine.write(scope, Among::Beside, verb).await,
-        }
-    }
-
     /// Runs a verb in a snapshot.
     pub(in crate::store) async fn read<T: Send + 'static>(
         &self,
