@@ -29,6 +29,7 @@ mod quickstart;
 mod receipts;
 mod rig;
 mod sandbox;
+mod shared;
 mod site;
 mod tickets;
 mod webhooks;

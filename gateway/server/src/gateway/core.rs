@@ -11,6 +11,7 @@ use causeway_core::overlay::VendorField;
 use super::reload::Lives;
 use super::wires;
 use crate::admin::{self, Checked, Fault, FaultKind, Reload, Services, Sites, Vendors};
+use crate::bucket::Bucket;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::Config;
 use crate::egress::{Connectors, Egress, EgressParts, SiteClient, SitePolicy, SystemResolver};
@@ -55,7 +56,8 @@ impl Core {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let root_key = RootKey::load(&config.fixed.data.root_key())?;
-        let options = OpenOptions::new(&config.fixed.data.dir, root_key, Arc::clone(&clock), Arc::clone(&entropy));
+        let mut options = OpenOptions::new(&config.fixed.data.dir, root_key, Arc::clone(&clock), Arc::clone(&entropy));
+        options.bucket = Bucket::open(&config.fixed.blobs)?;
         let opened = sqlite::open(options).context("the store does not open")?;
         let custody: Arc<dyn Custody> = Arc::clone(&opened) as Arc<dyn Custody>;
         let webhooks: Arc<dyn Webhooks> = Arc::clone(&opened) as Arc<dyn Webhooks>;

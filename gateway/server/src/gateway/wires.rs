@@ -100,19 +100,25 @@ pub(super) fn limits_exposition(core: &Core) -> Exposition {
             let figures = link.figures();
             line(format_args!("# TYPE causeway_redis_up gauge\ncauseway_redis_up {}\n", u8::from(figures.up)));
             line(format_args!("# TYPE causeway_redis_calls_total counter\n"));
-            for (outcome, calls) in [("ok", figures.ok), ("bypassed", figures.bypassed), ("error", figures.errors)] {
+            for (outcome, calls) in [
+                ("answered", figures.answered),
+                ("failed", figures.failed),
+                ("timed_out", figures.timed_out),
+                ("bypassed", figures.bypassed),
+            ] {
                 line(format_args!("causeway_redis_calls_total{{outcome=\"{outcome}\"}} {calls}\n"));
             }
         }
         let quotas = egress.quotas();
-        for (name, kind) in [("causeway_quota_used_total", "counter"), ("causeway_quota_left", "gauge")] {
-            if !quotas.is_empty() {
-                line(format_args!("# TYPE {name} {kind}\n"));
-            }
-            for quota in &quotas {
-                let value = if kind == "counter" { quota.used } else { quota.left as u64 };
-                line(format_args!("{name}{{account=\"{}\"}} {value}\n", quota.account));
-            }
+        if !quotas.is_empty() {
+            line(format_args!("# TYPE causeway_account_quota_used_ratio gauge\n"));
+        }
+        for quota in &quotas {
+            line(format_args!(
+                "causeway_account_quota_used_ratio{{account=\"{}\"}} {}\n",
+                quota.account,
+                quota.ratio()
+            ));
         }
     })
 }

@@ -1,8 +1,6 @@
 //! Periodic work: job leases, the sweep of unnamed blobs, the census.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::store::sql::rows::{Columns, Row, StoredId, every, micros, params, sql, value};
@@ -11,6 +9,7 @@ use causeway_core::delivery::State;
 use jiff::Timestamp;
 
 use super::SqlStore;
+use crate::store::blobs::BlobError;
 use crate::store::{Result, StoreError};
 
 pub(in crate::store) async fn lease_job(
@@ -31,37 +30,28 @@ pub(in crate::store) async fn lease_job(
 }
 
 pub(in crate::store) async fn sweep_blobs(store: &SqlStore, now: Timestamp) -> Result<u64> {
-    let blobs = Arc::clone(&store.blobs);
-    let old = on_disk(move || blobs.old_files(now)).await?;
-    let unnamed = store
-        .read(Scope::Every, move |conn| {
-            let mut unnamed = Vec::new();
-            for (blob, path) in old {
-                if value::<i64>(conn, sql!("attachment_exists"), params![blob.bytes()])?.is_none() {
-                    unnamed.push(path);
+    let failed = |error: BlobError| match error {
+        BlobError::Unavailable => StoreError::Unavailable("the attachments cannot be swept now"),
+        other => StoreError::Failed(other.to_string()),
+    };
+    let (mut pages, mut removed) = (store.blobs.pages(), 0);
+    while let Some(old) = store.blobs.next_old(&mut pages, now).await.map_err(failed)? {
+        let unnamed = store
+            .read(Scope::Every, move |conn| {
+                let mut unnamed = Vec::new();
+                for old in old {
+                    if value::<i64>(conn, sql!("attachment_exists"), params![old.blob.bytes()])?.is_none() {
+                        unnamed.push(old);
+                    }
                 }
-            }
-            Ok(unnamed)
-        })
-        .await?;
-    on_disk(move || {
-        let mut removed = 0;
-        for path in unnamed {
-            match std::fs::remove_file(&path) {
-                Ok(()) => removed += 1,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+                Ok(unnamed)
+            })
+            .await?;
+        for old in unnamed {
+            removed += u64::from(store.blobs.remove(old).await.map_err(failed)?);
         }
-        Ok(removed)
-    })
-    .await
-}
-
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    let done = done.map_err(|_| StoreError::Failed("a disk task panicked".to_owned()))?;
-    done.map_err(|error| StoreError::Failed(format!("blob folder: {}", error.kind())))
+    }
+    Ok(removed)
 }
 
 pub(in crate::store) async fn census(store: &SqlStore) -> Result<BTreeMap<State, u64>> {

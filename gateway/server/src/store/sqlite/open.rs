@@ -19,6 +19,7 @@ use super::checkpoint::Checkpointer;
 use super::pragmas::{self, Unsafe, Use};
 use super::readers::Readers;
 use super::writer::{Commit, OnFatal, Parts, Writer, commit};
+use crate::bucket::Bucket;
 use crate::store::blobs::Blobs;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, MigrateError};
@@ -45,6 +46,8 @@ pub struct OpenOptions {
     pub on_fatal: OnFatal,
     /// Connections that read.
     pub readers: usize,
+    /// Where attachments are; none: in the data directory.
+    pub bucket: Option<Bucket>,
     pub(in crate::store) commit: Commit,
 }
 
@@ -52,7 +55,16 @@ impl OpenOptions {
     /// The settings of production.
     pub fn new(path: impl Into<PathBuf>, root_key: RootKey, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let on_fatal: OnFatal = Arc::new(|_| std::process::exit(EXIT_DISK));
-        Self { path: path.into(), root_key, clock, entropy, on_fatal, readers: 4, commit: Arc::new(commit) }
+        Self {
+            path: path.into(),
+            root_key,
+            clock,
+            entropy,
+            on_fatal,
+            readers: 4,
+            bucket: None,
+            commit: Arc::new(commit),
+        }
     }
 }
 
@@ -127,7 +139,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
     sync_folder(&options.path).map_err(|source| OpenError::Io { path: options.path.clone(), source })?;
 
     let blobs = options.path.join("blobs");
-    let blobs = Arc::new(Blobs::open(&blobs).map_err(|source| OpenError::Io { path: blobs, source })?);
+    let blobs = Arc::new(Blobs::at(options.bucket, &blobs).map_err(|source| OpenError::Io { path: blobs, source })?);
     let readers = Readers::open(&path, options.readers)?;
     let checkpoint = Connection::open(&path).map_err(Unsafe::from)?;
     pragmas::apply(&checkpoint, Use::Checkpoint)?;
