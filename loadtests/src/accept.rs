@@ -126,7 +126,7 @@ async fn one_round(stage: &Stage, settings: &[(&str, &str)], length: Duration) -
 }
 
 /// A closed loop: accepts per second, and what each took of the server's processor time in microseconds.
-async fn costed(
+pub(crate) async fn costed(
     stage: &Stage,
     to: SocketAddr,
     length: Duration,
@@ -168,7 +168,7 @@ pub(crate) struct Stage {
     pub(crate) tenancy: Tenancy,
     pub(crate) job: String,
     pub(crate) answers: Vec<serde_json::Value>,
-    place: rig::Place,
+    pub(crate) place: rig::Place,
     ports: (u16, u16),
     _folder: tempfile::TempDir,
 }
@@ -225,7 +225,7 @@ impl Stage {
 
 impl Stage {
     /// The same request as it stands on the wire.
-    fn plain_request(&self, applicant: &Applicant, key: &str) -> Vec<u8> {
+    pub(crate) fn plain_request(&self, applicant: &Applicant, key: &str) -> Vec<u8> {
         let (content_type, body) = documents::body_of(applicant);
         let mut request = format!(
             "POST /v1/applications HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {}\r\nidempotency-key: {key}\r\n\
@@ -240,7 +240,13 @@ impl Stage {
 }
 
 /// Every connection sends its next request when the last was answered. Returns accepts per second.
-async fn closed_loop(stage: &Stage, to: SocketAddr, run: &str, length: Duration, resume_bytes: usize) -> Result<f64> {
+pub(crate) async fn closed_loop(
+    stage: &Stage,
+    to: SocketAddr,
+    run: &str,
+    length: Duration,
+    resume_bytes: usize,
+) -> Result<f64> {
     let numbers = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
     let until = started + length;
@@ -343,7 +349,7 @@ pub(crate) fn insert_bare<'a>(
 }
 
 /// 16 bytes, ordered by number with a random tail, as version 7 UUIDs are.
-fn new_id(number: u64, kind: u64) -> Vec<u8> {
+pub(crate) fn new_id(number: u64, kind: u64) -> Vec<u8> {
     let (high, low) = (number / 32, documents::mix(number, kind));
     [high.to_be_bytes(), low.to_be_bytes()].concat()
 }

@@ -171,6 +171,17 @@ fn judge_target(verdict: &mut Verdict, one: &Sent, target: &Seen, records: &[&Cr
     }
 }
 
+/// (CRM, ATS). Records beyond the first, at vendors that know an application by our reference and at those that do not.
+pub(crate) fn duplicates(created: &[Created]) -> (u64, u64) {
+    let mut records: HashMap<(Vendor, &str, &str), u64> = HashMap::new();
+    for record in created {
+        *records.entry((record.vendor, &record.email, &record.job)).or_default() += 1;
+    }
+    let beyond =
+        |wanted: Vendor| records.iter().filter(|((vendor, ..), _)| *vendor == wanted).map(|(_, count)| count - 1).sum();
+    (beyond(Vendor::Crm), beyond(Vendor::Ats))
+}
+
 fn same_person(sent: &Sent, record: &Created) -> bool {
     let names = record.given == sent.given && record.family == sent.family;
     // A CRM gets no files by default: only compare what the vendor was given.

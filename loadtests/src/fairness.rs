@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::accept::{FAST_VENDORS, NO_LIMITS_ATS, NO_LIMITS_CRM, futures_join, percentile};
 use crate::client::Client;
+use crate::engines::Engines;
 use crate::latency::wall_ms;
 use crate::rig::{self, GatewayOptions, Place, Sandbox};
 use crate::{documents, postings};
@@ -165,10 +166,12 @@ impl Tenant {
     }
 }
 
-pub(crate) async fn run(per_second: f64, seconds: u64, rounds: usize) -> Result<Report> {
+pub(crate) async fn run(per_second: f64, seconds: u64, rounds: usize, scaled: bool) -> Result<Report> {
     let length = Duration::from_secs(seconds);
     let folder = tempfile::tempdir()?;
-    let place = Place::folder(folder.path().join("data"));
+    let engines = if scaled { Some(Engines::start(None).await?) } else { None };
+    let settings = engines.as_ref().map_or_else(Vec::new, |engines| engines.settings(engines.ports(), 2));
+    let place = Place { data: folder.path().join("data"), settings };
     rig::prepare(&place)?;
     let quiet = Tenant::set_up(&place, "quiet", 51, "32").await?;
     let loud = Tenant::set_up(&place, "loud", 52, "32").await?;
@@ -185,7 +188,9 @@ pub(crate) async fn run(per_second: f64, seconds: u64, rounds: usize) -> Result<
         .to_vec(),
         ..GatewayOptions::default()
     };
-    let gateway = rig::start_gateway(&place.data, &options, rig::free_port()?, rig::free_port()?).await?;
+    let gateway = rig::start_in(&place, &options).await?;
+    // Scaled out, a second gateway delivers too.
+    let second = if scaled { Some(rig::start_in(&place.beside(2)?, &options).await?) } else { None };
     let to = gateway.public;
     let (mut alone, mut beside_loud, mut beside_hung) = (Measured::default(), Measured::default(), Measured::default());
     let (mut quiet_sent, mut loud_sent, mut hung_calls) = (0, 0, 0);
@@ -205,6 +210,7 @@ pub(crate) async fn run(per_second: f64, seconds: u64, rounds: usize) -> Result<
         quiet.measure(to, per_second, length, &mut alone).await?;
         hung_calls += hang(&stuck, to, async || quiet.measure(to, per_second, length, &mut beside_hung).await).await?;
     }
+    second.map_or(Ok(()), rig::Gateway::stop)?;
     gateway.stop()?;
     Ok(judge(per_second, (alone, beside_loud, beside_hung), (quiet_sent, loud_sent), hung_calls))
 }

@@ -32,7 +32,7 @@ pub(crate) async fn run(per_second: f64, seconds: u64) -> Result<Report> {
     }
     let gateway = stage.start(&[]).await?;
     let due = submit_steadily(&stage, gateway.public, per_second, Duration::from_secs(seconds)).await?;
-    let committed = wait_for_all(&stage, due.len()).await?;
+    let committed = wait_for_all(&stage, &due).await?;
     gateway.stop()?;
 
     let mut latencies: Vec<f64> =
@@ -58,7 +58,7 @@ pub(crate) async fn run(per_second: f64, seconds: u64) -> Result<Report> {
 }
 
 /// Milliseconds since 1970 at which each applicant's request was due.
-async fn submit_steadily(
+pub(crate) async fn submit_steadily(
     stage: &Stage,
     to: std::net::SocketAddr,
     per_second: f64,
@@ -89,8 +89,8 @@ async fn submit_steadily(
     Ok(futures_join(workers).await?.into_iter().flatten().collect())
 }
 
-/// When the ATS committed each applicant's record, once there are as many as were accepted or a minute has passed.
-async fn wait_for_all(stage: &Stage, expected: usize) -> Result<HashMap<String, f64>> {
+/// When the ATS committed each applicant's record, once all of these are there or a minute has passed.
+pub(crate) async fn wait_for_all(stage: &Stage, due: &HashMap<String, f64>) -> Result<HashMap<String, f64>> {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let mut committed = HashMap::new();
@@ -102,7 +102,7 @@ async fn wait_for_all(stage: &Stage, expected: usize) -> Result<HashMap<String, 
                 committed.insert(email, at.as_microsecond() as f64 / 1000.0);
             }
         }
-        if committed.len() >= expected || Instant::now() > deadline {
+        if due.keys().all(|email| committed.contains_key(email)) || Instant::now() > deadline {
             return Ok(committed);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;

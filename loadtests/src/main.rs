@@ -2,13 +2,18 @@
 //! exits 0 only when every bound holds. Only loopback is talked to, every run is bounded, and what was started is ended.
 
 mod accept;
+mod accept_postgres;
 mod canary;
+mod ceiling_postgres;
 mod checker;
 mod client;
 mod conformance;
 mod crash;
+mod disk;
 mod documents;
+mod engines;
 mod fairness;
+mod figures;
 mod fill;
 mod hostile;
 mod latency;
@@ -22,6 +27,7 @@ mod preflight;
 mod prototype;
 mod proxy;
 mod rig;
+mod throughput;
 mod validate;
 mod wire;
 
@@ -48,15 +54,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Run {
-    /// Accepts per second beside a bare group-committing insert of the same bytes.
-    Accept {
-        /// Alternations of ceiling and gateway.
-        #[arg(long, default_value_t = 3)]
-        rounds: usize,
-        /// Seconds for each measurement.
-        #[arg(long, default_value_t = 10)]
-        seconds: u64,
-    },
+    #[command(flatten)]
+    Figures(figures::Figures),
     /// What `accept` measures itself against; ends when it is ended.
     #[command(hide = true)]
     Prototype {
@@ -101,33 +100,10 @@ enum Run {
         #[arg(long, default_value_t = 400)]
         submissions: u64,
     },
-    /// From submission to the vendor's commit at a steady rate.
-    Latency {
-        #[arg(long, default_value_t = 200.0)]
-        per_second: f64,
-        #[arg(long, default_value_t = 30)]
-        seconds: u64,
-    },
-    /// A quiet tenant beside a loud one, and beside a vendor that hangs.
-    Fairness {
-        /// The quiet tenant's rate; the loud one's is a hundred times it.
-        #[arg(long, default_value_t = 2.0)]
-        per_second: f64,
-        /// Seconds for each of four measurements of a round.
-        #[arg(long, default_value_t = 40)]
-        seconds: u64,
-        #[arg(long, default_value_t = 3)]
-        rounds: usize,
-    },
     /// Slow, greedy and flooding clients, many of each kind at once.
     Hostile {
         #[arg(long, default_value_t = 200)]
         connections: usize,
-    },
-    /// The support lookup at many applications.
-    Lookup {
-        #[arg(long, default_value_t = 1_000_000)]
-        rows: u64,
     },
     /// Preflight beside submit over every posting, down to what the vendor then says.
     Preflight {
@@ -136,8 +112,6 @@ enum Run {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// Parsing and validating, hot, on one core.
-    Validate,
     /// Marks in every field, and a search of everything the gateway wrote, before and after erasing everybody.
     Canary {
         #[arg(long, default_value_t = 5_000)]
@@ -190,10 +164,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 async fn run(arguments: &Arguments) -> Result<bool> {
     let json = arguments.json;
     match &arguments.run {
-        Run::Accept { rounds, seconds } => {
-            let report = accept::run(*rounds, *seconds).await?;
-            show(json, &report, &report.violations)
-        }
+        Run::Figures(figures) => figures.run(json).await,
         Run::Prototype { folder, token } => prototype::serve(folder, token).await.map(|()| true),
         Run::Crash { kills, submissions, seed } => {
             let report = crash::run(&crash_plan(None, *kills, *submissions, *seed)).await?;
@@ -210,20 +181,8 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             show(json, &report, &report.violations)
         }
         Run::Control { broken, kills, submissions } => control(*broken, *kills, *submissions, json).await,
-        Run::Latency { per_second, seconds } => {
-            let report = latency::run(*per_second, *seconds).await?;
-            show(json, &report, &report.violations)
-        }
-        Run::Fairness { per_second, seconds, rounds } => {
-            let report = fairness::run(*per_second, *seconds, *rounds).await?;
-            show(json, &report, &report.violations)
-        }
         Run::Hostile { connections } => {
             let report = hostile_clients(*connections).await?;
-            show(json, &report, &report.violations)
-        }
-        Run::Lookup { rows } => {
-            let report = lookup::run(*rows).await?;
             show(json, &report, &report.violations)
         }
         Run::Canary { submissions } => {
@@ -240,10 +199,6 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         }
         Run::Limits { seconds } => {
             let report = conformance::limits(*seconds).await?;
-            show(json, &report, &report.violations)
-        }
-        Run::Validate => {
-            let report = validate::run()?;
             show(json, &report, &report.violations)
         }
     }

@@ -40,6 +40,20 @@ impl Place {
     pub(crate) fn folder(data: PathBuf) -> Self {
         Self { data, settings: Vec::new() }
     }
+
+    /// For another gateway over the same engines: a data directory beside this one, with the same root key and the same
+    /// attachments, as two processes of one machine may share a folder.
+    pub(crate) fn beside(&self, number: usize) -> Result<Self> {
+        let name = self.data.file_name().context("a data directory has a name")?.to_string_lossy().into_owned();
+        let data = self.data.with_file_name(format!("{name}{number}"));
+        let blobs = self.data.join("blobs");
+        std::fs::create_dir_all(&data)?;
+        std::fs::create_dir_all(&blobs)?;
+        std::os::unix::fs::symlink(&blobs, data.join("blobs"))?;
+        let root_key = self.data.join("root.key").display().to_string();
+        let settings = [&self.settings[..], &[("CAUSEWAY_DATA_ROOT_KEY_FILE".to_owned(), root_key)]].concat();
+        Ok(Self { data, settings })
+    }
 }
 
 /// What the gateway is started with.
@@ -247,6 +261,13 @@ pub(crate) fn add_account(
     arguments.extend(tenant.into_iter().flat_map(|tenant| ["--tenant".to_owned(), tenant.to_owned()]));
     causeway(place, &arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
     Ok(())
+}
+
+/// Starts a gateway at a place, on free ports, and waits until it is ready.
+pub(crate) async fn start_in(place: &Place, options: &GatewayOptions) -> Result<Gateway> {
+    let mut options = options.clone();
+    options.settings = [&place.settings[..], &options.settings].concat();
+    start_gateway(&place.data, &options, free_port()?, free_port()?).await
 }
 
 /// Starts the gateway on the given ports and waits until it is ready.

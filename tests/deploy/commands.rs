@@ -41,7 +41,14 @@ fn invoked(line: &str) -> Vec<String> {
     for (at, name) in line.match_indices("causeway ") {
         let before = line.get(..at).unwrap_or_default();
         let own = before.chars().next_back().is_none_or(|c| c.is_whitespace() || c == '(') || before.ends_with("/bin/");
-        if own && before.matches('"').count() % 2 == 0 && !before.contains(" #") && !before.ends_with("command -v ") {
+        // Where it is the name of a database, a namespace or a secret.
+        let other = ["DATABASE ", "-n ", "generic "].iter().any(|word| before.ends_with(word));
+        if own
+            && !other
+            && before.matches('"').count() % 2 == 0
+            && !before.contains(" #")
+            && !before.ends_with("command -v ")
+        {
             found.push(line.get(at + name.len()..).unwrap_or_default().to_owned());
         }
     }

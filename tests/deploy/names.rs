@@ -74,7 +74,8 @@ pub(crate) fn labels(file: &File, program: &Program) -> Vec<String> {
             }
         }
     }
-    let grouped = text.split("by (").skip(1).filter_map(|rest| rest.split_once(')'));
+    let queries = file.path.ends_with(".yaml") || file.path.ends_with(".json");
+    let grouped = text.split("by (").filter(|_| queries).skip(1).filter_map(|rest| rest.split_once(')'));
     let grouped = grouped.flat_map(|(list, _)| list.split(", "));
     let told = text.split("$labels.").skip(1).filter_map(|rest| words(rest, is_name).next().map(|(_, word)| word));
     complaints.extend(
@@ -127,6 +128,9 @@ fn blocks(text: &str) -> Vec<String> {
     found
 }
 
+/// How files end that are named as a section is.
+const FILES: [&str; 2] = [".conf", ".yaml"];
+
 /// `[section] key` and `section.key`, where there is such a section.
 fn keys_in_words(text: &str, program: &Program) -> Vec<String> {
     let is_section =
@@ -136,12 +140,12 @@ fn keys_in_words(text: &str, program: &Program) -> Vec<String> {
         let key = words(rest, is_name).next().filter(|(at, _)| *at == 0)?.1;
         Some(format!("{section}.{key}"))
     });
-    // In backticks only: `start.sh` is no key, and neither is `log.txt` outside of them.
+    // In backticks only, and not what is a file's name: `redis.conf`.
     let dotted = text.split('`').skip(1).step_by(2).filter(|word| word.chars().all(|c| is_name(c) || c == '.'));
     bracketed
         .chain(dotted.map(str::to_owned))
         .filter(|key| key.split_once('.').is_some_and(|(section, rest)| is_section(section) && !rest.contains('.')))
-        .filter(|key| !program.keys.contains(key))
+        .filter(|key| !program.keys.contains(key) && !FILES.iter().any(|end| key.ends_with(end)))
         .map(|key| format!("{key} is no configuration key"))
         .collect()
 }

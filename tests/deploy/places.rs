@@ -32,9 +32,12 @@ fn is_digit(c: char) -> bool {
 fn named_ports(text: &str) -> BTreeSet<u16> {
     let mut found = BTreeSet::new();
     for line in text.lines() {
-        let exposed = line.strip_prefix("EXPOSE ").map(|list| list.split(' ').filter_map(|port| port.parse::<u16>().ok()));
+        let exposed =
+            line.strip_prefix("EXPOSE ").map(|list| list.split(' ').filter_map(|port| port.parse::<u16>().ok()));
         found.extend(exposed.into_iter().flatten());
-        for (at, digits) in words(line, is_digit) {
+        // What follows an image's name is its version.
+        let is_image = line.contains("image: ") || line.starts_with("FROM ");
+        for (at, digits) in words(line, is_digit).filter(|_| !is_image) {
             let before = line.get(..at).unwrap_or_default().trim_end_matches('"');
             let host = before.strip_suffix(':').and_then(|host| host.chars().next_back());
             // Times have colons between figures too: a host ends in a letter, a bracket, or as an address does.
@@ -42,7 +45,9 @@ fn named_ports(text: &str) -> BTreeSet<u16> {
                 || before.ends_with("0.0.1:")
                 || before.ends_with("0.0.0:");
             let said = ["ort: ", " port ", "ports: ", "/port: "].iter().any(|word| before.ends_with(word));
-            if at_host || said {
+            // The scripts of two-gateways write a port's last figure as a variable.
+            let whole = !line.get(at + digits.len()..).unwrap_or_default().starts_with('$');
+            if whole && (at_host || said) {
                 found.extend(digits.parse::<u16>().ok().filter(|port| *port > 0));
             }
         }

@@ -4,6 +4,7 @@
 //! no new requests, no new attempts, what is on the wire ends, then the store; so a stop makes no unknown outcome.
 
 mod core;
+mod queue;
 mod reload;
 mod wires;
 
@@ -26,7 +27,7 @@ use crate::dispatch::{Dispatch, DispatchParts};
 use crate::ingress::{Exposition, Ingress, IngressParts, Readiness};
 use crate::intake::{FormCache, Intake, IntakeParts};
 use crate::queue::Bell;
-use crate::queue::embedded::EmbeddedBell;
+use crate::queue::figures::Figures;
 use crate::schedule::{Schedule, ScheduleParts, SyncBell};
 use crate::schema::Schemas;
 use crate::setup::SecretsWatch;
@@ -35,9 +36,11 @@ use crate::store::Store;
 use crate::store::keys::RootKey;
 use crate::support::{Ring, Support};
 
+pub use self::queue::{Around, AroundQueue, Wrap, examine_queue, migrate_queue};
 pub use self::reload::ReadConfig;
 
 use self::core::Core;
+use self::queue::Queue;
 use self::reload::Reloader;
 
 /// What is on the wire at a stop may take so long.
@@ -98,7 +101,7 @@ pub struct Gateway {
     ingress: Ingress,
     dispatch: Arc<Dispatch>,
     schedule: Arc<Schedule>,
-    bell: Arc<EmbeddedBell>,
+    queue: Queue,
     services: Services,
     settings: Arc<Reloader>,
 }
@@ -118,24 +121,32 @@ impl Gateway {
     /// As [`Gateway::open`].
     pub async fn open_over(
         config: Config,
-        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store> + Send + 'static,
     ) -> anyhow::Result<Self> {
-        let core = Core::open_over(&config, wrap)?;
+        Self::open_around(config, Around { store: Box::new(wrap), ..Around::default() }).await
+    }
+
+    /// As [`Gateway::open_over`], with other parts wrapped or replaced too.
+    ///
+    /// # Errors
+    /// As [`Gateway::open`].
+    pub async fn open_around(config: Config, around: Around) -> anyhow::Result<Self> {
+        let core = Core::open_over(&config, around.store)?;
         warn_of_private(&core).await?;
+        let queue = Queue::open(&config, &core.store, &core.clock, around.queue).await?;
         if let Some(link) = &core.link {
             // What is in the way was logged where it was found. It is looked for again, and nothing waits for it.
             link.first_look().await;
         }
         let connectors = causeway_connectors::all();
         let schemas = Arc::new(Schemas::new(&connectors).context("a schema of this build cannot be used")?);
-        let bell = Arc::new(EmbeddedBell::default());
         let sync_bell = Arc::new(SyncBell::default());
         let secrets = Arc::new(SecretsWatch::default());
         let intake = Arc::new(Intake::new(IntakeParts {
             store: Arc::clone(&core.store),
             schemas,
             connectors,
-            bell: Arc::clone(&bell) as Arc<dyn Bell>,
+            bell: Arc::clone(&queue.bell),
             sync: Arc::new(wires::RingsTheSchedule(Arc::clone(&sync_bell))),
             forms: core.link.clone().map(|link| Arc::new(Forms(link)) as Arc<dyn FormCache>),
             clock: Arc::clone(&core.clock),
@@ -143,7 +154,7 @@ impl Gateway {
             config: wires::intake(&config, &core.lives),
         }));
         let settings = Arc::new(Reloader::new(config.clone(), core.lives.clone()));
-        let services = core.services(rings_dispatch(&bell), Arc::clone(&settings) as Arc<dyn Reload>);
+        let services = core.services(rings_dispatch(&queue.bell), Arc::clone(&settings) as Arc<dyn Reload>);
         let dispatch = Dispatch::new(DispatchParts {
             store: Arc::clone(&core.store),
             egress: Arc::clone(&core.egress),
@@ -159,7 +170,7 @@ impl Gateway {
             feeds: Arc::clone(&core.feeds),
             judge: Arc::new(wires::JudgesAsIntake(Arc::clone(&intake))),
             read_back: config.fixed.dispatch.enabled.then(|| core.read_back(&config)),
-            bell: Arc::clone(&bell) as Arc<dyn Bell>,
+            bell: Arc::clone(&queue.bell),
             sync_bell,
             secrets: Arc::clone(&secrets),
             clock: Arc::clone(&core.clock),
@@ -185,7 +196,7 @@ impl Gateway {
             ingress,
             dispatch,
             schedule,
-            bell,
+            queue,
             services,
             settings,
         })
@@ -201,6 +212,11 @@ impl Gateway {
     /// What reloads the settings.
     pub fn settings(&self) -> Arc<dyn Reload> {
         Arc::clone(&self.settings) as Arc<dyn Reload>
+    }
+
+    /// What its queue counts, if that is not within this process.
+    pub fn queue_figures(&self) -> Option<Arc<Figures>> {
+        self.queue.figures()
     }
 
     /// Where it listens: public, management.
@@ -219,8 +235,9 @@ impl Gateway {
         let (work, last) = (CancellationToken::new(), CancellationToken::new());
         let (tasks, control) = (TaskTracker::new(), TaskTracker::new());
         control.spawn(self.control.serve(self.services, control.clone(), last.clone()));
+        self.queue.start(self.config.fixed.dispatch.enabled, &tasks, &work);
         if self.config.fixed.dispatch.enabled {
-            tasks.spawn(self.dispatch.run(self.bell, work.clone()));
+            tasks.spawn(self.dispatch.run(self.queue.listener, work.clone()));
             tasks.spawn(Arc::clone(&self.core.sites.sender).run(work.clone()));
         } else {
             tracing::warn!("dispatch.enabled is false: applications are accepted and nothing is delivered");
@@ -250,7 +267,7 @@ impl Gateway {
 }
 
 /// Support's ring. Work of an account it cannot name is found at dispatch's next look, within a second.
-fn rings_dispatch(bell: &Arc<EmbeddedBell>) -> Ring {
+fn rings_dispatch(bell: &Arc<dyn Bell>) -> Ring {
     let bell = Arc::clone(bell);
     Arc::new(move |account| bell.ring(account))
 }

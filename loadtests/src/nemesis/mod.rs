@@ -5,8 +5,6 @@
 
 mod books;
 mod clock;
-mod disk;
-mod engines;
 mod inject;
 mod keeper;
 mod load;
@@ -33,6 +31,7 @@ use self::verdict::{Judged, Timing};
 use self::world::World;
 use crate::accept::futures_join;
 use crate::checker::{self, Lookups, Sent, Verdict};
+use crate::engines::Engines;
 use crate::ledgers::{self, Desk};
 use crate::rig;
 
@@ -75,6 +74,8 @@ pub(crate) struct Report {
     /// After the last fault and the last submission, until nothing was on its way.
     pub(crate) drained_s: f64,
     pub(crate) starts: u64,
+    /// Connections that each link's proxy carried.
+    pub(crate) carried: BTreeMap<String, u64>,
     pub(crate) ended_by_itself: Vec<String>,
     pub(crate) answers_lost_at_vendors: u64,
     pub(crate) took_s: f64,
@@ -184,10 +185,10 @@ impl Ledgers {
         let lost_at_crm =
             calls.iter().filter(|call| call.vendor == checker::Vendor::Crm && call.committed && !call.answered);
         let answers_lost_at_vendors = dropped + lost_at_crm.count() as u64;
-        let (dup_idem, dup_nonidem) = verdict::duplicates(&created);
+        let (dup_idem, dup_nonidem) = checker::duplicates(&created);
         let exits: Vec<Exit> = world.keepers.iter().flat_map(|keeper| keeper.exits()).collect();
         let max_rss_mb = world.keepers.iter().map(|keeper| keeper.most_rss_mb()).fold(0.0, f64::max);
-        let back = world.engines.as_ref().map_or(Duration::ZERO, engines::Engines::consumers_back_max);
+        let back = world.engines.as_ref().map_or(Duration::ZERO, Engines::consumers_back_max);
         let judged = Judged {
             plan,
             verdict: &verdict,
@@ -201,7 +202,9 @@ impl Ledgers {
             max_rss_mb,
             answers_lost_at_vendors,
         };
-        let void = verdict::void(&judged);
+        let mut void = verdict::void(&judged);
+        let bypassed = world.links.iter().filter(|link| link.proxy.served() == 0);
+        void.extend(bypassed.map(|link| format!("nothing went through the proxy before {}", link.name)));
         let mut violations = verdict::violations(&judged);
         violations.extend(void.iter().map(|why| format!("void: {why}")));
         Ok(Report {
@@ -216,6 +219,7 @@ impl Ledgers {
             consumers_back_max_s: back.as_secs_f64(),
             max_rss_mb,
             drained_s: self.drained_s,
+            carried: world.links.iter().map(|link| (link.name.clone(), link.proxy.served())).collect(),
             starts: world.keepers.iter().map(|keeper| keeper.starts()).sum(),
             ended_by_itself: exits
                 .iter()

@@ -14,7 +14,7 @@ use super::keeper::Exit;
 use super::load::{Attempt, Outcome};
 use super::manners::Manners;
 use super::schedule::{Kind, codes};
-use crate::checker::{Created, Vendor, Verdict};
+use crate::checker::Verdict;
 
 /// After a fault is over, what it left behind may last so long.
 const AFTERMATH: Duration = Duration::from_secs(2);
@@ -91,17 +91,6 @@ fn recoveries(timing: &mut Timing, attempts: &[Attempt], log: &[Entry]) {
             timing.pool_after_database_max_s = timing.pool_after_database_max_s.max(after_it);
         }
     }
-}
-
-/// Records beyond the first, at vendors that know an application by our reference and at those that do not.
-pub(crate) fn duplicates(created: &[Created]) -> (u64, u64) {
-    let mut records: HashMap<(Vendor, &str, &str), u64> = HashMap::new();
-    for record in created {
-        *records.entry((record.vendor, &record.email, &record.job)).or_default() += 1;
-    }
-    let beyond =
-        |wanted: Vendor| records.iter().filter(|((vendor, ..), _)| *vendor == wanted).map(|(_, count)| count - 1).sum();
-    (beyond(Vendor::Crm), beyond(Vendor::Ats))
 }
 
 /// Everything that is judged.

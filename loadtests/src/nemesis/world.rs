@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use super::Plan;
 use super::clock::RunClock;
-use super::disk::Disk;
-use super::engines::Engines;
 use super::keeper::Keeper;
 use super::vendors::Vendors;
+use crate::disk::Disk;
+use crate::engines::Engines;
 use crate::postings::{self, Open};
 use crate::proxy::Proxy;
 use crate::rig::{self, GatewayOptions, Place, Sandbox};
@@ -69,7 +69,8 @@ impl World {
         let folder = tempfile::tempdir()?;
         let disk = Disk::mount(folder.path().join("disk"), DISK_MB)?;
         let log = folder.path().join("gateway.log");
-        let engines = if plan.scaled { Some(Engines::start(folder.path().join("database")).await?) } else { None };
+        let engines =
+            if plan.scaled { Some(Engines::start(Some(folder.path().join("database.ext4"))).await?) } else { None };
         let mut vendors = Vendors::start(plan.seed, plan.submissions)?;
         let mut links = Vec::new();
         for (name, sandbox) in [("ats", &mut vendors.ats), ("crm", &mut vendors.crm)] {
@@ -116,9 +117,9 @@ impl World {
             }
             settings.extend(engines.settings((through[0], through[1], through[2]), GATEWAYS));
         }
-        let data = if number == 1 { self.place.data.clone() } else { self.another_data_directory(number)? };
-        settings
-            .push(("CAUSEWAY_DATA_ROOT_KEY_FILE".to_owned(), self.place.data.join("root.key").display().to_string()));
+        let place = if number == 1 { self.place.clone() } else { self.place.beside(number)? };
+        // What leads through the proxies stands after what leads past them.
+        settings = [&place.settings[..], &settings].concat();
         // Controls of the fail-over run the gateway as it is.
         let broken = plan.broken.filter(|_| self.synchronous);
         let options = GatewayOptions {
@@ -127,22 +128,12 @@ impl World {
             log: Some(self.log.clone()),
             ..GatewayOptions::default()
         };
-        let keeper = Arc::new(Keeper::new(name.clone(), data, options, self.clock)?);
+        let keeper = Arc::new(Keeper::new(name.clone(), place.data, options, self.clock)?);
         let ingress = Proxy::start(keeper.public_address(), plan.seed).await?;
         self.doors.push(ingress.address);
         self.links.push(Link { name: format!("clients of {name}"), proxy: ingress });
         self.keepers.push(keeper);
         Ok(())
-    }
-
-    /// Beside the first one's, with the same attachments: two processes of one machine share the folder.
-    fn another_data_directory(&self, number: usize) -> Result<PathBuf> {
-        let data = self.disk.folder.join(format!("data{number}"));
-        let blobs = self.place.data.join("blobs");
-        std::fs::create_dir_all(&data)?;
-        std::fs::create_dir_all(&blobs)?;
-        std::os::unix::fs::symlink(&blobs, data.join("blobs"))?;
-        Ok(data)
     }
 
     /// What an operator does when something is missing at an engine.

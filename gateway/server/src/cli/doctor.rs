@@ -7,16 +7,18 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use causeway_core::clock::Clock;
+use causeway_core::pii::Secret;
 
 use super::progress::while_waiting;
 use super::{End, out, table};
 use crate::admin::{CheckVerdict, Request, Response, is_refused, socket};
 use crate::clock::{OsEntropy, SystemClock};
-use crate::config::{Config, DEFAULT_FILE, Mistakes};
+use crate::config::{Config, DEFAULT_FILE, Mistakes, StoreAt};
+use crate::queue::rabbitmq::Standing;
 use crate::setup;
 use crate::store::finding::{Finding, Health};
 use crate::store::keys::RootKey;
-use crate::store::sqlite;
+use crate::store::{postgres, sqlite};
 use crate::support::redact::for_terminal;
 
 /// Below so much free space no application is safe for long.
@@ -42,6 +44,7 @@ pub(super) async fn run(file: Option<&Path>, data: Option<PathBuf>, json: bool) 
             let bucket = crate::bucket::examine(&config.fixed.blobs, &OsEntropy);
             findings.extend(while_waiting("putting an object into the bucket", bucket).await);
             findings.extend(while_waiting("looking at the store and the accounts", store_and_accounts(&config)).await);
+            findings.extend(while_waiting("looking at the queue", queue(&config)).await);
         }
     }
     let bad = findings.iter().any(|finding| finding.state == Health::Bad);
@@ -115,6 +118,17 @@ async fn free_disk(dir: &Path) -> Finding {
     }
 }
 
+/// The broker, where there is one.
+async fn queue(config: &Config) -> Vec<Finding> {
+    let health = |standing| match standing {
+        Standing::Well => Health::Well,
+        Standing::Warning => Health::Warning,
+        Standing::Bad => Health::Bad,
+    };
+    let notices = crate::gateway::examine_queue(config).await;
+    notices.into_iter().map(|notice| Finding::new(notice.what, health(notice.standing), notice.text)).collect()
+}
+
 /// The directory itself, or the nearest one above it that exists.
 fn nearest(dir: &Path) -> PathBuf {
     let parents = dir.ancestors().find(|path| path.exists() && !path.as_os_str().is_empty());
@@ -133,8 +147,8 @@ async fn store_and_accounts(config: &Config) -> Vec<Finding> {
         Ok(None) => {
             let text = "not running; the store was looked at from here, and no vendor was asked";
             let mut findings = vec![Finding::new("gateway", Health::Warning, text)];
-            let (dir, key) = (dir.clone(), config.fixed.data.root_key());
-            match tokio::task::spawn_blocking(move || stopped(&dir, &key)).await {
+            let (dir, key, at) = (dir.clone(), config.fixed.data.root_key(), config.fixed.store.clone());
+            match tokio::task::spawn_blocking(move || stopped(&dir, &key, &at)).await {
                 Ok(found) => findings.extend(found),
                 Err(_panicked) => findings.push(Finding::new("store", Health::Bad, "looking at it broke off")),
             }
@@ -145,12 +159,16 @@ async fn store_and_accounts(config: &Config) -> Vec<Finding> {
 }
 
 /// The store that nobody has open. Writes nothing.
-fn stopped(dir: &Path, key: &Path) -> Vec<Finding> {
+fn stopped(dir: &Path, key: &Path, at: &StoreAt) -> Vec<Finding> {
     let root_key = match RootKey::load(key) {
         Ok(root_key) => root_key,
         Err(error) => return vec![Finding::new("store", Health::Bad, format!("not looked at: {error}"))],
     };
-    let seen = sqlite::look(dir, &root_key);
+    let seen = if at.dsn.is_empty() {
+        sqlite::look(dir, &root_key)
+    } else {
+        postgres::look(&Secret::new(at.dsn.reveal()), at.pooler, &root_key)
+    };
     let (mut findings, now) = (seen.findings, SystemClock.now());
     findings.extend(seen.accounts.iter().flat_map(|(record, secrets)| setup::examined(record, secrets.as_ref(), now)));
     findings

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::connector::{Connector, ReadError, Stage};
 use causeway_core::overlay::VendorField;
+use causeway_core::pii::Secret;
 
 use super::reload::Lives;
 use super::wires;
@@ -22,8 +23,10 @@ use crate::shared::Link;
 use crate::store::Store;
 use crate::store::custody::Custody;
 use crate::store::keys::RootKey;
+use crate::store::postgres;
 use crate::store::receipts::Receipts;
 use crate::store::setup::{AccountRecord, SyncReport};
+use crate::store::sql::SqlStore;
 use crate::store::sqlite::{self, OpenOptions};
 use crate::store::webhooks::Webhooks;
 use crate::support::{Ring, Support};
@@ -56,9 +59,7 @@ impl Core {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let root_key = RootKey::load(&config.fixed.data.root_key())?;
-        let mut options = OpenOptions::new(&config.fixed.data.dir, root_key, Arc::clone(&clock), Arc::clone(&entropy));
-        options.bucket = Bucket::open(&config.fixed.blobs)?;
-        let opened = sqlite::open(options).context("the store does not open")?;
+        let opened = open_store(config, root_key, &clock, &entropy).context("the store does not open")?;
         let custody: Arc<dyn Custody> = Arc::clone(&opened) as Arc<dyn Custody>;
         let webhooks: Arc<dyn Webhooks> = Arc::clone(&opened) as Arc<dyn Webhooks>;
         let receipts: Arc<dyn Receipts> = Arc::clone(&opened) as Arc<dyn Receipts>;
@@ -132,6 +133,27 @@ impl Core {
             sites: self.sites.clone(),
         }
     }
+}
+
+/// The file in the data directory, or the database that a DSN names.
+fn open_store(
+    config: &Config,
+    root_key: RootKey,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> anyhow::Result<Arc<SqlStore>> {
+    let (clock, entropy) = (Arc::clone(clock), Arc::clone(entropy));
+    let (dir, at) = (&config.fixed.data.dir, &config.fixed.store);
+    let bucket = Bucket::open(&config.fixed.blobs)?;
+    if at.dsn.is_empty() {
+        let mut options = OpenOptions::new(dir, root_key, clock, entropy);
+        options.bucket = bucket;
+        return Ok(sqlite::open(options)?);
+    }
+    let dsn = Secret::new(at.dsn.reveal());
+    let options = postgres::OpenOptions::new(dsn, dir.join("blobs"), root_key, clock, entropy);
+    let (pooler, writers, readers) = (at.pooler, at.writers, at.readers);
+    Ok(postgres::open(postgres::OpenOptions { bucket, pooler, writers, readers, ..options })?)
 }
 
 /// What a person may have asked of a vendor.

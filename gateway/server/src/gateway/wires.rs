@@ -26,7 +26,7 @@ use crate::store::intake::{Decision, ReadyDelivery};
 use crate::store::{Store, StoreError};
 
 /// Names this process in leases. One gateway at a time holds a data directory, so the process id is enough.
-fn owner() -> String {
+pub(super) fn owner() -> String {
     format!("gateway-{}", std::process::id())
 }
 
@@ -190,6 +190,7 @@ pub(super) fn feeds(lives: &Lives) -> SyncPolicy {
 pub(super) fn schedule(lives: &Lives) -> SchedulePolicy {
     SchedulePolicy {
         leases: Duration::from_secs(1),
+        rings: Duration::from_secs(5),
         probes: Duration::from_secs(1),
         alike: lives.alike.clone(),
         jobs: lives.jobs.clone(),

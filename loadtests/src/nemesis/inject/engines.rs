@@ -11,7 +11,7 @@ use causeway_servers::Postgres;
 use tokio::time::sleep;
 
 use super::Done;
-use crate::nemesis::engines::{Engines, blocking};
+use crate::engines::{Engines, blocking};
 use crate::nemesis::schedule::{Fault, Kind};
 use crate::nemesis::world::World;
 use crate::proxy::{Proxy, Rules};

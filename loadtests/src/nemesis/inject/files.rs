@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use tokio::time::sleep;
 
 use super::Done;
-use crate::nemesis::disk::free_bytes;
-use crate::nemesis::engines::blocking;
+use crate::disk::free_bytes;
+use crate::engines::blocking;
 use crate::nemesis::schedule::Fault;
 use crate::nemesis::world::World;
 
@@ -61,7 +61,8 @@ fn open(database: &PathBuf) -> rusqlite::Result<Connection> {
 /// F19: filled to the last block, then freed: the gateways' disk or the database's.
 pub(super) async fn disk_full(world: &World, fault: &Fault) -> Result<Done> {
     let of_database = world.engines.as_ref().filter(|_| !fault.draw.is_multiple_of(2));
-    let (disk, whose) = of_database.map_or((&world.disk, "the gateway's"), |engines| (&engines.disk, "the database's"));
+    let its = of_database.and_then(|engines| engines.disk.as_ref());
+    let (disk, whose) = its.map_or((&world.disk, "the gateway's"), |disk| (disk, "the database's"));
     let filler = disk.fill()?;
     let left = free_bytes(&disk.folder)?;
     sleep(fault.hold).await;

@@ -28,6 +28,8 @@ impl TenantOf {
         let account = match scope {
             Scope::Tenant(tenant) => return Ok(Whose::Tenant(tenant)),
             Scope::Every => return Ok(Whose::Every),
+            Scope::Nobody => return Ok(Whose::Nobody),
+            Scope::Leases => return Ok(Whose::Leases),
             Scope::Account(account) => account,
         };
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&account).copied();
@@ -42,7 +44,7 @@ impl TenantOf {
 
 fn ask(session: &Session, account: AccountId) -> Op<Option<TenantId>> {
     let mut reach = Reach::default();
-    reach.add(Whose::Every, Among::Beside);
+    reach.add(Whose::Leases, Among::Beside);
     session.batch(&reach.begin_reading(LIMITS))?;
     let rows = session.query(sql!("account_tenant").postgres, &[&account.bytes()])?;
     session.batch("COMMIT")?;

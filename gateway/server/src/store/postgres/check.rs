@@ -15,9 +15,12 @@ use crate::store::StoreError;
 use crate::store::finding::Finding;
 use crate::store::finding::Health::{self, Bad, Warning, Well};
 use crate::store::keys::{Keyring, RootKey};
+use crate::store::sql::alike;
 use crate::store::sql::conn::Conn;
 use crate::store::sql::errors::Op;
 use crate::store::sql::rows::{params, sql, value};
+use crate::store::sql::trace::chains;
+use crate::store::sqlite::examine::{AccountSeen, Seen, accounts_of};
 
 const LIMITS: Limits = Limits { pooled: true, statement: 10_000 };
 
@@ -75,11 +78,26 @@ const LYING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = curre
 const ROOT_KEY: &str = "store root key";
 
 /// A database that no gateway of this process uses.
-pub fn look(dsn: &Secret, pooler: bool, root_key: &RootKey) -> Vec<Finding> {
-    match Connector::new(dsn, pooler) {
-        Ok(connector) => findings(&connector, &Keyring::new(root_key)),
-        Err(error) => vec![Finding::new("PostgreSQL", Bad, error.to_string())],
-    }
+pub fn look(dsn: &Secret, pooler: bool, root_key: &RootKey) -> Seen {
+    let keys = Keyring::new(root_key);
+    let connector = match Connector::new(dsn, pooler) {
+        Ok(connector) => connector,
+        Err(error) => {
+            return Seen { findings: vec![Finding::new("PostgreSQL", Bad, error.to_string())], accounts: Vec::new() };
+        }
+    };
+    let findings = findings(&connector, &keys);
+    let accounts =
+        if findings.iter().any(is_bad) { Vec::new() } else { accounts(&connector, &keys).unwrap_or_default() };
+    Seen { findings, accounts }
+}
+
+fn accounts(connector: &Connector, keys: &Keyring) -> Op<Vec<AccountSeen>> {
+    let session = connector.connect(Use::Read, LIMITS.statement)?;
+    let mut reach = Reach::default();
+    reach.add(Whose::Every, Among::Beside);
+    session.batch(&reach.begin_reading(LIMITS))?;
+    accounts_of(Conn::Postgres(&session), keys)
 }
 
 /// Everything, on a connection of its own.
@@ -88,7 +106,13 @@ pub(super) fn findings(connector: &Connector, keys: &Keyring) -> Vec<Finding> {
         Ok(session) => session,
         Err(error) => return vec![Finding::new("PostgreSQL", Bad, error.to_string())],
     };
-    of(&session, keys).unwrap_or_else(|stop| vec![Finding::new("PostgreSQL", Bad, StoreError::from(stop).to_string())])
+    let found = of(&session, keys).and_then(|mut found| {
+        if !found.iter().any(is_bad) {
+            found.extend(contents(&session, keys)?);
+        }
+        Ok(found)
+    });
+    found.unwrap_or_else(|stop| vec![Finding::new("PostgreSQL", Bad, StoreError::from(stop).to_string())])
 }
 
 pub(super) fn of(session: &Session, keys: &Keyring) -> Op<Vec<Finding>> {
@@ -106,6 +130,18 @@ pub(super) fn of(session: &Session, keys: &Keyring) -> Op<Vec<Finding>> {
     if !found.iter().any(is_bad) {
         found.push(root_key(session, keys)?);
     }
+    Ok(found)
+}
+
+/// What is stored, for a look at a store that runs: the audit chains, and what fails alike.
+fn contents(session: &Session, keys: &Keyring) -> Op<Vec<Finding>> {
+    let mut reach = Reach::default();
+    reach.add(Whose::Every, Among::Beside);
+    session.batch(&reach.begin_reading(LIMITS))?;
+    let conn = Conn::Postgres(session);
+    let mut found = chains(conn, keys)?;
+    found.extend(alike::findings(conn)?);
+    session.batch("ROLLBACK")?;
     Ok(found)
 }
 

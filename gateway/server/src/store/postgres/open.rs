@@ -17,7 +17,7 @@ use super::readers::Readers;
 use super::scope::{Among, Limits, Reach, Whose};
 use super::session::Session;
 use super::text::Use;
-use super::watch::{self, Watch, Watched};
+use super::watch::{self, Setup, Watch, Watched};
 use super::writer::{Parts, Writer};
 use super::{PostgresEngine, check};
 use crate::bucket::Bucket;
@@ -26,6 +26,7 @@ use crate::store::blobs::Blobs;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::sql::conn::Conn;
 use crate::store::sql::errors::{Op, Stop};
+use crate::store::sql::floors::Floors;
 use crate::store::sql::numbers::Numbers;
 use crate::store::sql::rows::{execute, params, sql};
 use crate::store::sql::{Engine, OnFatal, SqlStore, receipts};
@@ -117,7 +118,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         let begin = || begin(&connector, &keys, &options);
         scope.spawn(begin).join().unwrap_or_else(|_| Err(StoreError::Failed("opening panicked".to_owned()).into()))
     });
-    begun?;
+    let seen = begun?;
     let io = |path: &PathBuf| {
         let path = path.clone();
         move |source| OpenError::Io { path, source }
@@ -125,19 +126,21 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
     let blobs = Arc::new(Blobs::at(options.bucket.clone(), &options.blobs).map_err(io(&options.blobs))?);
     let generation = Arc::new(AtomicU64::new(1));
     let tenants = Arc::new(TenantOf::default());
+    let setup = Arc::new(Setup::new(Arc::clone(&generation)));
     let parts = Parts {
         connector: Arc::clone(&connector),
         keys: Arc::clone(&keys),
         entropy: Arc::clone(&options.entropy),
-        generation: Arc::clone(&generation),
+        setup: Arc::clone(&setup),
         tenants: Arc::clone(&tenants),
     };
     let writer = Arc::new(Writer::start(&parts, options.writers).map_err(io(&options.blobs))?);
     let watched = Watched {
         connector: Arc::clone(&connector),
         keys: Arc::clone(&keys),
-        generation: Arc::clone(&generation),
+        setup,
         clock: Arc::clone(&options.clock),
+        seen,
     };
     let watch = Arc::new(Watch::start(watched).map_err(io(&options.blobs))?);
     let readers = Readers::new(Arc::clone(&connector), tenants, options.readers);
@@ -151,11 +154,12 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         on_fatal,
         generation,
         numbers: Numbers::default(),
+        floors: Arc::new(Floors::kept()),
     }))
 }
 
-/// One look, then one transaction: the key check value, the first key for receipts, the tenants' keys.
-fn begin(connector: &Connector, keys: &Keyring, options: &OpenOptions) -> Result<(), OpenError> {
+/// One look, then one transaction: the key check value, the first key for receipts, the tenants' keys. What setup stands at.
+fn begin(connector: &Connector, keys: &Keyring, options: &OpenOptions) -> Result<Option<Vec<u8>>, OpenError> {
     let session = connector.connect(Use::Write, LIMITS.statement)?;
     if let Some(bad) = check::of(&session, keys)?.into_iter().find(check::is_bad) {
         return Err(OpenError::Refused { what: bad.what, text: bad.text });
@@ -163,14 +167,15 @@ fn begin(connector: &Connector, keys: &Keyring, options: &OpenOptions) -> Result
     let mut reach = Reach::default();
     reach.add(Whose::Every, Among::Alone);
     session.batch(&reach.begin(LIMITS))?;
-    first_time(&session, keys, options)?;
+    let seen = first_time(&session, keys, options)?;
     session.batch("COMMIT")?;
-    Ok(())
+    Ok(seen)
 }
 
-fn first_time(session: &Session, keys: &Keyring, options: &OpenOptions) -> Op<()> {
+fn first_time(session: &Session, keys: &Keyring, options: &OpenOptions) -> Op<Option<Vec<u8>>> {
     let conn = Conn::Postgres(session);
     execute(conn, sql!("meta_init"), params!["root_key_check", keys.check_value()])?;
     receipts::make_first_key(conn, keys, &*options.entropy, options.clock.now())?;
-    watch::install(conn, keys)
+    watch::install(conn, keys)?;
+    watch::stands(conn)
 }

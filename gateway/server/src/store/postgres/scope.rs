@@ -23,6 +23,8 @@ pub(crate) enum Among {
 pub(super) enum Whose {
     Tenant(TenantId),
     Every,
+    /// What a lease is made of, of everybody.
+    Leases,
     /// An account that is not there: nothing is found.
     Nobody,
 }
@@ -31,6 +33,7 @@ pub(super) enum Whose {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Reach {
     every: Option<Among>,
+    leases: bool,
     tenants: BTreeMap<[u8; 16], Among>,
 }
 
@@ -45,6 +48,9 @@ pub(super) struct Limits {
 
 /// The role that reaches every table through its policies.
 const ROLE: &str = "causeway_gateway";
+
+/// The role that reads what a lease is made of, of every tenant.
+const LEASES: &str = "causeway_leases";
 
 /// The key that every writing transaction holds, shared or alone.
 const ALL: i64 = i64::MIN;
@@ -61,6 +67,7 @@ impl Reach {
                 let held = self.tenants.entry(tenant.as_uuid().into_bytes()).or_insert(among);
                 *held = (*held).max(among);
             }
+            Whose::Leases => self.leases = true,
             Whose::Nobody => {}
         }
     }
@@ -106,7 +113,9 @@ impl Reach {
 
     fn settings(&self, limits: Limits, text: &mut String) {
         text.push_str("SELECT set_config('role','");
-        text.push_str(ROLE);
+        // Among others it would take their rows away; they are read as everybody's then.
+        let only_leases = self.leases && self.every.is_none() && self.tenants.is_empty();
+        text.push_str(if only_leases { LEASES } else { ROLE });
         text.push_str("',true),set_config('causeway.tenants','");
         self.tenants_text(text);
         text.push_str("',true)");

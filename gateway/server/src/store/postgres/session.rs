@@ -22,7 +22,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Socket, Statement};
 use super::errors::{Then, cannot_connect, classify};
 use super::text::{Use, translate};
 use super::value::{Parameter, Stored};
-use crate::store::sql::conn::{Params, Value};
+use crate::store::sql::conn::{More, Params, Value};
 use crate::store::sql::errors::{Op, Stop};
 use crate::store::{Result, StoreError};
 
@@ -47,6 +47,9 @@ struct Known {
     text: Arc<str>,
     statement: Option<Statement>,
 }
+
+/// Rows of an answer that is read some at a time.
+const FETCH: &str = "FETCH 200 FROM causeway_rows";
 
 /// A row of an answer.
 pub(crate) struct Row(tokio_postgres::Row);
@@ -151,6 +154,31 @@ impl Session {
             None => self.wait(self.client.query_typed(&known.text, &typed(&values)))?,
         };
         Ok(rows.into_iter().map(Row).collect())
+    }
+
+    /// Rows of an answer, some at a time, until `read` has enough. Planned for the first rows: through an index where there
+    /// is one, however many there are.
+    pub(crate) fn stream(
+        &self,
+        sql: &'static str,
+        params: Params<'_>,
+        mut read: impl FnMut(&Row) -> Op<More>,
+    ) -> Op<()> {
+        let values: Vec<Parameter<'_>> = params.iter().map(|bind| Parameter(bind.value())).collect();
+        let text = format!("DECLARE causeway_rows NO SCROLL CURSOR FOR {}", translate(sql, self.use_));
+        self.wait(self.client.execute_typed(&text, &typed(&values)))?;
+        loop {
+            let rows = self.wait(self.client.query_typed(FETCH, &[]))?;
+            let mut more = !rows.is_empty();
+            for row in rows {
+                if more && read(&Row(row))? == More::No {
+                    more = false;
+                }
+            }
+            if !more {
+                return self.batch("CLOSE causeway_rows");
+            }
+        }
     }
 
     /// How many rows it changed.

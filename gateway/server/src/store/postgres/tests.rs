@@ -1,10 +1,15 @@
-//! The contract on PostgreSQL, and what only this backend can be put through.
+//! The contract on PostgreSQL, straight and through a pooler, and what only this backend can be put through: killed
+//! servers and connections, several gateways at once, unsafe settings, missing rights.
+
+mod faults;
+mod refused;
+mod several;
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use causeway_core::clock::{Clock, ManualClock, SeededEntropy};
 use causeway_core::pii::Secret;
-use causeway_servers::Postgres as Server;
+use causeway_servers::{PgBouncer, Postgres as Server};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -20,6 +25,7 @@ use crate::store::webhooks::Webhooks;
 /// A database of its own on the server that the tests of this process share.
 pub(super) struct Postgres {
     pub(super) dsn: String,
+    pub(super) pooler: bool,
     blobs: TempDir,
     opened: Mutex<Weak<SqlStore>>,
 }
@@ -56,36 +62,44 @@ fn template() -> &'static str {
     })
 }
 
+/// A copy of the migrated database, under the gateway's role.
+fn copy() -> String {
+    static COPYING: Mutex<u32> = Mutex::new(0);
+    let template = template();
+    let server = Server::shared().unwrap();
+    // Two copies of one template at once are one too many.
+    let mut count = COPYING.lock().unwrap();
+    *count += 1;
+    let name = format!("copy_{count}");
+    server.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}")).unwrap();
+    as_role(&server.dsn_of(&name))
+}
+
 impl Default for Postgres {
     fn default() -> Self {
-        static COPYING: Mutex<u32> = Mutex::new(0);
-        let template = template();
-        let server = Server::shared().unwrap();
-        // Two copies of one template at once are one too many.
-        let mut count = COPYING.lock().unwrap();
-        *count += 1;
-        let name = format!("copy_{count}");
-        server.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}")).unwrap();
-        drop(count);
-        let dsn = as_role(&server.dsn_of(&name));
-        Self { dsn, blobs: tempfile::tempdir().unwrap(), opened: Mutex::default() }
+        Self::at(copy(), false)
     }
 }
 
 impl Postgres {
+    pub(super) fn at(dsn: String, pooler: bool) -> Self {
+        Self { dsn, pooler, blobs: tempfile::tempdir().unwrap(), opened: Mutex::default() }
+    }
+
     pub(super) fn options(&self, clock: &Arc<ManualClock>) -> OpenOptions {
         let key = RootKey::generate(&SeededEntropy::new(1));
         // Not the seed of the cases: their ids must not meet the store's.
         let entropy = Arc::new(SeededEntropy::new(2));
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
-        OpenOptions::new(Secret::new(&*self.dsn), self.blobs.path(), key, clock, entropy)
+        let options = OpenOptions::new(Secret::new(&*self.dsn), self.blobs.path(), key, clock, entropy);
+        OpenOptions { pooler: self.pooler, ..options }
     }
 
     pub(super) fn try_open(&self, clock: &Arc<ManualClock>) -> Result<Arc<SqlStore>, OpenError> {
         open(self.options(clock))
     }
 
-    fn inner(&self) -> Arc<SqlStore> {
+    pub(super) fn inner(&self) -> Arc<SqlStore> {
         self.opened.lock().unwrap().upgrade().unwrap()
     }
 }
@@ -107,3 +121,34 @@ impl Backend for Postgres {
 }
 
 store_suite!(Postgres);
+
+/// The same through pgbouncer, which hands out another connection with every transaction.
+mod pooled {
+    use super::*;
+
+    struct Pooled(Postgres);
+
+    impl Default for Pooled {
+        fn default() -> Self {
+            static POOLER: OnceLock<PgBouncer> = OnceLock::new();
+            let dsn = copy();
+            let pooler = POOLER.get_or_init(|| PgBouncer::before(&Server::shared().unwrap().dsn()).unwrap());
+            let (_, database) = dsn.rsplit_once('/').unwrap();
+            Self(Postgres::at(format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{}/{database}", pooler.port()), true))
+        }
+    }
+
+    impl Backend for Pooled {
+        fn open(&self, clock: Arc<ManualClock>) -> Arc<dyn Store> {
+            self.0.open(clock)
+        }
+        fn webhooks(&self) -> Arc<dyn Webhooks> {
+            self.0.webhooks()
+        }
+        fn receipts(&self) -> Arc<dyn Receipts> {
+            self.0.receipts()
+        }
+    }
+
+    store_suite!(Pooled);
+}

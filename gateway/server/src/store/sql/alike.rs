@@ -49,6 +49,7 @@ pub(in crate::store) fn failed(tx: &mut Tx<'_>, row: &Delivery, settlement: &Set
     let (hash, account) = (stored_mark(&failed.mark, &posting_of(tx.conn, row.id)?), row.account);
     let since = micros(now) - i64::try_from(failed.policy.within.as_micros()).unwrap_or(i64::MAX);
     let (step, class) = (&failed.mark.step, failed.mark.class.as_str());
+    lock(tx, account)?;
     let one = params![account.bytes(), hash, row.id.bytes(), step, class, micros(now)];
     execute(tx.conn, sql!("alike/failed"), one)?;
     let of = params![account.bytes(), hash, since];
@@ -78,6 +79,11 @@ pub(in crate::store) fn failed(tx: &mut Tx<'_>, row: &Delivery, settlement: &Set
     let is_one = everyone || times >= 3 || is_probe;
     let is_its_own = failed.mark.class == Class::Refused && times >= REFUSED_AFTER;
     Ok((is_one && !is_its_own && can_stop(row, &settlement.next)).then_some(Group { case }))
+}
+
+/// Settlements of one account wait for each other from here on, where several are written at a time.
+fn lock(tx: &Tx<'_>, account: AccountId) -> Op<()> {
+    value::<i64>(tx.conn, sql!("account_lock"), params![account.bytes()]).map(|_| ())
 }
 
 /// May it be held instead of what would follow?
@@ -195,6 +201,7 @@ pub(in crate::store) fn settled(
     if !value::<bool>(tx.conn, sql!("alike/any"), params![account.bytes()])?.unwrap_or(false) {
         return Ok(());
     }
+    lock(tx, account)?;
     if settlement.attempt.is_some() {
         execute(tx.conn, sql!("alike/allowed_once"), params![row.id.bytes()])?;
     }

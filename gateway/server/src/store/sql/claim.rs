@@ -4,6 +4,9 @@
 //! a delivery that ends its worker again and again is parked, and so is one whose row does not read back. Neither stops
 //! the others.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use crate::store::sql::rows::{
     Columns, StoredId, as_stored, every, execute, first, micros, params, sql, stored, value,
 };
@@ -11,9 +14,11 @@ use crate::store::sql::scope::Scope;
 use causeway_core::delivery::State;
 use causeway_core::ids::{AccountId, CaseId};
 use causeway_core::reason::Reason;
+use futures_util::future::join_all;
 
 use super::SqlStore;
 use super::errors::{Op, Stop};
+use super::floors::Floors;
 use super::tx::Tx;
 use super::{announce, cases, delivery};
 use crate::store::work::{Claim, ClaimRequest};
@@ -26,20 +31,47 @@ const MOST_CLAIMS: u32 = 5;
 const LANES: [i64; 2] = [0, 1];
 
 pub(in crate::store) async fn claim(store: &SqlStore, request: ClaimRequest) -> Result<Vec<Claim>> {
-    store.write_beside(Scope::Every, move |tx| claim_all(tx, &request)).await
+    let request = Arc::new(request);
+    // Each account by itself, in the same commit mostly: a request reaches the rows of one tenant, and what goes wrong with
+    // one account is no other's affair.
+    let one = |&(account, want): &(AccountId, usize)| {
+        let (request, floors) = (Arc::clone(&request), Arc::clone(&store.floors));
+        store.write_beside(Scope::Account(account), move |tx| claim_account(tx, &request, &floors, account, want))
+    };
+    let (mut claims, mut failed) = (Vec::new(), None);
+    for claimed in join_all(request.wants.iter().map(one)).await {
+        match claimed {
+            Ok(claimed) => claims.extend(claimed),
+            Err(error) => failed = Some(error),
+        }
+    }
+    match failed {
+        Some(error) if claims.is_empty() => Err(error),
+        // What was leased is worked on.
+        Some(error) => {
+            tracing::error!(%error, "cannot claim the due work of some accounts");
+            Ok(claims)
+        }
+        None => Ok(claims),
+    }
 }
 
-fn claim_all(tx: &Tx<'_>, request: &ClaimRequest) -> Op<Vec<Claim>> {
+/// Whoever claims for an account locks its row first, so that two never lease of the same person and posting.
+fn claim_account(
+    tx: &Tx<'_>,
+    request: &ClaimRequest,
+    floors: &Floors,
+    account: AccountId,
+    want: usize,
+) -> Op<Vec<Claim>> {
     let mut claims = Vec::new();
-    for &(account, want) in &request.wants {
-        let paused: Option<Option<i64>> = value(tx.conn, sql!("account_paused_since"), params![account.bytes()])?;
-        if paused != Some(None) {
-            continue;
-        }
-        let mut left = want;
-        for lane in LANES {
-            left -= claim_lane(tx, request, account, lane, left, &mut claims)?;
-        }
+    let paused: Option<Option<i64>> = value(tx.conn, sql!("account_paused_since"), params![account.bytes()])?;
+    if paused != Some(None) {
+        return Ok(claims);
+    }
+    let mut left = want;
+    for lane in LANES {
+        left -= claim_lane(tx, request, floors, (account, lane), left, &mut claims)?;
     }
     Ok(claims)
 }
@@ -48,18 +80,23 @@ fn claim_all(tx: &Tx<'_>, request: &ClaimRequest) -> Op<Vec<Claim>> {
 fn claim_lane(
     tx: &Tx<'_>,
     request: &ClaimRequest,
-    account: AccountId,
-    lane: i64,
+    floors: &Floors,
+    (account, lane): (AccountId, i64),
     want: usize,
     claims: &mut Vec<Claim>,
 ) -> Op<usize> {
     if want == 0 {
         return Ok(0);
     }
-    let due = params![account.bytes(), lane, micros(request.now), stored(want)];
-    let due: Vec<i64> = every(tx.conn, sql!("claim_due"), due, |row| row.col("seq"))?;
+    let (began, until) = (Instant::now(), micros(request.now));
+    let from = floors.lane(account, lane, began);
+    let due = params![account.bytes(), lane, until, stored(want), from];
+    let due: Vec<(i64, i64)> =
+        every(tx.conn, sql!("claim_due"), due, |row| Ok((row.col("seq")?, row.col("next_attempt_at")?)))?;
+    let end = due.last().filter(|_| due.len() == want).map_or(until, |(_, at)| *at);
+    floors.looked(account, lane, from, end, began);
     let mut claimed = 0;
-    for seq in due {
+    for (seq, _) in due {
         match claim_one(tx, request, seq) {
             Ok(Some(claim)) => {
                 claims.push(claim);

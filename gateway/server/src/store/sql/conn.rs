@@ -192,6 +192,14 @@ impl Conn<'_> {
         }
     }
 
+    /// [`Conn::query`] for what may be far more than is wanted, or than fits in memory: rows come as they are read.
+    pub(crate) fn stream(self, sql: Sql, params: Params<'_>, mut read: impl FnMut(&Row<'_>) -> Op<More>) -> Op<()> {
+        match self {
+            Self::Sqlite(_) => self.query(sql, params, read),
+            Self::Postgres(session) => session.stream(sql.postgres, params, |row| read(&Row::Postgres(row))),
+        }
+    }
+
     /// Runs a statement; how many rows it changed.
     pub(crate) fn execute(self, sql: Sql, params: Params<'_>) -> Op<usize> {
         match self {

@@ -3,7 +3,10 @@
 //! An attempt that was on the wire has an unknown outcome and is verified from the moment it began; everything else is
 //! due again at once. Either way the fence grows, so whoever held the lease can write nothing more.
 
-use crate::store::sql::rows::{Conn, execute, micros, params, sql, stored};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::store::sql::rows::{Conn, execute, micros, params, sql, stored, value};
 use crate::store::sql::scope::Scope;
 use causeway_core::delivery::State;
 use jiff::Timestamp;
@@ -13,8 +16,23 @@ use super::{SqlStore, announce, delivery};
 use crate::store::work::Claim;
 use crate::store::{Result, StoreError};
 
+/// Leases that ran out within this time are always looked for, in microseconds; older ones were found before, or are when
+/// everything is looked at.
+const RECENT: i64 = 30_000_000;
+
 pub(in crate::store) async fn expire_leases(store: &SqlStore, now: Timestamp) -> Result<(u64, u64)> {
-    store.write_beside(Scope::Every, move |tx| end(tx.conn, micros(now), now)).await
+    let (floors, until) = (Arc::clone(&store.floors), micros(now));
+    let any = store
+        .read(Scope::Leases, move |conn| {
+            let began = Instant::now();
+            let from = floors.expired(until, RECENT, began);
+            let any = value::<i64>(conn, sql!("expired_any"), params![until, from])?.is_some();
+            floors.looked_for_expired(from, began);
+            Ok(any)
+        })
+        .await?;
+    // Alone, where there is one: what returns to a paused account is told of and held, once.
+    if any { store.write(Scope::Every, move |tx| end(tx.conn, until, now)).await } else { Ok((0, 0)) }
 }
 
 /// At start: whoever held a lease is gone.

@@ -7,10 +7,10 @@
 //! A verb says how it writes: alone in its tenants, or beside others of its kind because it touches nothing but rows it
 //! locks or makes. On SQLite, which has one writer, that is the same; what a verb relies on is written for the other.
 
-mod accept;
+pub(in crate::store) mod accept;
 pub(in crate::store) mod accounts;
 pub(in crate::store) mod alike;
-mod announce;
+pub(in crate::store) mod announce;
 mod apply_sync;
 mod attempt;
 mod awaiting;
@@ -22,6 +22,7 @@ mod delivery;
 mod due;
 pub(in crate::store) mod errors;
 pub(in crate::store) mod expire;
+pub(in crate::store) mod floors;
 pub(in crate::store) mod jobs;
 mod load;
 pub(in crate::store) mod numbers;
@@ -61,6 +62,7 @@ use jiff::Timestamp;
 
 use self::conn::Conn;
 use self::errors::Op;
+use self::floors::Floors;
 use self::numbers::Numbers;
 use self::scope::Scope;
 use self::tx::Tx;
@@ -114,6 +116,7 @@ pub struct SqlStore {
     pub(in crate::store) on_fatal: OnFatal,
     pub(in crate::store) generation: Arc<AtomicU64>,
     pub(in crate::store) numbers: Numbers,
+    pub(in crate::store) floors: Arc<Floors>,
 }
 
 impl SqlStore {
@@ -137,18 +140,6 @@ impl SqlStore {
     ) -> Result<T> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.write(scope, verb).await,
-            Engine::Postgres(engine) => engine.write(scope, Among::Beside, verb).await,
-        }
-    }
-
-    /// [`SqlStore::write_beside`] for a verb that may run again when a neighbour failed: cheaper, for what there is much of.
-    async fn write_repeatable<T: Send + 'static>(
-        &self,
-        scope: Scope,
-        verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
-    ) -> Result<T> {
-        match &self.engine {
-            Engine::Sqlite(engine) => engine.write_repeatable(scope, verb).await,
             Engine::Postgres(engine) => engine.write(scope, Among::Beside, verb).await,
         }
     }

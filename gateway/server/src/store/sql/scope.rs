@@ -10,6 +10,10 @@ pub(crate) enum Scope {
     Tenant(TenantId),
     /// Those of the tenant that has this account.
     Account(AccountId),
+    /// None's: what belongs to the installation.
+    Nobody,
+    /// Every tenant's, and of them only what a lease is made of: who has due work. For reading.
+    Leases,
     /// Every tenant's: periodic work, and what is looked up before the tenant is known.
     Every,
 }

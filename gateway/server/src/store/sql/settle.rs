@@ -27,7 +27,12 @@ struct Sealed {
 
 pub(in crate::store) async fn settle(store: &SqlStore, mut settlement: Settlement) -> Result<Settled> {
     let sealed = seal(store, &mut settlement).await?;
-    store.write_beside(Scope::Tenant(settlement.claim.tenant), move |tx| apply(tx, &settlement, &sealed)).await
+    let scope = Scope::Tenant(settlement.claim.tenant);
+    // A pause is of every delivery of the account, of those that are just being accepted too.
+    if matches!(settlement.next, Next::PauseAccount { .. }) {
+        return store.write(scope, move |tx| apply(tx, &settlement, &sealed)).await;
+    }
+    store.write_beside(scope, move |tx| apply(tx, &settlement, &sealed)).await
 }
 
 async fn seal(store: &SqlStore, settlement: &mut Settlement) -> Result<Sealed> {

@@ -21,7 +21,7 @@ pub(in crate::store) async fn lease_job(
 ) -> Result<Option<u64>> {
     let (job, owner) = (job.to_owned(), owner.to_owned());
     store
-        .write(Scope::Every, move |tx| {
+        .write_beside(Scope::Nobody, move |tx| {
             let wish = params![job, owner, micros(now), micros(now + lease)];
             let fence: Option<i64> = value(tx.conn, sql!("job_lease"), wish)?;
             Ok(fence.map(i64::unsigned_abs))

@@ -11,7 +11,6 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use causeway_core::ids::TenantId;
 use causeway_core::pii::Secret;
 use rusqlite::{Connection, OpenFlags};
 
@@ -25,8 +24,8 @@ use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, Standing};
 use crate::store::setup::AccountRecord;
 use crate::store::sql::errors::Op;
-use crate::store::sql::rows::{Columns, Conn, every, params, sql};
-use crate::store::sql::trace::first_bad;
+use crate::store::sql::rows::Conn;
+use crate::store::sql::trace::chains;
 use crate::store::sql::{SqlStore, accounts, alike};
 use crate::store::{Result, StoreError};
 
@@ -161,28 +160,6 @@ fn root_key(conn: &Connection, keys: &Keyring) -> Finding {
     }
 }
 
-/// One finding for each tenant's chain. Installs the tenants' keys if they are not known yet.
-fn chains(conn: Conn<'_>, keys: &Keyring) -> Op<Vec<Finding>> {
-    let wrapped: Vec<(TenantId, Vec<u8>)> =
-        every(conn, sql!("tenant_keys"), params![], |row| Ok((row.id("owner")?, row.col("wrapped")?)))?;
-    let mut findings = Vec::new();
-    for (tenant, wrapped) in wrapped {
-        let what = format!("audit chain of {tenant}");
-        let Some(keys) = keys.tenant(tenant).or_else(|| keys.install(tenant, &wrapped).ok()) else {
-            findings.push(Finding::new(what, Bad, "its tenant's key does not open: bring the database back"));
-            continue;
-        };
-        findings.push(match first_bad(conn, &keys, tenant)? {
-            None => Finding::new(what, Well, "unbroken"),
-            Some(position) => {
-                let text = format!("row {position} is not what was written: keep a copy and compare it with a backup");
-                Finding::new(what, Bad, text)
-            }
-        });
-    }
-    Ok(findings)
-}
-
 fn anchors(conn: Conn<'_>, keys: &Keyring, folder: &Path) -> Finding {
     let new = |state: Health, text: String| Finding::new("audit anchor", state, text);
     let newest = match anchor::read(folder, keys) {
@@ -203,7 +180,8 @@ fn anchors(conn: Conn<'_>, keys: &Keyring, folder: &Path) -> Finding {
     }
 }
 
-fn accounts_of(conn: Conn<'_>, keys: &Keyring) -> Op<Vec<AccountSeen>> {
+/// The accounts, with their secrets where they open.
+pub(in crate::store) fn accounts_of(conn: Conn<'_>, keys: &Keyring) -> Op<Vec<AccountSeen>> {
     let records = accounts::of_tenant(conn, None)?;
     let with_secrets = |record: AccountRecord| {
         let secrets = accounts::credentials_of(conn, keys, record.account.id).map_err(StoreError::from);

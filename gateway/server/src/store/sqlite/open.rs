@@ -24,6 +24,7 @@ use crate::store::blobs::Blobs;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, MigrateError};
 use crate::store::sql::errors::Op;
+use crate::store::sql::floors::Floors;
 use crate::store::sql::numbers::Numbers;
 use crate::store::sql::rows::{Columns, Conn, every, execute, params, sql, value};
 use crate::store::sql::{Engine, SqlStore, custody, expire, receipts};
@@ -166,6 +167,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         on_fatal,
         generation,
         numbers: Numbers::default(),
+        floors: Arc::new(Floors::none()),
     }))
 }
 

@@ -64,30 +64,18 @@ GRANT SELECT, INSERT, DELETE ON steps, vendor_links, alike_allowed TO causeway_g
 GRANT SELECT, INSERT ON tenants, forms, syncs, overlays, audit, erasure_log, receipt_keys TO causeway_gateway;
 GRANT USAGE ON SEQUENCE submissions_seq, attempts_seq, webhook_messages_seq TO causeway_gateway;
 
--- Who has due work, who gets it, and whose lease is over: asked over all tenants, by a role that reaches what a lease is
--- made of and nothing that an applicant sent. `SET LOCAL ROLE causeway_leases`.
-GRANT SELECT (id) ON tenants TO causeway_leases;
+-- Who has due work, whose lease is over and whose an account is: asked over all tenants, by a role that reads what a lease
+-- is made of and nothing that an applicant sent, and writes nothing. The lease itself is taken among one tenant's rows.
 GRANT SELECT (id, tenant, paused_since) ON accounts TO causeway_leases;
-GRANT SELECT (
-    seq, id, tenant, account, serial, state, lane, next_attempt_at, attempts, claims, fence, lease_owner, lease_until,
-    claimed_from, open_attempt, verifying_step, verifying_since, verifying_not_seen, verifying_asked, read_back_at
-) ON deliveries TO causeway_leases;
-GRANT UPDATE (
-    state, reason, changed_at, next_attempt_at, claims, fence, lease_owner, lease_until, claimed_from, open_attempt,
-    verifying_step, verifying_since, verifying_not_seen, verifying_asked
-) ON deliveries TO causeway_leases;
-GRANT SELECT (id, tenant, delivery, step, began_at) ON attempts TO causeway_leases;
-GRANT SELECT (id, tenant, removed_at, disabled_at) ON webhook_endpoints TO causeway_leases;
-GRANT SELECT (seq, id, tenant, endpoint, next_at, leased, fence) ON webhook_messages TO causeway_leases;
-GRANT UPDATE (next_at, leased, fence) ON webhook_messages TO causeway_leases;
+GRANT SELECT (seq, account, serial, state, lane, next_attempt_at, lease_until, read_back_at) ON deliveries
+TO causeway_leases;
+GRANT SELECT (id, removed_at, disabled_at) ON webhook_endpoints TO causeway_leases;
+GRANT SELECT (endpoint, next_at) ON webhook_messages TO causeway_leases;
 
 CREATE POLICY leases_seen ON accounts FOR SELECT TO causeway_leases USING (true);
 CREATE POLICY leases_seen ON deliveries FOR SELECT TO causeway_leases USING (true);
-CREATE POLICY leases_moved ON deliveries FOR UPDATE TO causeway_leases USING (true);
-CREATE POLICY leases_seen ON attempts FOR SELECT TO causeway_leases USING (true);
 CREATE POLICY leases_seen ON webhook_endpoints FOR SELECT TO causeway_leases USING (true);
 CREATE POLICY leases_seen ON webhook_messages FOR SELECT TO causeway_leases USING (true);
-CREATE POLICY leases_moved ON webhook_messages FOR UPDATE TO causeway_leases USING (true);
 
 -- The audit is written and read. Retention alone removes rows of it: the oldest of a chain, up to the floor that was
 -- signed before, and never the newest.

@@ -1,6 +1,6 @@
-SELECT d.seq
+SELECT d.seq, d.next_attempt_at
 FROM deliveries d
-WHERE d.account = ?1 AND d.lane = ?2 AND d.next_attempt_at <= ?3
+WHERE d.account = ?1 AND d.lane = ?2 AND d.next_attempt_at <= ?3 AND d.next_attempt_at >= ?5
     AND (
         -- One index probe for each row as it comes; as a join it would be made for all of them.
         SELECT o.seq

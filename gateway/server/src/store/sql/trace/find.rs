@@ -97,7 +97,7 @@ impl Wanted {
             }
         } else if let Some(account) = self.account {
             let (first, last) = self.deliveries(conn)?;
-            drive(sql!("trace/find_by_account"), &[&account.bytes(), &first, &last])?;
+            drive(sql!("trace/find_by_account", apart), &[&account.bytes(), &first, &last])?;
             drive(sql!("trace/find_refused"), &[])?;
         } else {
             drive(sql!("trace/find_by_time"), &[])?;
@@ -120,7 +120,7 @@ impl Wanted {
         let mut params: Vec<&dyn Bind> = vec![tenant, since, until];
         params.extend(more);
         let mut matched = 0;
-        conn.query(sql, &params, |row| {
+        conn.stream(sql, &params, |row| {
             let candidate = Candidate::read(row)?;
             if self.matches(conn, &candidate)? {
                 found.push((candidate.received_at, candidate.seq));

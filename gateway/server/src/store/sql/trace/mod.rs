@@ -13,7 +13,7 @@ mod lookup;
 pub(in crate::store) mod read;
 mod retain;
 
-pub(in crate::store) use audit_verify::{first_bad, verify_audit};
+pub(in crate::store) use audit_verify::{chains, verify_audit};
 pub(in crate::store) use cases::cases;
 pub(in crate::store) use erase::{erase, erase_submission, erasure_plan};
 pub(in crate::store) use lookup::lookup;

@@ -128,7 +128,7 @@ pub(super) async fn remove(
 ) -> Result<()> {
     let actor = actor.to_owned();
     store
-        .write(Scope::Every, move |tx| {
+        .write(Scope::Tenant(tenant), move |tx| {
             of_tenant(tx.conn, tenant, id)?;
             execute(tx.conn, sql!("webhooks/endpoint_remove"), params![id.bytes(), micros(now)])?;
             execute(tx.conn, sql!("webhooks/endpoint_key_remove"), params![id.bytes()])?;
@@ -142,7 +142,7 @@ pub(super) async fn remove(
 pub(super) async fn rotate(store: &SqlStore, tenant: TenantId, id: EndpointId, change: NewSecret) -> Result<Endpoint> {
     let NewSecret { secret, both_until, actor, now } = change;
     let (endpoint, before) = store
-        .read(Scope::Every, move |conn| {
+        .read(Scope::Tenant(tenant), move |conn| {
             of_tenant(conn, tenant, id)?;
             with_secrets(conn, id)
         })
@@ -153,7 +153,7 @@ pub(super) async fn rotate(store: &SqlStore, tenant: TenantId, id: EndpointId, c
     let new = Signing { secret: secret.reveal().to_owned(), until: None };
     let sealed = seal(store, tenant, id, &std::iter::once(new).chain(last).collect::<Vec<_>>())?;
     store
-        .write(Scope::Every, move |tx| {
+        .write(Scope::Tenant(tenant), move |tx| {
             let row = params![id.bytes(), sealed.sealed];
             if execute(tx.conn, sql!("webhooks/endpoint_secrets_put"), row)? == 0 {
                 return Err(ABSENT.into());
@@ -174,7 +174,7 @@ pub(super) async fn enable(
 ) -> Result<Endpoint> {
     let actor = actor.to_owned();
     store
-        .write(Scope::Every, move |tx| {
+        .write(Scope::Tenant(tenant), move |tx| {
             of_tenant(tx.conn, tenant, id)?;
             execute(tx.conn, sql!("webhooks/endpoint_enable"), params![id.bytes()])?;
             execute(tx.conn, sql!("webhooks/cases_close"), params![id.bytes(), micros(now)])?;

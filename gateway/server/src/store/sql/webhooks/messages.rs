@@ -31,14 +31,14 @@ struct Leased {
 
 pub(super) async fn due(store: &SqlStore, now: Timestamp) -> Result<Vec<EndpointId>> {
     store
-        .read(Scope::Every, move |conn| every(conn, sql!("webhooks/due"), params![micros(now)], |row| row.id("id")))
+        .read(Scope::Leases, move |conn| every(conn, sql!("webhooks/due"), params![micros(now)], |row| row.id("id")))
         .await
 }
 
 pub(super) async fn claim(store: &SqlStore, wish: ClaimMessages) -> Result<Vec<ClaimedMessage>> {
     let now = wish.now;
     let leased = store
-        .write(Scope::Every, move |tx| {
+        .write_beside(Scope::Every, move |tx| {
             let mut leased = Vec::new();
             for (endpoint, want) in &wish.wants {
                 let due = params![endpoint.bytes(), micros(now), stored(*want)];
@@ -75,7 +75,7 @@ pub(super) async fn begin_test(
 ) -> Result<ClaimedMessage> {
     let (id, actor) = (MessageId::new(now, &*store.entropy), actor.to_owned());
     let leased = store
-        .write(Scope::Every, move |tx| {
+        .write(Scope::Tenant(tenant), move |tx| {
             let found = endpoints::of_tenant(tx.conn, tenant, endpoint)?;
             let row = params![id.bytes(), tenant.bytes(), endpoint.bytes(), micros(now), found.test];
             execute(tx.conn, sql!("webhooks/test_insert"), row)?;
@@ -94,7 +94,7 @@ fn seq_of(conn: Conn<'_>, tenant: TenantId, id: MessageId) -> Op<i64> {
 pub(super) async fn settle(store: &SqlStore, claim: &ClaimedMessage, tried: Tried, now: Timestamp) -> Result<()> {
     let claim = claim.clone();
     store
-        .write(Scope::Every, move |tx| {
+        .write_beside(Scope::Tenant(claim.endpoint.tenant), move |tx| {
             let (status, next_at, said, disable) = match &tried {
                 Tried::Delivered { said } => (MessageStatus::Delivered, None, said, &None),
                 Tried::Again { at, said, disable } => (MessageStatus::Waiting, Some(*at), said, disable),
@@ -118,7 +118,7 @@ pub(super) async fn settle(store: &SqlStore, claim: &ClaimedMessage, tried: Trie
 
 pub(super) async fn page(store: &SqlStore, tenant: TenantId, query: MessageQuery) -> Result<MessagePage> {
     store
-        .read(Scope::Every, move |conn| {
+        .read(Scope::Tenant(tenant), move |conn| {
             let before = match query.before {
                 Some(id) => seq_of(conn, tenant, id)?,
                 None => i64::MAX,
@@ -149,7 +149,7 @@ pub(super) async fn replay(
 ) -> Result<u64> {
     let actor = actor.to_owned();
     store
-        .write(Scope::Every, move |tx| {
+        .write(Scope::Tenant(tenant), move |tx| {
             let (replayed, subject) = match which {
                 Which::One(id) => {
                     let found = first(tx.conn, sql!("webhooks/message"), params![id.bytes(), tenant.bytes()], message)?;

@@ -1,18 +1,18 @@
-//! The engines of a scaled-out run, private to it: PostgreSQL on a disk of its own, RabbitMQ, Redis; and what a gateway
-//! has to be told to find them.
+//! The engines of a scaled-out run, private to it: PostgreSQL, RabbitMQ, Redis; and what a gateway has to be told to find
+//! them.
 //!
 //! Calls of the engines block and so run on threads of their own. Which PostgreSQL is the one that takes writes changes
 //! when it fails over; the proxies before it are led there by whoever does that.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use causeway_servers::{Postgres, RabbitMq, Redis};
 
-use super::disk::Disk;
+use crate::disk::Disk;
 
-const DATABASE: &str = "causeway";
 const ROLE: &str = "gateway";
 const PASSWORD: &str = "of-this-run-only";
 /// A broker may take longer than its consumers' bound before it is given up.
@@ -21,31 +21,55 @@ const DATABASE_DISK_MB: u64 = 3_000;
 
 pub(crate) struct Engines {
     primary: Mutex<Arc<Postgres>>,
+    database: Mutex<String>,
     pub(crate) broker: Arc<RabbitMq>,
     pub(crate) redis: Arc<Redis>,
     consumers_back_max: Mutex<Duration>,
     /// What was the primary before; its disk outlives it.
     retired: Mutex<Vec<Arc<Postgres>>>,
-    pub(crate) disk: Disk,
+    /// A small file system under the database's files, if it is to be filled up.
+    pub(crate) disk: Option<Disk>,
 }
 
 impl Engines {
-    pub(crate) async fn start(folder: std::path::PathBuf) -> Result<Self> {
-        blocking(move || {
-            let postgres = Postgres::start_with(&[("max_connections", "100"), ("checkpoint_timeout", "30s")])?;
-            let disk = on_a_disk_of_its_own(&postgres, folder)?;
+    /// With an image for the database's disk, it gets one of its own.
+    pub(crate) async fn start(image: Option<PathBuf>) -> Result<Self> {
+        let engines = blocking(move || {
+            let postgres = Postgres::start_with(&[("max_connections", "100")])?;
+            let disk = image.map(|image| on_a_disk_of_its_own(&postgres, image)).transpose()?;
             postgres.psql("postgres", &format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'"))?;
-            postgres.psql("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
             Ok(Self {
                 primary: Mutex::new(Arc::new(postgres)),
+                database: Mutex::default(),
                 broker: Arc::new(RabbitMq::start()?),
                 redis: Arc::new(Redis::start()?),
                 consumers_back_max: Mutex::default(),
                 retired: Mutex::default(),
                 disk,
             })
-        })
-        .await
+        });
+        let engines = engines.await?;
+        engines.new_database().await?;
+        Ok(engines)
+    }
+
+    /// From here on everything concerns an empty database.
+    pub(crate) async fn new_database(&self) -> Result<()> {
+        let primary = self.primary();
+        let dsn = blocking(move || primary.database()).await?;
+        let name =
+            dsn.rsplit_once('/').and_then(|(_, name)| name.split('?').next()).context("a DSN names a database")?;
+        name.clone_into(&mut self.database.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
+    }
+
+    fn database(&self) -> String {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The owner's way to the database.
+    pub(crate) fn owner_dsn(&self) -> String {
+        self.primary().dsn_of(&self.database())
     }
 
     /// The PostgreSQL that takes writes.
@@ -64,9 +88,9 @@ impl Engines {
         (postgres, broker, redis): (u16, u16, u16),
         gateways: usize,
     ) -> Vec<(String, String)> {
-        let primary = self.primary();
-        let owner = primary.dsn_of(DATABASE).replace(&format!(":{}/", primary.port()), &format!(":{postgres}/"));
-        let dsn = format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{postgres}/{DATABASE}?sslmode=disable");
+        let (primary, database) = (self.primary(), self.database());
+        let owner = primary.dsn_of(&database).replace(&format!(":{}/", primary.port()), &format!(":{postgres}/"));
+        let dsn = format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{postgres}/{database}?sslmode=disable");
         let at = |url: String, from: u16, to: u16| url.replace(&format!(":{from}"), &format!(":{to}"));
         [
             ("CAUSEWAY_STORE_DSN", dsn),
@@ -86,8 +110,8 @@ impl Engines {
 
     /// SQL as the owner of everything, on the gateways' database.
     pub(crate) async fn sql(&self, sql: impl Into<String>) -> Result<String> {
-        let (primary, sql) = (self.primary(), sql.into());
-        blocking(move || primary.psql(DATABASE, &sql)).await
+        let (primary, database, sql) = (self.primary(), self.database(), sql.into());
+        blocking(move || primary.psql(&database, &sql)).await
     }
 
     pub(crate) async fn rabbitmqctl(&self, words: &[&str]) -> Result<String> {
@@ -115,7 +139,7 @@ impl Engines {
                     .filter_map(|line| line.split_once('\t'))
                     .any(|(name, count)| name == queue && count.trim().parse::<u64>().is_ok_and(|count| count > 0))
             };
-            if connectors.iter().all(|connector| heard(&connector)) {
+            if connectors.iter().all(heard) {
                 let took = began.elapsed();
                 let mut most = self.consumers_back_max.lock().unwrap_or_else(PoisonError::into_inner);
                 *most = (*most).max(took);
@@ -149,12 +173,12 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 }
 
 /// Moves what a stopped server has onto a small file system, so that it can be filled up.
-fn on_a_disk_of_its_own(postgres: &Postgres, folder: std::path::PathBuf) -> Result<Disk> {
+fn on_a_disk_of_its_own(postgres: &Postgres, image: PathBuf) -> Result<Disk> {
     postgres.stop()?;
     let data = postgres.folder().join("data");
     let aside = postgres.folder().join("data.aside");
     std::fs::rename(&data, &aside)?;
-    let disk = Disk::mount_at(folder.with_extension("ext4"), data, DATABASE_DISK_MB)?;
+    let disk = Disk::mount_at(image, data, DATABASE_DISK_MB)?;
     disk.take_over(&aside)?;
     postgres.restart()?;
     Ok(disk)

@@ -1,0 +1,140 @@
+//! How much arrives at two fast vendors, end to end, with everything on: by one gateway, by two, out of a backlog, and by
+//! what one would write instead. Counted at the vendors, with the vendors' times.
+
+pub(crate) mod backlog;
+pub(crate) mod compare;
+pub(crate) mod deliver;
+pub(crate) mod gateways;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::accept::{Stage, futures_join};
+use crate::documents::Template;
+use crate::engines::Engines;
+use crate::latency::wall_ms;
+use crate::rig::Sandbox;
+use crate::wire::Wire;
+
+const CONNECTIONS: u64 = 64;
+/// When the vendors were called no more for so long, nothing is on its way.
+const STILL: Duration = Duration::from_secs(3);
+
+/// A stage kept by engines of its own, or in a folder.
+pub(crate) struct Kept {
+    pub(crate) stage: Stage,
+    pub(crate) engines: Option<Engines>,
+}
+
+impl Kept {
+    pub(crate) async fn set(seed: u64, scaled: bool, gateways: usize) -> Result<Self> {
+        let engines = if scaled { Some(Engines::start(None).await?) } else { None };
+        let settings = engines.as_ref().map_or_else(Vec::new, |engines| engines.settings(engines.ports(), gateways));
+        let stage = Stage::set_over(seed, &[("visibility_lag_ms", "1500")], settings).await?;
+        Ok(Self { stage, engines })
+    }
+}
+
+/// Sends `count` applications as fast as they are accepted, over all of these doors. Milliseconds since 1970 at the first.
+pub(crate) async fn flood(stage: &Stage, doors: &[SocketAddr], run: &str, count: u64) -> Result<f64> {
+    let began_ms = wall_ms()?;
+    let next = AtomicU64::new(0);
+    let template = Template::new(17, &stage.job, &stage.answers, 0);
+    let clients = (0..CONNECTIONS).map(|client| {
+        let (next, template) = (&next, &template);
+        async move {
+            let door = doors[usize::try_from(client)? % doors.len()];
+            let mut wire = Wire::connect(door, Duration::from_secs(60)).await?;
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return Ok(());
+                }
+                let one = template.applicant(run, number);
+                let answer = wire.exchange(&stage.plain_request(&one, &format!("{run}-{number}"))).await?;
+                ensure!(answer.status == 202, "{}: {}", answer.status, String::from_utf8_lossy(answer.body));
+            }
+        }
+    });
+    futures_join(clients).await?;
+    Ok(began_ms)
+}
+
+/// Waits until the vendors are called no more, at most for so long; `watch` is called all the while.
+pub(crate) async fn quiet(stage: &Stage, patience: Duration, mut watch: impl FnMut() -> Result<()>) -> Result<()> {
+    let deadline = Instant::now() + patience;
+    let (mut last, mut since) = (0, Instant::now());
+    while Instant::now() < deadline {
+        let mut calls = 0;
+        for sandbox in [&stage.ats, &stage.crm] {
+            let count = sandbox.control("GET", "/_sandbox/calls", None).await?;
+            calls += count["calls"].as_u64().context("calls")?;
+        }
+        watch()?;
+        if calls != last {
+            (last, since) = (calls, Instant::now());
+        } else if since.elapsed() > STILL {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    Ok(())
+}
+
+/// What arrived, by the vendors' books.
+#[derive(Debug, Default)]
+pub(crate) struct Arrived {
+    pub(crate) deliveries: u64,
+    pub(crate) calls: u64,
+    /// Milliseconds since 1970 of the last record.
+    pub(crate) last_ms: f64,
+}
+
+impl Arrived {
+    /// An application has arrived at the ATS with its record, and at the CRM with the record of `last` kind.
+    pub(crate) async fn read(stage: &Stage, last: &str) -> Result<Self> {
+        let mut arrived = Self::default();
+        arrived.add(&stage.ats, "submit").await?;
+        arrived.add(&stage.crm, last).await?;
+        Ok(arrived)
+    }
+
+    async fn add(&mut self, sandbox: &Sandbox, last: &str) -> Result<()> {
+        let (mut after, mut call) = (0, 0);
+        loop {
+            let page = sandbox.control("GET", &format!("/_sandbox/ledger?after={after}"), None).await?;
+            let entries = page["entries"].as_array().context("entries")?;
+            let Some(seq) = entries.last().and_then(|entry| entry["seq"].as_u64()) else { return Ok(()) };
+            after = seq;
+            for entry in entries {
+                // An exchange that wrote several records is one call and one delivery.
+                let number = entry["call"].as_u64().context("call")?;
+                if number == call {
+                    continue;
+                }
+                call = number;
+                self.calls += 1;
+                if entry["operation"] == last && entry["committed"] == true {
+                    let at: jiff::Timestamp = entry["at"].as_str().context("at")?.parse()?;
+                    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit a double")]
+                    let ms = at.as_microsecond() as f64 / 1000.0;
+                    self.deliveries += 1;
+                    self.last_ms = self.last_ms.max(ms);
+                }
+            }
+        }
+    }
+
+    /// Deliveries a second since then.
+    pub(crate) fn per_s(&self, since_ms: f64) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a count of deliveries")]
+        let deliveries = self.deliveries as f64;
+        deliveries * 1000.0 / (self.last_ms - since_ms)
+    }
+}
+
+/// What our connector writes last at the CRM.
+pub(crate) const OUR_LAST: &str = "note_create";
