@@ -65,7 +65,8 @@ fn statements() -> BTreeMap<String, String> {
 
 async fn connect(dsn: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(dsn, NoTls).await.unwrap();
-    drop(tokio::spawn(connection));
+    // The connection ends with its client.
+    drop(tokio_util::task::TaskTracker::new().spawn(connection));
     client
 }
 
