@@ -48,7 +48,8 @@ use Then::{Again, Reconnect, RollBack};
 static TABLE: &[Line] = &[
     Line { states: &[SqlState::UNIQUE_VIOLATION], then: RollBack, means: Taken },
     Line {
-        states: &[SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED],
+        // The last: a partition was made beneath a statement that was on its way to the rest. The schema has no other checks.
+        states: &[SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::CHECK_VIOLATION],
         then: Again,
         means: Unavailable("the database is contended"),
     },

@@ -76,6 +76,7 @@ mod tests {
         "hold_of_paused_accounts.sql",  // `of_paused_accounts`
         "live_queue.sql",               // to what goes on by itself
         "pause_hold.sql",               // `held_in`
+        "postgres/accept/insert.sql",   // `made`
         "resume_queue.sql",             // to what goes on by itself
         "trace/erase_delivery.sql",     // `erasing`, once for the application
     ];
