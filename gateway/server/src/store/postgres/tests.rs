@@ -57,8 +57,13 @@ fn template() -> &'static str {
         let server = Server::shared().unwrap();
         make_role(server);
         let owner = server.database().unwrap();
-        migrated(&owner, &as_role(&owner));
-        owner.rsplit_once('/').and_then(|(_, name)| name.split('?').next()).unwrap().to_owned()
+        let name = owner.rsplit_once('/').and_then(|(_, name)| name.split('?').next()).unwrap().to_owned();
+        // Whoever migrates owns the database and may make roles, and is no superuser.
+        let migrator = format!("CREATE ROLE migrator LOGIN CREATEROLE PASSWORD '{PASSWORD}'");
+        server.psql("postgres", &migrator).unwrap();
+        server.psql("postgres", &format!("ALTER DATABASE {name} OWNER TO migrator")).unwrap();
+        migrated(&as_role(&owner).replacen(ROLE, "migrator", 1), &as_role(&owner));
+        name
     })
 }
 
