@@ -48,8 +48,7 @@ use Then::{Again, Reconnect, RollBack};
 static TABLE: &[Line] = &[
     Line { states: &[SqlState::UNIQUE_VIOLATION], then: RollBack, means: Taken },
     Line {
-        // The last: a partition was made beneath a statement that was on its way to the rest. The schema has no other checks.
-        states: &[SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::CHECK_VIOLATION],
+        states: &[SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED],
         then: Again,
         means: Unavailable("the database is contended"),
     },
