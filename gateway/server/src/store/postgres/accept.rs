@@ -112,14 +112,13 @@ fn known(session: &Session, batch: &[&mut Acceptance]) -> Op<Vec<Known>> {
 /// Tenant, e-mail, posting, and which world.
 type Person = ([u8; 16], [u8; 16], String, bool);
 
-/// A tenant and the hash of an idempotency key, and what they are bound to: a fingerprint and its receipt.
-type KeyOf = ([u8; 16], [u8; 32]);
-type BoundTo = ([u8; 32], Vec<u8>);
+/// The fingerprint and the receipt that a key is bound to.
+type Bound = ([u8; 32], Vec<u8>);
 
 /// What the batch itself has that is not written yet.
 #[derive(Default)]
 struct Within {
-    keys: HashMap<KeyOf, BoundTo>,
+    keys: HashMap<([u8; 16], [u8; 32]), Bound>,
     same: HashMap<(Person, [u8; 32]), Vec<u8>>,
     first: HashMap<Person, SubmissionId>,
 }
@@ -149,10 +148,8 @@ impl Within {
 }
 
 /// What each account says, by tenant and id.
-type Accounts = HashMap<([u8; 16], [u8; 16]), Standing>;
-
-/// A tenant and an account of it.
-type AccountOf = ([u8; 16], [u8; 16]);
+type Accounts = HashMap<Place, Standing>;
+type Place = ([u8; 16], [u8; 16]);
 
 fn accounts(session: &Session, made: &[(&mut Acceptance, Option<SubmissionId>)]) -> Op<Accounts> {
     let targets = made.iter().flat_map(|(one, _)| &one.prepared.new.deliveries);
@@ -161,9 +158,9 @@ fn accounts(session: &Session, made: &[(&mut Acceptance, Option<SubmissionId>)])
     ids.dedup();
     let ids: Vec<&[u8]> = ids.iter().map(<[u8; 16]>::as_slice).collect();
     let found = session.query_arrays(text!("accounts"), &[(&ids, Type::BYTEA_ARRAY)])?;
-    let read = |row: &super::Row| -> Op<(AccountOf, Standing)> {
+    let read = |row: &super::Row| -> Op<(Place, Standing)> {
         let row = Row::Postgres(row);
-        let key: AccountOf = (row.col("tenant")?, row.col("id")?);
+        let key: Place = (row.col("tenant")?, row.col("id")?);
         Ok((key, Standing::read(&row)?))
     };
     found.iter().map(read).collect()

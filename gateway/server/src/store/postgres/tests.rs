@@ -5,7 +5,7 @@ mod faults;
 mod refused;
 mod several;
 
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use causeway_core::clock::{Clock, ManualClock, SeededEntropy};
 use causeway_core::pii::Secret;
@@ -73,7 +73,7 @@ fn copy() -> String {
     let template = template();
     let server = Server::shared().unwrap();
     // Two copies of one template at once are one too many.
-    let mut count = COPYING.lock().unwrap();
+    let mut count = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
     *count += 1;
     let name = format!("copy_{count}");
     server.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}")).unwrap();
@@ -137,7 +137,11 @@ mod pooled {
         fn default() -> Self {
             static POOLER: OnceLock<PgBouncer> = OnceLock::new();
             let dsn = copy();
-            let pooler = POOLER.get_or_init(|| PgBouncer::before(&Server::shared().unwrap().dsn()).unwrap());
+            let pooler = POOLER.get_or_init(|| {
+                // One pool for each database of a test: it must not keep connections of those that are over.
+                let settings = [("server_idle_timeout", "1"), ("default_pool_size", "10")];
+                PgBouncer::before_with(&Server::shared().unwrap().dsn(), &settings).unwrap()
+            });
             let (_, database) = dsn.rsplit_once('/').unwrap();
             Self(Postgres::at(format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{}/{database}", pooler.port()), true))
         }
