@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use causeway_servers::Postgres as Server;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_util::task::TaskTracker;
 
 use super::tests::Postgres;
 use super::text::{Use, translate};
@@ -65,8 +66,8 @@ fn statements() -> BTreeMap<String, String> {
 
 async fn connect(dsn: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(dsn, NoTls).await.unwrap();
-    // The connection ends with its client.
-    drop(tokio_util::task::TaskTracker::new().spawn(connection));
+    // It ends with the client.
+    drop(TaskTracker::new().spawn(connection));
     client
 }
 

@@ -94,7 +94,6 @@ fn claim_lane(
     let due: Vec<(i64, i64)> =
         every(tx.conn, sql!("claim_due"), due, |row| Ok((row.col("seq")?, row.col("next_attempt_at")?)))?;
     let end = due.last().filter(|_| due.len() == want).map_or(until, |(_, at)| *at);
-    floors.looked(account, lane, from, end, began);
     let mut claimed = 0;
     for (seq, _) in due {
         match claim_one(tx, request, seq) {
@@ -109,6 +108,11 @@ fn claim_lane(
             }
             Err(stop) => return Err(stop),
         }
+    }
+    if floors.are_kept() {
+        let left = params![account.bytes(), lane, from, end];
+        let left: Option<i64> = value(tx.conn, sql!("claim_left"), left)?.flatten();
+        floors.looked(account, lane, from, (end, left), began);
     }
     Ok(claimed)
 }

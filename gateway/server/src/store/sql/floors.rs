@@ -75,14 +75,27 @@ impl Floors {
         known.lanes.get(&(account, lane)).filter(|lane| !lane.everything.may(now)).map_or(EVERYTHING, |lane| lane.from)
     }
 
-    /// It was looked at `from` there, and what it found ends at `end`; `until` when there was no more.
-    pub(in crate::store) fn looked(&self, account: AccountId, lane: i64, from: i64, end: i64, began: Instant) {
+    /// Floors are of use.
+    pub(in crate::store) const fn are_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// It was looked at from `from` to `end`. What was `left` there is looked for again.
+    pub(in crate::store) fn looked(
+        &self,
+        account: AccountId,
+        lane: i64,
+        from: i64,
+        (end, left): (i64, Option<i64>),
+        began: Instant,
+    ) {
         let Some(mut known) = self.known() else { return };
         let lane = known
             .lanes
             .entry((account, lane))
             .or_insert_with(|| Lane { from: EVERYTHING, everything: Pace::default() });
-        lane.from = end.saturating_sub(LATE);
+        let end = end.saturating_sub(LATE);
+        lane.from = left.map_or(end, |left| left.min(end));
         if from == EVERYTHING {
             lane.everything.took(began, began.elapsed());
         }
@@ -152,9 +165,12 @@ mod tests {
         // As long ago as a slow look needs to be to last until now.
         let began = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
         assert_eq!(floors.lane(account(), 0, began), EVERYTHING);
-        floors.looked(account(), 0, EVERYTHING, 10 * LATE, began);
+        floors.looked(account(), 0, EVERYTHING, (10 * LATE, None), began);
         assert_eq!(floors.lane(account(), 0, Instant::now()), 9 * LATE);
         assert_eq!(floors.lane(account(), 1, Instant::now()), EVERYTHING, "another lane");
+        let waiting = Floors::kept();
+        waiting.looked(account(), 0, EVERYTHING, (10 * LATE, Some(3)), began);
+        assert_eq!(waiting.lane(account(), 0, Instant::now()), 3, "one that waits for another is not passed by");
         floors.looked_for_due("{}", began);
         assert_eq!(
             floors.due(20 * LATE, Instant::now()),
@@ -167,7 +183,7 @@ mod tests {
     fn an_engine_without_dead_entries_always_looks_at_everything() {
         let floors = Floors::none();
         let began = Instant::now();
-        floors.looked(account(), 0, EVERYTHING, LATE, began);
+        floors.looked(account(), 0, EVERYTHING, (LATE, None), began);
         floors.looked_for_due("{}", began);
         floors.looked_for_expired(EVERYTHING, began);
         assert_eq!(floors.lane(account(), 0, began), EVERYTHING);
