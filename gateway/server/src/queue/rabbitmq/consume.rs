@@ -83,8 +83,9 @@ impl Consumer<'_> {
             let slow = trouble.is_definite() || matches!(trouble, Trouble::Silent { .. });
             let delay = if slow { None } else { after.next() }.unwrap_or(self.queue.options.definite);
             stop.run_until_cancelled(tokio::time::sleep(delay)).await;
+            // What cannot be mended shows when it is tried again.
             if let Err(trouble) = self.queue.mend(line).await {
-                return trouble;
+                supervise::tell(&trouble, &format!("mending for {queue}"), &mut told);
             }
         }
     }

@@ -32,9 +32,13 @@ async fn what_no_queue_takes_is_no_success_and_goes_again() {
 async fn what_a_full_queue_refuses_goes_again() {
     let rig = rig(&shared_url(), Options { max_length: 3, ..options() });
     let all = accounts(1..=60);
-    rig.ring(&all);
-    rig.rings().until("the queue is full", |figures| figures.rings_nacked_total > 0).await;
-    assert!(rig.figures().rings_unconfirmed > 0);
+    rig.rings();
+    // The broker notices that a queue is full a little later than it is.
+    until("the queue is full", async || {
+        rig.ring(&all);
+        rig.figures().rings_nacked_total > 0
+    })
+    .await;
     rig.listens();
     hear_all(&*rig.queue, &all).await;
     rig.until("all are confirmed", |figures| figures.rings_unconfirmed == 0).await;
@@ -73,9 +77,14 @@ impl Manners for Gullible {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_manners_can_be_composed_from_outside_and_lose_rings() {
     let rig = rig(&shared_url(), Options { max_length: 3, manners: Arc::new(Gullible), ..options() });
-    rig.ring(&accounts(1..=60));
-    rig.rings().until("all are believed", |figures| figures.rings_confirmed_total == 60).await;
+    rig.declares().await;
+    rig.rings();
+    until("rings are lost", async || {
+        rig.ring(&accounts(1..=60));
+        let believed = rig.figures().rings_confirmed_total;
+        u64::from(rig.depth(&rig.named(0)).await) < believed
+    })
+    .await;
     assert_eq!(rig.figures().rings_nacked_total, 0, "it took no notice");
-    assert!(rig.depth(&rig.named(0)).await < 60, "and rings are lost");
     rig.ends().await;
 }
