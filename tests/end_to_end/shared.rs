@@ -48,10 +48,10 @@ async fn it_delivers_whatever_becomes_of_redis_and_takes_no_file_that_it_cannot_
     redis.kill()?;
     let (url, endpoint) = (redis.url(), bucket.endpoint());
     let settings = [
-        ("CAUSEWAY_REDIS_URL", &url),
+        ("CAUSEWAY_REDIS_URL", url.as_str()),
         ("CAUSEWAY_REDIS_GATEWAYS", "2"),
         ("CAUSEWAY_BLOBS_URL", "s3://causeway/files"),
-        ("CAUSEWAY_BLOBS_ENDPOINT", &endpoint),
+        ("CAUSEWAY_BLOBS_ENDPOINT", endpoint.as_str()),
         ("CAUSEWAY_BLOBS_ACCESS_KEY_ID", "test"),
         ("CAUSEWAY_BLOBS_SECRET_ACCESS_KEY", "canary-secret"),
     ];
