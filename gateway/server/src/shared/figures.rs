@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::telemetry::metrics::{self, Page};
+
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     up: AtomicBool,
@@ -24,6 +26,21 @@ pub struct LinkFigures {
     pub failed: u64,
     /// Asked, and not answered in time.
     pub timed_out: u64,
+}
+
+impl LinkFigures {
+    /// Onto the page.
+    pub fn put(&self, page: &mut Page) {
+        page.put(&metrics::REDIS_UP, &[], self.up);
+        for (outcome, calls) in [
+            ("answered", self.answered),
+            ("failed", self.failed),
+            ("timed_out", self.timed_out),
+            ("bypassed", self.bypassed),
+        ] {
+            page.put(&metrics::REDIS_CALLS, &[outcome], calls);
+        }
+    }
 }
 
 impl Figures {

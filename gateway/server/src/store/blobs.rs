@@ -23,6 +23,7 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::seal::SealKey;
+use super::vitals::{BlobCounts, BlobOp};
 use crate::bucket::Bucket;
 
 const SEGMENT: usize = 64 * 1024;
@@ -57,6 +58,7 @@ enum Place {
 pub(crate) struct Blobs {
     store: Arc<dyn ObjectStore>,
     place: Place,
+    counts: Arc<BlobCounts>,
 }
 
 impl Blobs {
@@ -66,12 +68,22 @@ impl Blobs {
         std::fs::File::open(root)?.sync_all()?;
         // Without this a blob would be durable some seconds after the accept that promised it.
         let store = LocalFileSystem::new_with_prefix(root).map_err(io::Error::other)?.with_fsync(true);
-        Ok(Self { store: Arc::new(store), place: Place::Folder(root.to_owned()) })
+        Ok(Self { store: Arc::new(store), place: Place::Folder(root.to_owned()), counts: Arc::default() })
+    }
+
+    /// What was done so far, for the metrics.
+    pub(crate) fn counts(&self) -> Arc<BlobCounts> {
+        Arc::clone(&self.counts)
+    }
+
+    fn count<T>(&self, operation: BlobOp, done: Result<T, BlobError>) -> Result<T, BlobError> {
+        self.counts.add((operation, done.is_ok()), 1);
+        done
     }
 
     /// In a bucket.
     pub(crate) fn in_bucket(bucket: Bucket) -> Self {
-        Self { store: Arc::clone(bucket.store()), place: Place::Bucket(bucket) }
+        Self { store: Arc::clone(bucket.store()), place: Place::Bucket(bucket), counts: Arc::default() }
     }
 
     /// In the bucket if there is one, else in the folder.
@@ -88,19 +100,23 @@ impl Blobs {
 
     /// Writes what was sealed already.
     pub(crate) async fn put_sealed(&self, blob: BlobId, sealed: PutPayload) -> Result<(), BlobError> {
-        match self.done(self.store.put(&self.location(blob), sealed)).await {
+        let put = match self.done(self.store.put(&self.location(blob), sealed)).await {
             Ok(_) => Ok(()),
             // There is no place to put it.
             Err(BlobError::Missing) => Err(BlobError::Unavailable),
             Err(error) => Err(error),
-        }
+        };
+        self.count(BlobOp::Write, put)
     }
 
     /// Reads and decrypts a blob.
     pub(crate) async fn get(&self, key: SealKey, blob: BlobId) -> Result<Vec<u8>, BlobError> {
-        let sealed = self.sealed(blob).await?;
-        let opened = tokio::task::spawn_blocking(move || open(&key, &sealed)).await;
-        opened.map_err(|_| BlobError::Other(io::Error::other("opening panicked")))?
+        let got = async {
+            let sealed = self.sealed(blob).await?;
+            let opened = tokio::task::spawn_blocking(move || open(&key, &sealed)).await;
+            opened.map_err(|_| BlobError::Other(io::Error::other("opening panicked")))?
+        };
+        self.count(BlobOp::Read, got.await)
     }
 
     /// A blob as it is stored.

@@ -30,6 +30,7 @@ use crate::store::sql::floors::Floors;
 use crate::store::sql::numbers::Numbers;
 use crate::store::sql::rows::{execute, params, sql};
 use crate::store::sql::{Engine, OnFatal, SqlStore, receipts};
+use crate::store::vitals::Vitals;
 
 /// The exit code after a failed sync of a blob.
 const EXIT_DISK: i32 = 74;
@@ -124,6 +125,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         move |source| OpenError::Io { path, source }
     };
     let blobs = Arc::new(Blobs::at(options.bucket.clone(), &options.blobs).map_err(io(&options.blobs))?);
+    let vitals = Vitals::new(Arc::clone(&options.clock), blobs.counts());
     let generation = Arc::new(AtomicU64::new(1));
     let tenants = Arc::new(TenantOf::default());
     let setup = Arc::new(Setup::new(Arc::clone(&generation)));
@@ -133,6 +135,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         entropy: Arc::clone(&options.entropy),
         setup: Arc::clone(&setup),
         tenants: Arc::clone(&tenants),
+        vitals: Arc::clone(&vitals),
     };
     let writer = Arc::new(Writer::start(&parts, options.writers).map_err(io(&options.blobs))?);
     let watched = Watched {
@@ -154,6 +157,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         on_fatal,
         generation,
         numbers: Numbers::default(),
+        vitals,
         floors: Arc::new(Floors::kept()),
     }))
 }
