@@ -8,6 +8,7 @@ mod alike;
 mod ashby;
 mod backup;
 mod bad_input;
+mod broker;
 #[path = "../../loadtests/src/client.rs"]
 mod client;
 mod collector;

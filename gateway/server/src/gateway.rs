@@ -4,6 +4,7 @@
 //! no new requests, no new attempts, what is on the wire ends, then the store; so a stop makes no unknown outcome.
 
 mod core;
+mod queue;
 mod reload;
 mod wires;
 mod work;
@@ -28,7 +29,7 @@ use crate::ingress::{Exposition, Ingress, IngressParts};
 use crate::intake::{FormCache, Intake, IntakeParts};
 use crate::openapi::Routes;
 use crate::queue::Bell;
-use crate::queue::embedded::EmbeddedBell;
+use crate::queue::figures::Figures;
 use crate::schedule::SyncBell;
 use crate::schema::Schemas;
 use crate::shared::forms::Forms;
@@ -36,9 +37,11 @@ use crate::store::Store;
 use crate::store::keys::RootKey;
 use crate::support::{Ring, Support};
 
+pub use self::queue::{Around, AroundQueue, Wrap, examine_queue, migrate_queue};
 pub use self::reload::ReadConfig;
 
 use self::core::Core;
+use self::queue::Queue;
 use self::reload::Reloader;
 use self::work::{Bells, Work};
 
@@ -119,9 +122,17 @@ impl Gateway {
     /// As [`Gateway::open`].
     pub async fn open_over(
         config: Config,
-        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store> + Send + 'static,
     ) -> anyhow::Result<Self> {
-        let core = Core::open_over(&config, wrap)?;
+        Self::open_around(config, Around { store: Box::new(wrap), ..Around::default() }).await
+    }
+
+    /// As [`Gateway::open_over`], with other parts wrapped or replaced too.
+    ///
+    /// # Errors
+    /// As [`Gateway::open`].
+    pub async fn open_around(config: Config, around: Around) -> anyhow::Result<Self> {
+        let core = Core::open_over(&config, around.store)?;
         warn_of_private(&core).await?;
         let undone = work::undone(&config);
         if !undone.is_empty() {
@@ -130,19 +141,19 @@ impl Gateway {
                 "without store.dsn there is no other process, so nobody has these roles"
             );
         }
+        let queue = Queue::open(&config, &core, around.queue).await?;
         if let Some(link) = &core.link {
             // What is in the way was logged where it was found. It is looked for again, and nothing waits for it.
             link.first_look().await;
         }
         let connectors = causeway_connectors::all();
         let schemas = Arc::new(Schemas::new(&connectors).context("a schema of this build cannot be used")?);
-        let bell = Arc::new(EmbeddedBell::default());
         let sync_bell = Arc::new(SyncBell::default());
         let intake = Arc::new(Intake::new(IntakeParts {
             store: Arc::clone(&core.store),
             schemas,
             connectors,
-            bell: Arc::clone(&bell) as Arc<dyn Bell>,
+            bell: Arc::clone(&queue.bell),
             sync: Arc::new(wires::RingsTheSchedule(Arc::clone(&sync_bell))),
             forms: core.link.clone().map(|link| Arc::new(Forms(link)) as Arc<dyn FormCache>),
             clock: Arc::clone(&core.clock),
@@ -150,9 +161,9 @@ impl Gateway {
             config: wires::intake(&config, &core.lives),
         }));
         let settings = Arc::new(Reloader::new(config.clone(), core.lives.clone()));
-        let services = core.services(rings_dispatch(&bell), Arc::clone(&settings) as Arc<dyn Reload>);
+        let services = core.services(rings_dispatch(&queue.bell), Arc::clone(&settings) as Arc<dyn Reload>);
         let health = Arc::new(Health::new(&config.fixed.run.roles, Arc::clone(&core.clock)));
-        let bells = Bells { dispatch: bell, sync: sync_bell };
+        let bells = Bells { queue, sync: sync_bell };
         let (work, metrics) = Work::new(&core, &config, &intake, bells, Arc::clone(&health), STOP_GRACE)?;
         let ingress = ingress(&core, &config, intake, &services.support, (metrics, Arc::clone(&health)));
         let (public, management) = (config.fixed.listen.public, config.fixed.listen.management);
@@ -184,6 +195,11 @@ impl Gateway {
     /// What reloads the settings.
     pub fn settings(&self) -> Arc<dyn Reload> {
         Arc::clone(&self.settings) as Arc<dyn Reload>
+    }
+
+    /// What its queue counts, if that is not within this process.
+    pub fn queue_figures(&self) -> Option<Arc<Figures>> {
+        self.work.queue_figures()
     }
 
     /// Where it listens: public, if it does, and management.
@@ -232,7 +248,7 @@ impl Gateway {
 }
 
 /// Support's ring. Work of an account it cannot name is found at dispatch's next look, within a second.
-fn rings_dispatch(bell: &Arc<EmbeddedBell>) -> Ring {
+fn rings_dispatch(bell: &Arc<dyn Bell>) -> Ring {
     let bell = Arc::clone(bell);
     Arc::new(move |account| bell.ring(account))
 }

@@ -1,7 +1,7 @@
 //! Periodic work: what has to happen without anybody asking. Each job is a lease row with a fence, so that of several
 //! gateways one does it; a gateway that stops gives its leases back.
 //!
-//! Jobs: leases that ran out; probes of what fails alike; postings of each ATS account, and at once when intake rings for one it does not know; forms
+//! Jobs: leases that ran out; rings for what is due; probes of what fails alike; postings of each ATS account, and at once when intake rings for one it does not know; forms
 //! that became old; deliveries that waited for a posting or form; retention; orphaned blobs; the audit's anchor. A job that fails is logged and
 //! comes again; one that hangs delays only itself. It judges no application: a [`Judge`] is handed in.
 
@@ -93,6 +93,8 @@ impl SyncBell {
 pub struct SchedulePolicy {
     /// Leases that ran out.
     pub leases: Duration,
+    /// Rings for what is due, in case one was lost.
+    pub rings: Duration,
     /// Probes of what fails alike that may be due.
     pub probes: Duration,
     /// When they are.
@@ -182,8 +184,9 @@ impl Schedule {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let tracker = TaskTracker::new();
         let policy = &self.parts.policy;
-        let jobs: [(Job, Live<Duration>); 11] = [
+        let jobs: [(Job, Live<Duration>); 12] = [
             (Job::Leases, policy.leases.into()),
+            (Job::Rings, policy.rings.into()),
             (Job::Probes, policy.probes.into()),
             (Job::Jobs, policy.jobs.clone()),
             (Job::Forms, policy.forms.clone()),
@@ -198,6 +201,7 @@ impl Schedule {
         let has = |job: &Job| match job {
             Job::ReadBack => self.parts.read_back.is_some(),
             Job::Leases
+            | Job::Rings
             | Job::Probes
             | Job::Jobs
             | Job::Forms
@@ -321,6 +325,7 @@ impl Schedule {
             Job::Ledger => self.parts.ledger.forget(),
             Job::Secrets => self.parts.secrets.forget(),
             Job::Leases
+            | Job::Rings
             | Job::Probes
             | Job::Jobs
             | Job::Forms
@@ -335,6 +340,7 @@ impl Schedule {
     async fn once(&self, job: Job) -> store::Result<()> {
         match job {
             Job::Leases => self.expire_leases().await,
+            Job::Rings => self.ring_again().await,
             Job::Probes => self.probe_alike().await,
             Job::Jobs => self.sync_all().await,
             Job::Forms => self.forms().await,
@@ -365,6 +371,13 @@ impl Schedule {
         if unknown + due > 0 {
             tracing::warn!(unknown, due, "leases of deliveries ran out");
         }
+        Ok(())
+    }
+
+    /// Rings for whatever is due: a ring that a broker never confirmed, or lost, costs no more than this.
+    async fn ring_again(&self) -> store::Result<()> {
+        let (due, _) = self.parts.store.due(self.parts.clock.now()).await?;
+        due.into_iter().for_each(|due| self.parts.bell.ring(due.account));
         Ok(())
     }
 
@@ -525,6 +538,7 @@ fn cannot_be_read(record: &AccountRecord) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
     Leases,
+    Rings,
     Probes,
     Jobs,
     Forms,
@@ -541,6 +555,7 @@ impl Job {
     const fn name(self) -> &'static str {
         match self {
             Self::Leases => "expire-leases",
+            Self::Rings => "ring-again",
             Self::Probes => "probe-alike",
             Self::Jobs => "sync-jobs",
             Self::Forms => "sync-forms",

@@ -4,6 +4,7 @@ use causeway_core::ids::DeliveryId;
 
 use super::*;
 use crate::feeds::testing::{FeedRig, feed_rig};
+use crate::queue::Listener;
 use crate::queue::embedded::EmbeddedBell;
 
 struct Lets(Decision);
@@ -40,6 +41,7 @@ fn rig_that(decision: Decision, periodic: bool) -> Rig {
         clock: Arc::clone(&feeds.clock),
         policy: SchedulePolicy {
             leases: Duration::from_secs(5),
+            rings: Duration::from_secs(5),
             probes: Duration::from_secs(3_600),
             alike: AlikePolicy::default().into(),
             jobs: Duration::from_secs(60).into(),
@@ -110,7 +112,15 @@ async fn what_waited_is_decided_and_rung_for() {
     let id = rig.held();
     assert_eq!(rig.schedule.decide_awaiting().await.unwrap(), 1);
     assert_eq!(rig.feeds.store.lock().decided, [id]);
-    assert_eq!(rig.bell.rung().await, [rig.feeds.account]);
+    assert_eq!(rig.bell.rung().await.accounts(), [rig.feeds.account]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_is_rung_for_again() {
+    let rig = rig(go());
+    rig.feeds.store.queue(rig.feeds.account, 1);
+    rig.schedule.once(Job::Rings).await.unwrap();
+    assert_eq!(rig.bell.rung().await.accounts(), [rig.feeds.account]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +164,7 @@ async fn a_stop_gives_every_lease_back() {
     tracker.close();
     tokio::time::sleep(Duration::from_secs(10)).await;
     let held = rig.schedule.leases.lock().unwrap().len();
-    assert_eq!(held, 10, "each job but reading back, which this one does not do");
+    assert_eq!(held, 11, "each job but reading back, which this one does not do");
     stop.cancel();
     tracker.wait().await;
     let store = rig.feeds.store.lock();

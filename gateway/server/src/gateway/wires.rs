@@ -159,6 +159,7 @@ pub(super) fn feeds(lives: &Lives) -> SyncPolicy {
 pub(super) fn schedule(lives: &Lives, owner: &str) -> SchedulePolicy {
     SchedulePolicy {
         leases: Duration::from_secs(1),
+        rings: Duration::from_secs(5),
         probes: Duration::from_secs(1),
         alike: lives.alike.clone(),
         jobs: lives.jobs.clone(),

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::core::Core;
+use super::queue::Queue;
 use super::wires;
 use crate::config::{Config, ProcessRole};
 use crate::dispatch::{Dispatch, DispatchParts};
@@ -18,8 +19,7 @@ use crate::health::ledger::{LedgerWatch, seconds};
 use crate::health::probe::{IsThere, Probe, ProbeParts};
 use crate::ingress::Exposition;
 use crate::intake::Intake;
-use crate::queue::Bell;
-use crate::queue::embedded::EmbeddedBell;
+use crate::queue::figures::Figures;
 use crate::schedule::{Schedule, ScheduleParts, SyncBell};
 use crate::setup::SecretsWatch;
 use crate::telemetry::metrics::{self, Page};
@@ -34,12 +34,12 @@ pub(super) struct Work {
     schedule: Arc<Schedule>,
     sender: Arc<Sender>,
     probe: Arc<Probe>,
-    bell: Arc<EmbeddedBell>,
+    queue: Queue,
 }
 
 /// What wakes the work.
 pub(super) struct Bells {
-    pub(super) dispatch: Arc<EmbeddedBell>,
+    pub(super) queue: Queue,
     pub(super) sync: Arc<SyncBell>,
 }
 
@@ -78,7 +78,7 @@ impl Work {
             judge: Arc::new(wires::JudgesAsIntake(Arc::clone(intake))),
             periodic: roles.contains(&ProcessRole::Schedule),
             read_back: (delivers && dispatches).then(|| core.read_back(config)),
-            bell: Arc::clone(&bells.dispatch) as Arc<dyn Bell>,
+            bell: Arc::clone(&bells.queue.bell),
             sync_bell: bells.sync,
             secrets: Arc::clone(&watches.secrets),
             ledger: Arc::clone(&watches.ledger),
@@ -88,13 +88,13 @@ impl Work {
         let probe = Probe::new(ProbeParts {
             health: Arc::clone(&health),
             store: Arc::clone(&core.store),
-            queue: None,
+            queue: bells.queue.figures().map(|figures| Arc::new(move || is_there(&figures, dispatches)) as IsThere),
             limits: core.link.clone().map(|link| Arc::new(move || link.figures().up) as IsThere),
             clock: Arc::clone(&core.clock),
             owner: core.owner.clone(),
         });
         let sender = Arc::clone(&core.sites.sender);
-        let work = Self { roles, delivers, dispatch, schedule, sender, probe, bell: bells.dispatch };
+        let work = Self { roles, delivers, dispatch, schedule, sender, probe, queue: bells.queue };
         let metrics = work.metrics(core, intake, health, watches);
         Ok((work, metrics))
     }
@@ -106,7 +106,7 @@ impl Work {
     fn metrics(&self, core: &Core, intake: &Arc<Intake>, health: Arc<Health>, watches: Watches) -> Vec<Exposition> {
         let started = seconds(core.clock.now());
         let (store, egress, intake) = (Arc::clone(&core.store), Arc::clone(&core.egress), Arc::clone(intake));
-        let link = core.link.clone();
+        let (link, queue) = (core.link.clone(), self.queue_figures());
         let (probe, schedule) = (Arc::clone(&self.probe), Arc::clone(&self.schedule));
         let has = |role| self.has(role);
         let dispatch = has(ProcessRole::Dispatch).then(|| Arc::clone(&self.dispatch));
@@ -125,6 +125,9 @@ impl Work {
                 dispatch.put(page);
             }
             egress.put(page);
+            if let Some(queue) = &queue {
+                queue.snapshot().put(page);
+            }
             if let Some(link) = &link {
                 link.figures().put(page);
             }
@@ -139,11 +142,18 @@ impl Work {
         vec![Arc::new(everything)]
     }
 
+    /// What its queue counts, if that is not within this process.
+    pub(super) fn queue_figures(&self) -> Option<Arc<Figures>> {
+        self.queue.figures()
+    }
+
     /// Begins what the roles say. Each ends by itself once `stop` is cancelled.
     pub(super) fn begin(self, tasks: &TaskTracker, stop: &CancellationToken) {
         let (delivers, events) = (self.has(ProcessRole::Dispatch), self.has(ProcessRole::Events));
-        if delivers && self.delivers {
-            tasks.spawn(self.dispatch.run(self.bell, stop.clone()));
+        let delivers = delivers && self.delivers;
+        self.queue.start(delivers, tasks, stop);
+        if delivers {
+            tasks.spawn(self.dispatch.run(self.queue.listener, stop.clone()));
         }
         if events && self.delivers {
             tasks.spawn(self.sender.run(stop.clone()));
@@ -154,6 +164,12 @@ impl Work {
         tasks.spawn(self.schedule.run(stop.clone()));
         tasks.spawn(self.probe.run(stop.clone()));
     }
+}
+
+/// A process that listens needs both ways to the broker.
+fn is_there(figures: &Figures, listens: bool) -> bool {
+    let now = figures.snapshot();
+    now.queue_connected && !now.queue_blocked && (now.queue_consuming || !listens)
 }
 
 /// What nobody does while these are the roles of the only process there can be.

@@ -68,6 +68,8 @@ pub(crate) struct Inner {
     pub(crate) ready: Vec<DeliveryId>,
     pub(crate) decided: Vec<DeliveryId>,
     pub(crate) claims: u32,
+    /// So many claims fail first.
+    pub(crate) claim_fails: u32,
     /// So many settlements fail first.
     pub(crate) settle_fails: u32,
     pub(crate) leases_taken: Vec<String>,
@@ -294,6 +296,10 @@ impl Over for FakeStore {
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>> {
         let mut inner = self.lock();
         inner.claims += 1;
+        if inner.claim_fails > 0 {
+            inner.claim_fails -= 1;
+            return Err(StoreError::Unavailable("as told"));
+        }
         let mut claims = Vec::new();
         for (account, wanted) in request.wants {
             let mut left = wanted;

@@ -7,10 +7,10 @@
 //! A verb says how it writes: alone in its tenants, or beside others of its kind because it touches nothing but rows it
 //! locks or makes. On SQLite, which has one writer, that is the same; what a verb relies on is written for the other.
 
-mod accept;
+pub(in crate::store) mod accept;
 pub(in crate::store) mod accounts;
 pub(in crate::store) mod alike;
-mod announce;
+pub(in crate::store) mod announce;
 mod apply_sync;
 mod attempt;
 mod awaiting;
@@ -143,18 +143,6 @@ impl SqlStore {
     ) -> Result<T> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.write(scope, verb).await,
-            Engine::Postgres(engine) => engine.write(scope, Among::Beside, verb).await,
-        }
-    }
-
-    /// [`SqlStore::write_beside`] for a verb that may run again when a neighbour failed: cheaper, for what there is much of.
-    async fn write_repeatable<T: Send + 'static>(
-        &self,
-        scope: Scope,
-        verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
-    ) -> Result<T> {
-        match &self.engine {
-            Engine::Sqlite(engine) => engine.write_repeatable(scope, verb).await,
             Engine::Postgres(engine) => engine.write(scope, Among::Beside, verb).await,
         }
     }
