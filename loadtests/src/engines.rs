@@ -120,6 +120,17 @@ impl Engines {
         blocking(move || broker.ctl(&words.iter().map(String::as_str).collect::<Vec<_>>())).await
     }
 
+    /// Rings for a connector lead nowhere from here on. Whether there was something to part.
+    pub(crate) async fn unbind(&self, connector: &str) -> Result<bool> {
+        let of = |kind: &str, name: &str| format!("{{resource, <<\"causeway\">>, {kind}, <<\"{name}\">>}}");
+        let remove = format!(
+            "rabbit_binding:remove({{binding, {}, <<\"{connector}\">>, {}, []}}, <<\"loadtests\">>).",
+            of("exchange", "causeway.rings"),
+            of("queue", &format!("causeway.{connector}.v1"))
+        );
+        Ok(self.rabbitmqctl(&["eval", &remove]).await?.trim() == "ok")
+    }
+
     pub(crate) async fn redis(&self, words: &[&str]) -> Result<String> {
         let (redis, words) = (Arc::clone(&self.redis), words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         blocking(move || redis.command(&words.iter().map(String::as_str).collect::<Vec<_>>())).await

@@ -8,6 +8,7 @@ mod ceiling_postgres;
 mod checker;
 mod client;
 mod conformance;
+mod controls;
 mod crash;
 mod disk;
 mod documents;
@@ -28,14 +29,14 @@ mod prototype;
 mod proxy;
 mod rig;
 mod throughput;
+mod trust;
 mod validate;
 mod wire;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use serde::Serialize;
 
 // The generator shares the cores with what it measures: what it saves, the gateway has.
@@ -94,7 +95,7 @@ enum Run {
     Order,
     /// A gateway with one promise broken. The run has to find violations, so it exits non-zero.
     Control {
-        broken: Control,
+        broken: controls::Control,
         #[arg(long, default_value_t = 4)]
         kills: u64,
         #[arg(long, default_value_t = 400)]
@@ -132,16 +133,6 @@ enum Run {
     },
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Control {
-    /// The application and its deliveries are committed apart.
-    TwoCommits,
-    /// The answer does not wait for the sync.
-    SyncOff,
-    /// "Not seen" is believed before the vendor can show it.
-    NoLag,
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -167,12 +158,12 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         Run::Figures(figures) => figures.run(json).await,
         Run::Prototype { folder, token } => prototype::serve(folder, token).await.map(|()| true),
         Run::Crash { kills, submissions, seed } => {
-            let report = crash::run(&crash_plan(None, *kills, *submissions, *seed)).await?;
+            let report = crash::run(&controls::crash_plan(None, *kills, *submissions, *seed)).await?;
             show(json, &report, &report.violations)
         }
         Run::Nemesis { seed, minutes, faults, submissions, embedded: _, scaled } => {
             let (seed, minutes, faults, submissions, scaled) = (*seed, *minutes, *faults, *submissions, *scaled);
-            let plan = nemesis::Plan { seed, minutes, faults, submissions, scaled, broken: None };
+            let plan = nemesis::Plan { seed, minutes, faults, submissions, scaled, broken: None, only: None };
             let report = nemesis::run(&plan).await?;
             show(json, &report, &report.violations)
         }
@@ -180,7 +171,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             let report = order::run(None).await?;
             show(json, &report, &report.violations)
         }
-        Run::Control { broken, kills, submissions } => control(*broken, *kills, *submissions, json).await,
+        Run::Control { broken, kills, submissions } => broken.run(*kills, *submissions, json).await,
         Run::Hostile { connections } => {
             let report = hostile_clients(*connections).await?;
             show(json, &report, &report.violations)
@@ -234,40 +225,6 @@ async fn hostile_clients(connections: usize) -> Result<hostile::Report> {
     let report = hostile::run(&target, &hostile::attack::Kind::ALL, connections, honest).await?;
     gateway.stop()?;
     Ok(report)
-}
-
-fn crash_plan(broken: Option<&'static str>, kills: u64, submissions: u64, seed: u64) -> crash::Plan {
-    let lag = Duration::from_millis(600);
-    crash::Plan {
-        broken,
-        kills,
-        submissions,
-        seed,
-        lag,
-        claimed_lag: lag + Duration::from_millis(100),
-        lost_answers: 0.01,
-    }
-}
-
-async fn control(broken: Control, kills: u64, submissions: u64, json: bool) -> Result<bool> {
-    match broken {
-        Control::TwoCommits => {
-            let report = crash::run(&crash_plan(Some("two-commits"), kills, submissions, 1)).await?;
-            show(json, &report, &report.violations)
-        }
-        Control::SyncOff => {
-            let report = order::run(Some("sync-off")).await?;
-            show(json, &report, &report.violations)
-        }
-        Control::NoLag => {
-            let mut plan = crash_plan(Some("no-lag"), kills, submissions, 1);
-            plan.lag = Duration::from_secs(6);
-            plan.claimed_lag = plan.lag;
-            plan.lost_answers = 0.1;
-            let report = crash::run(&plan).await?;
-            show(json, &report, &report.violations)
-        }
-    }
 }
 
 #[expect(clippy::print_stdout, reason = "a command-line program")]

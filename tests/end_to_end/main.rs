@@ -32,6 +32,7 @@ mod receipts;
 mod rig;
 mod roles;
 mod sandbox;
+mod shared;
 mod site;
 mod telemetry;
 mod tickets;

@@ -29,7 +29,6 @@ use crate::ingress::{Exposition, Ingress, IngressParts};
 use crate::intake::{FormCache, Intake, IntakeParts};
 use crate::openapi::Routes;
 use crate::queue::Bell;
-use crate::queue::figures::Figures;
 use crate::schedule::SyncBell;
 use crate::schema::Schemas;
 use crate::shared::forms::Forms;
@@ -134,6 +133,7 @@ impl Gateway {
     pub async fn open_around(config: Config, around: Around) -> anyhow::Result<Self> {
         let core = Core::open_over(&config, around.store)?;
         warn_of_private(&core).await?;
+        let queue = Queue::open(&config, &core, around.queue).await?;
         let undone = work::undone(&config);
         if !undone.is_empty() {
             tracing::warn!(
@@ -141,7 +141,6 @@ impl Gateway {
                 "without store.dsn there is no other process, so nobody has these roles"
             );
         }
-        let queue = Queue::open(&config, &core, around.queue).await?;
         if let Some(link) = &core.link {
             // What is in the way was logged where it was found. It is looked for again, and nothing waits for it.
             link.first_look().await;
@@ -195,11 +194,6 @@ impl Gateway {
     /// What reloads the settings.
     pub fn settings(&self) -> Arc<dyn Reload> {
         Arc::clone(&self.settings) as Arc<dyn Reload>
-    }
-
-    /// What its queue counts, if that is not within this process.
-    pub fn queue_figures(&self) -> Option<Arc<Figures>> {
-        self.work.queue_figures()
     }
 
     /// Where it listens: public, if it does, and management.

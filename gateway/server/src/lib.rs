@@ -4,6 +4,7 @@ pub mod ingress;
 pub mod openapi;
 pub mod quota;
 
+pub mod bucket;
 pub mod intake;
 pub mod overlay;
 pub mod schema;

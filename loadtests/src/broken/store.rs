@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use causeway::store::intake::{Accepted, NewApplication};
@@ -15,6 +16,9 @@ use causeway_core::connector::File;
 
 use super::apart;
 
+/// The row's commit comes so much after the answer.
+const LATER: Duration = Duration::from_millis(60);
+
 /// Which promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Promise {
@@ -24,6 +28,18 @@ pub(crate) enum Promise {
     SyncOff,
     /// "Not seen" counts only after the vendor's lag.
     NoLag,
+    /// The row is there before anything rings and before anybody is told.
+    RingWithoutRow,
+    /// None: the queue with all its precautions, and nobody who looks beside it.
+    QueueAlone,
+    /// A message is acknowledged once what it caused is claimed.
+    AutoAck,
+    /// A message is safe when the broker says so.
+    NoConfirms,
+    /// A message that no queue took comes back.
+    NoMandatory,
+    /// A caller's key is kept as safely as what it stands for.
+    RedisOnly,
 }
 
 /// The decorated store.
@@ -41,7 +57,16 @@ impl Over for Broken {
 
     async fn accept(&self, application: NewApplication) -> Result<Accepted> {
         match self.promise {
-            Promise::NoLag => self.inner.accept(application).await,
+            Promise::RingWithoutRow => {
+                let ring = application.deliveries.iter().map(|delivery| delivery.account).collect();
+                let inner = Arc::clone(&self.inner);
+                #[expect(clippy::disallowed_methods, reason = "nobody waits for it: that is the broken promise")]
+                tokio::spawn(async move {
+                    tokio::time::sleep(LATER).await;
+                    drop(inner.accept(application).await);
+                });
+                Ok(Accepted::New { repeat_of: None, ring })
+            }
             Promise::SyncOff => {
                 let ring = application.deliveries.iter().map(|delivery| delivery.account).collect();
                 let inner = Arc::clone(&self.inner);
@@ -57,6 +82,12 @@ impl Over for Broken {
                 }
                 Ok(accepted)
             }
+            Promise::NoLag
+            | Promise::QueueAlone
+            | Promise::AutoAck
+            | Promise::NoConfirms
+            | Promise::NoMandatory
+            | Promise::RedisOnly => self.inner.accept(application).await,
         }
     }
 

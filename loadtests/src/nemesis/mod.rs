@@ -27,6 +27,7 @@ use self::inject::Entry;
 use self::keeper::Exit;
 use self::load::{Attempt, Load};
 use self::manners::{Allowed, Manners, Refused};
+pub(crate) use self::schedule::Kind;
 use self::verdict::{Judged, Timing};
 use self::world::World;
 use crate::accept::futures_join;
@@ -50,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) scaled: bool,
     /// The promise of a control that has to be caught.
     pub(crate) broken: Option<&'static str>,
+    /// Nothing but these, together in every slot.
+    pub(crate) only: Option<&'static [Kind]>,
 }
 
 /// What it came to.
@@ -115,7 +118,10 @@ async fn play(world: &World, plan: &Plan) -> Result<Report> {
         keeper.ready_after(0).await?;
     }
     let length = Duration::from_secs_f64(plan.minutes * 60.0);
-    let slots = schedule::draw(plan.seed, length, plan.faults, plan.scaled);
+    let slots = match plan.only {
+        Some(only) => schedule::draw_only(plan.seed, length, plan.faults, only),
+        None => schedule::draw(plan.seed, length, plan.faults, plan.scaled),
+    };
     for vendor in [checker::Vendor::Ats, checker::Vendor::Crm] {
         world.vendors.play(vendor, &[]).await?;
     }

@@ -147,6 +147,8 @@ pub(crate) struct Fault {
     pub(crate) kind: Kind,
     pub(crate) draw: u64,
     pub(crate) hold: Duration,
+    /// The victim is one of the links whose names begin so.
+    pub(crate) links: &'static str,
 }
 
 /// What happens in one slot.
@@ -197,6 +199,21 @@ pub(crate) fn draw(seed: u64, length: Duration, faults: u64, scaled: bool) -> Ve
         Fault { hold: if long { fault.hold } else { fault.hold.min(every.mul_f64(0.6)) }, ..fault }
     };
     times.zip(slots).map(|(at, faults)| Slot { at, faults: faults.into_iter().map(bounded).collect() }).collect()
+}
+
+/// For a control: one fault of each of these kinds in every slot, those of links on the clients'.
+pub(crate) fn draw_only(seed: u64, length: Duration, faults: u64, only: &[Kind]) -> Vec<Slot> {
+    let slots = u32::try_from(faults / only.len().max(1) as u64).unwrap_or(u32::MAX).max(1);
+    let every = length / (slots + 1);
+    let mut drawer = Drawer { seed, drawn: 0, rows: Vec::new(), given: Vec::new(), deck: Vec::new() };
+    let mut slot = |number: u32| {
+        let faults = only.iter().map(|kind| {
+            let (draw, hold) = (drawer.next(), kind.row().hold.1);
+            Fault { kind: *kind, draw, hold: Duration::from_millis(hold).min(every.mul_f64(0.6)), links: "clients" }
+        });
+        Slot { at: every * (number + 1), faults: faults.collect() }
+    };
+    (0..slots).map(&mut slot).collect()
 }
 
 struct Drawer {
@@ -251,7 +268,7 @@ impl Drawer {
                 self.given.push(row.kind);
                 let draw = self.next();
                 let hold = row.hold.0 + self.next() % (row.hold.1 - row.hold.0 + 1);
-                return Some(Fault { kind: row.kind, draw, hold: Duration::from_millis(hold) });
+                return Some(Fault { kind: row.kind, draw, hold: Duration::from_millis(hold), links: "" });
             }
             self.deck.clear();
         }
@@ -295,6 +312,15 @@ mod tests {
             for (index, part) in parts.iter().enumerate() {
                 assert!(!parts[..index].contains(part), "{parts:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_control_has_its_kinds_in_every_slot() {
+        let slots = draw_only(1, Duration::from_secs(60), 8, &[Kind::Redis, Kind::Network]);
+        assert_eq!(slots.len(), 4);
+        for slot in slots {
+            assert_eq!(slot.faults.iter().map(|fault| fault.kind).collect::<Vec<_>>(), [Kind::Redis, Kind::Network]);
         }
     }
 

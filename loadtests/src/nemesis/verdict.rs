@@ -161,8 +161,9 @@ pub(crate) fn violations(run: &Judged<'_>) -> Vec<String> {
 pub(crate) fn void(run: &Judged<'_>) -> Vec<String> {
     let (verdict, timing) = (run.verdict, run.timing);
     let mut found = Vec::new();
-    let wanted = codes(run.plan.scaled);
-    let least = (run.plan.faults / (4 * wanted.len() as u64)).max(1);
+    // A control has its own few.
+    let wanted = if run.plan.only.is_some() { Vec::new() } else { codes(run.plan.scaled) };
+    let least = (run.plan.faults / (4 * wanted.len().max(1) as u64)).max(1);
     for code in &wanted {
         let fired = timing.faults.get(code).copied().unwrap_or(0);
         // Some happen at most once or twice in a run.
@@ -251,7 +252,7 @@ mod tests {
     }
 
     fn judged<R>(verdict: &Verdict, timing: &Timing, judge: impl FnOnce(&Judged<'_>) -> R) -> R {
-        let plan = Plan { seed: 1, minutes: 1.0, faults: 1, submissions: 10, scaled: false, broken: None };
+        let plan = Plan { seed: 1, minutes: 1.0, faults: 1, submissions: 10, scaled: false, broken: None, only: None };
         judge(&Judged {
             plan: &plan,
             verdict,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{Arrived, Kept, OUR_LAST, flood, quiet};
+use super::{Arrived, Kept, OUR_LAST, flood};
 use crate::latency::wall_ms;
 
 const PER_SECOND_MIN: f64 = 300.0;
@@ -34,12 +34,12 @@ pub(crate) async fn run(scaled: bool, waiting: u64) -> Result<Report> {
     let gateway = stage.start(&[]).await?;
     #[expect(clippy::cast_precision_loss, reason = "a count of deliveries")]
     let patience = Duration::from_secs_f64(60.0 + waiting as f64 / PER_SECOND_MIN * 2.0);
-    quiet(stage, patience, || {
+    let mut arrived = Arrived::default();
+    let watch = || {
         rss_mb = rss_mb.max(gateway.rss_mb()?);
         Ok(())
-    })
-    .await?;
-    let arrived = Arrived::read(stage, OUR_LAST).await?;
+    };
+    arrived.wait_for(waiting / 2 * 2, (stage, OUR_LAST), patience, watch).await?;
     gateway.stop()?;
     let mut report = Report {
         scaled,

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Arrived, Kept, OUR_LAST, flood, quiet};
+use super::{Arrived, Kept, OUR_LAST, flood};
 use crate::accept::Stage;
 use crate::engines::Engines;
 
@@ -80,8 +80,8 @@ async fn ours(applications: u64) -> Result<Side> {
     let kept = Kept::set(83, true, 1).await?;
     let gateway = kept.stage.start(&[]).await?;
     let began_ms = flood(&kept.stage, &[gateway.public], "ours", applications).await?;
-    quiet(&kept.stage, Duration::from_secs(900), || Ok(())).await?;
-    let arrived = Arrived::read(&kept.stage, OUR_LAST).await?;
+    let mut arrived = Arrived::default();
+    arrived.wait_for(2 * applications, (&kept.stage, OUR_LAST), Duration::from_secs(900), || Ok(())).await?;
     gateway.stop()?;
     Ok(Side::of(&arrived, began_ms, applications))
 }
@@ -96,8 +96,8 @@ async fn theirs(applications: u64) -> Result<Side> {
     let port = web.said["port"].as_u64().context("a port")?;
     let door = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port)?));
     let began_ms = flood(&stage, &[door], "theirs", applications).await?;
-    quiet(&stage, Duration::from_secs(1_800), || Ok(())).await?;
-    let arrived = Arrived::read(&stage, "record_create").await?;
+    let mut arrived = Arrived::default();
+    arrived.wait_for(2 * applications, (&stage, "record_create"), Duration::from_secs(1_800), || Ok(())).await?;
     drop((web, worker));
     Ok(Side::of(&arrived, began_ms, applications))
 }

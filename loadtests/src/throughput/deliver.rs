@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{Arrived, Kept, OUR_LAST, flood, quiet};
+use super::{Arrived, Kept, OUR_LAST, flood};
 use crate::accept::percentile;
 use crate::latency;
 
@@ -36,21 +36,20 @@ pub(crate) async fn run(scaled: bool, applications: u64, seconds: u64) -> Result
     let stage = &kept.stage;
     let gateway = stage.start(&[]).await?;
     // Warm.
-    flood(stage, &[gateway.public], "warm", (applications / 20).max(1)).await?;
-    quiet(stage, Duration::from_secs(60), || Ok(())).await?;
-    let before = Arrived::read(stage, OUR_LAST).await?;
+    let mut arrived = Arrived::default();
+    let warm = (applications / 20).max(1);
+    flood(stage, &[gateway.public], "warm", warm).await?;
+    arrived.wait_for(2 * warm, (stage, OUR_LAST), Duration::from_secs(60), || Ok(())).await?;
+    arrived.forget();
     let cpu_before = gateway.cpu_s()?;
     let mut rss_mb: f64 = 0.0;
     let began_ms = flood(stage, &[gateway.public], "flood", applications).await?;
-    quiet(stage, Duration::from_secs(600), || {
+    let watch = || {
         rss_mb = rss_mb.max(gateway.rss_mb()?);
         Ok(())
-    })
-    .await?;
+    };
+    arrived.wait_for(2 * applications, (stage, OUR_LAST), Duration::from_secs(600), watch).await?;
     let cpu_s = gateway.cpu_s()? - cpu_before;
-    let mut arrived = Arrived::read(stage, OUR_LAST).await?;
-    arrived.deliveries -= before.deliveries;
-    arrived.calls -= before.calls;
     let deliveries_per_s = arrived.per_s(began_ms);
 
     // Two deliveries an application.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{Kept, flood, quiet};
+use super::{Arrived, Kept, OUR_LAST, flood};
 use crate::accept::median;
 use crate::checker;
 use crate::latency::wall_ms;
@@ -57,12 +57,13 @@ pub(crate) async fn run(rounds: usize, applications: u64) -> Result<Report> {
     let on = options(&[])?;
     let (first, second) = (stage.start_with(&on).await?, rig::start_in(&beside, &on).await?);
     flood(stage, &[first.public, second.public], "both", applications).await?;
-    quiet(stage, Duration::from_secs(900), || Ok(())).await?;
+    let sent = applications * (1 + 2 * rounds as u64);
+    let mut arrived = Arrived::default();
+    arrived.wait_for(2 * sent, (stage, OUR_LAST), Duration::from_secs(900), || Ok(())).await?;
     let (created, _) = ledgers::at_vendors(&stage.ats, &stage.crm).await?;
     second.stop()?;
     first.stop()?;
     let (at_crm, at_ats) = checker::duplicates(&created);
-    let sent = applications * (1 + 2 * rounds as u64);
     let mut report = Report {
         one_per_s: median(measured.iter().map(|round| round.0)),
         two_per_s: median(measured.iter().map(|round| round.1)),

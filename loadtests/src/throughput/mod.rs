@@ -20,13 +20,13 @@ use crate::rig::Sandbox;
 use crate::wire::Wire;
 
 const CONNECTIONS: u64 = 64;
-/// When the vendors were called no more for so long, nothing is on its way.
-const STILL: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A stage kept by engines of its own, or in a folder.
 pub(crate) struct Kept {
     pub(crate) stage: Stage,
-    pub(crate) engines: Option<Engines>,
+    /// They end with the stage.
+    _engines: Option<Engines>,
 }
 
 impl Kept {
@@ -34,7 +34,7 @@ impl Kept {
         let engines = if scaled { Some(Engines::start(None).await?) } else { None };
         let settings = engines.as_ref().map_or_else(Vec::new, |engines| engines.settings(engines.ports(), gateways));
         let stage = Stage::set_over(seed, &[("visibility_lag_ms", "1500")], settings).await?;
-        Ok(Self { stage, engines })
+        Ok(Self { stage, _engines: engines })
     }
 }
 
@@ -63,51 +63,53 @@ pub(crate) async fn flood(stage: &Stage, doors: &[SocketAddr], run: &str, count:
     Ok(began_ms)
 }
 
-/// Waits until the vendors are called no more, at most for so long; `watch` is called all the while.
-pub(crate) async fn quiet(stage: &Stage, patience: Duration, mut watch: impl FnMut() -> Result<()>) -> Result<()> {
-    let deadline = Instant::now() + patience;
-    let (mut last, mut since) = (0, Instant::now());
-    while Instant::now() < deadline {
-        let mut calls = 0;
-        for sandbox in [&stage.ats, &stage.crm] {
-            let count = sandbox.control("GET", "/_sandbox/calls", None).await?;
-            calls += count["calls"].as_u64().context("calls")?;
-        }
-        watch()?;
-        if calls != last {
-            (last, since) = (calls, Instant::now());
-        } else if since.elapsed() > STILL {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-    Ok(())
-}
-
-/// What arrived, by the vendors' books.
+/// What arrived, by the vendors' books, read as far as they go and no page twice.
 #[derive(Debug, Default)]
 pub(crate) struct Arrived {
     pub(crate) deliveries: u64,
     pub(crate) calls: u64,
     /// Milliseconds since 1970 of the last record.
     pub(crate) last_ms: f64,
+    /// How far each vendor's book was read: the last entry, and the last call.
+    read: [(u64, u64); 2],
 }
 
 impl Arrived {
-    /// An application has arrived at the ATS with its record, and at the CRM with the record of `last` kind.
-    pub(crate) async fn read(stage: &Stage, last: &str) -> Result<Self> {
-        let mut arrived = Self::default();
-        arrived.add(&stage.ats, "submit").await?;
-        arrived.add(&stage.crm, last).await?;
-        Ok(arrived)
+    /// Reads on until so many deliveries have arrived, at most for so long. An application has arrived at the ATS with its
+    /// record, and at the CRM with the record of `last` kind; `watch` is called all the while.
+    pub(crate) async fn wait_for(
+        &mut self,
+        deliveries: u64,
+        (stage, last): (&Stage, &str),
+        patience: Duration,
+        mut watch: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        let (mut calls, mut most) = (count(stage).await?, 0);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            watch()?;
+            let now = count(stage).await?;
+            let since = now - calls;
+            (calls, most) = (now, most.max(since));
+            // Reading the books takes the cores from what is measured: not before most of it must be over.
+            if since * 4 > most {
+                continue;
+            }
+            self.add(0, &stage.ats, "submit").await?;
+            self.add(1, &stage.crm, last).await?;
+            if self.deliveries >= deliveries || Instant::now() > deadline {
+                return Ok(());
+            }
+        }
     }
 
-    async fn add(&mut self, sandbox: &Sandbox, last: &str) -> Result<()> {
-        let (mut after, mut call) = (0, 0);
+    async fn add(&mut self, at: usize, sandbox: &Sandbox, last: &str) -> Result<()> {
+        let (mut after, mut call) = self.read[at];
         loop {
             let page = sandbox.control("GET", &format!("/_sandbox/ledger?after={after}"), None).await?;
             let entries = page["entries"].as_array().context("entries")?;
-            let Some(seq) = entries.last().and_then(|entry| entry["seq"].as_u64()) else { return Ok(()) };
+            let Some(seq) = entries.last().and_then(|entry| entry["seq"].as_u64()) else { break };
             after = seq;
             for entry in entries {
                 // An exchange that wrote several records is one call and one delivery.
@@ -126,6 +128,8 @@ impl Arrived {
                 }
             }
         }
+        self.read[at] = (after, call);
+        Ok(())
     }
 
     /// Deliveries a second since then.
@@ -134,6 +138,21 @@ impl Arrived {
         let deliveries = self.deliveries as f64;
         deliveries * 1000.0 / (self.last_ms - since_ms)
     }
+
+    /// From here on only what comes is counted.
+    pub(crate) fn forget(&mut self) {
+        (self.deliveries, self.calls) = (0, 0);
+    }
+}
+
+/// Calls of both vendors so far.
+async fn count(stage: &Stage) -> Result<u64> {
+    let mut calls = 0;
+    for sandbox in [&stage.ats, &stage.crm] {
+        let count = sandbox.control("GET", "/_sandbox/calls", None).await?;
+        calls += count["calls"].as_u64().context("calls")?;
+    }
+    Ok(calls)
 }
 
 /// What our connector writes last at the CRM.

@@ -79,6 +79,11 @@ impl Bucket {
         copy
     }
 
+    /// Calls that count in the window, as of when it was looked at last.
+    fn used(&self) -> usize {
+        self.out + self.answered.len()
+    }
+
     fn forget(&mut self, now: Duration) {
         while self.answered.front().is_some_and(|answered| *answered + self.window <= now) {
             self.answered.pop_front();
@@ -102,7 +107,7 @@ impl Bucket {
         if self.empty_until > now {
             return (0, self.empty_until);
         }
-        let used = self.out + self.answered.len();
+        let used = self.used();
         match self.calls.saturating_sub(used) {
             0 => {
                 let waits_for = used.saturating_sub(self.calls);
@@ -110,13 +115,6 @@ impl Bucket {
             }
             room => (room, now),
         }
-    }
-
-    /// The share of the window's calls that were made.
-    fn used(&mut self, now: Duration) -> f64 {
-        self.forget(now);
-        let used = self.out + self.answered.len();
-        (used as f64 / self.calls.max(1) as f64).min(1.0)
     }
 
     /// Gives back a token that was not used.
@@ -142,7 +140,7 @@ impl Bucket {
         }
         self.forget(now);
         let used = pace.calls.saturating_sub(pace.remaining).min(MOST_CALLS) as usize / self.split;
-        let known = self.out + self.answered.len();
+        let known = self.used();
         self.answered.extend(std::iter::repeat_n(now, used.min(self.calls).saturating_sub(known)));
     }
 }
@@ -150,6 +148,8 @@ impl Bucket {
 /// What a call pays from: this gateway's own bucket, and the pool if it is shared.
 struct Purse {
     bucket: Bucket,
+    /// What the vendor said it allows in a window, if it did.
+    told: Option<u32>,
     pool: Option<Arc<Pool>>,
 }
 
@@ -167,6 +167,7 @@ impl Purse {
             let window = pace.window.filter(|window| !window.is_zero()).unwrap_or(limits.window);
             self.bucket.is_one_of(pool.resize(Limits { calls: pace.calls, window, ..limits }));
         }
+        self.told = Some(pace.calls);
         self.bucket.adapt(pace, now);
     }
 }
@@ -213,7 +214,7 @@ impl Limiter {
         let mut bucket = Bucket::new(limits.calls, limits.window);
         bucket.is_one_of(share.map_or(1, |share| share.split));
         let pool = sharing.as_ref().map(|sharing| sharing.pool(limits, None, moments.clone()));
-        let purses = Purses { account: Purse { bucket, pool }, hosts: HashMap::new() };
+        let purses = Purses { account: Purse { bucket, told: None, pool }, hosts: HashMap::new() };
         Self {
             limits,
             host: host.unwrap_or_default(),
@@ -235,11 +236,6 @@ impl Limiter {
         self.limits == limits && self.host == host.unwrap_or_default()
     }
 
-    /// The share of the window's calls that were made, from 0 to 1.
-    pub(super) fn used_share(&self) -> f64 {
-        self.purses().of(&self.host).bucket.used(self.moments.mono())
-    }
-
     /// Tokens there now for where most requests go, and when there will be one if there is none.
     pub(super) fn room(&self) -> (usize, Duration) {
         self.purses().of(&self.host).room(self.moments.mono())
@@ -250,9 +246,13 @@ impl Limiter {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Calls that the vendor allows in a window.
-    pub(super) fn calls(&self) -> u32 {
-        self.limits.calls
+    /// Calls that count where most requests go, and what the vendor allows there in a window.
+    pub(super) fn in_window(&self) -> (usize, u32) {
+        let now = self.moments.mono();
+        let mut purses = self.purses();
+        let purse = purses.of(&self.host);
+        purse.bucket.forget(now);
+        (purse.bucket.used(), purse.told.unwrap_or(self.limits.calls))
     }
 
     /// What the gateways share of the account as a whole.
@@ -267,7 +267,7 @@ impl Limiter {
         if !purses.hosts.contains_key(host) {
             let pool = self.sharing.as_ref().map(|by| by.pool(self.limits, Some(host), self.moments.clone()));
             let bucket = purses.account.bucket.copied(now);
-            purses.hosts.insert(host.to_owned(), Purse { bucket, pool });
+            purses.hosts.insert(host.to_owned(), Purse { bucket, told: None, pool });
         }
         purses.of(host).adapt(self.limits, pace, now);
     }

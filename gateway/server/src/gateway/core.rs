@@ -12,6 +12,7 @@ use causeway_core::pii::Secret;
 use super::reload::Lives;
 use super::wires;
 use crate::admin::{self, Checked, Fault, FaultKind, Reload, Services, Sites, Vendors};
+use crate::bucket::Bucket;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::Config;
 use crate::egress::{Connectors, Egress, EgressParts, SiteClient, SitePolicy, SystemResolver};
@@ -146,13 +147,16 @@ fn open_store(
 ) -> anyhow::Result<Arc<SqlStore>> {
     let (clock, entropy) = (Arc::clone(clock), Arc::clone(entropy));
     let (dir, at) = (&config.fixed.data.dir, &config.fixed.store);
+    let bucket = Bucket::open(&config.fixed.blobs)?;
     if at.dsn.is_empty() {
-        return Ok(sqlite::open(OpenOptions::new(dir, root_key, clock, entropy))?);
+        let mut options = OpenOptions::new(dir, root_key, clock, entropy);
+        options.bucket = bucket;
+        return Ok(sqlite::open(options)?);
     }
     let dsn = Secret::new(at.dsn.reveal());
     let options = postgres::OpenOptions::new(dsn, dir.join("blobs"), root_key, clock, entropy);
     let (pooler, writers, readers) = (at.pooler, at.writers, at.readers);
-    Ok(postgres::open(postgres::OpenOptions { pooler, writers, readers, ..options })?)
+    Ok(postgres::open(postgres::OpenOptions { bucket, pooler, writers, readers, ..options })?)
 }
 
 /// What a person may have asked of a vendor.

@@ -19,7 +19,6 @@ use crate::health::ledger::{LedgerWatch, seconds};
 use crate::health::probe::{IsThere, Probe, ProbeParts};
 use crate::ingress::Exposition;
 use crate::intake::Intake;
-use crate::queue::figures::Figures;
 use crate::schedule::{Schedule, ScheduleParts, SyncBell};
 use crate::setup::SecretsWatch;
 use crate::telemetry::metrics::{self, Page};
@@ -88,7 +87,7 @@ impl Work {
         let probe = Probe::new(ProbeParts {
             health: Arc::clone(&health),
             store: Arc::clone(&core.store),
-            queue: bells.queue.figures().map(|figures| Arc::new(move || is_there(&figures, dispatches)) as IsThere),
+            queue: bells.queue.figures().map(|figures| Arc::new(move || figures.snapshot().queue_connected) as IsThere),
             limits: core.link.clone().map(|link| Arc::new(move || link.figures().up) as IsThere),
             clock: Arc::clone(&core.clock),
             owner: core.owner.clone(),
@@ -106,7 +105,7 @@ impl Work {
     fn metrics(&self, core: &Core, intake: &Arc<Intake>, health: Arc<Health>, watches: Watches) -> Vec<Exposition> {
         let started = seconds(core.clock.now());
         let (store, egress, intake) = (Arc::clone(&core.store), Arc::clone(&core.egress), Arc::clone(intake));
-        let (link, queue) = (core.link.clone(), self.queue_figures());
+        let (link, queue) = (core.link.clone(), self.queue.figures());
         let (probe, schedule) = (Arc::clone(&self.probe), Arc::clone(&self.schedule));
         let has = |role| self.has(role);
         let dispatch = has(ProcessRole::Dispatch).then(|| Arc::clone(&self.dispatch));
@@ -125,11 +124,11 @@ impl Work {
                 dispatch.put(page);
             }
             egress.put(page);
-            if let Some(queue) = &queue {
-                queue.snapshot().put(page);
-            }
             if let Some(link) = &link {
                 link.figures().put(page);
+            }
+            if let Some(queue) = &queue {
+                queue.snapshot().put(page);
             }
             schedule.put(page);
             watches.ledger.put(page);
@@ -142,17 +141,11 @@ impl Work {
         vec![Arc::new(everything)]
     }
 
-    /// What its queue counts, if that is not within this process.
-    pub(super) fn queue_figures(&self) -> Option<Arc<Figures>> {
-        self.queue.figures()
-    }
-
     /// Begins what the roles say. Each ends by itself once `stop` is cancelled.
     pub(super) fn begin(self, tasks: &TaskTracker, stop: &CancellationToken) {
         let (delivers, events) = (self.has(ProcessRole::Dispatch), self.has(ProcessRole::Events));
-        let delivers = delivers && self.delivers;
-        self.queue.start(delivers, tasks, stop);
-        if delivers {
+        self.queue.start(delivers && self.delivers, tasks, stop);
+        if delivers && self.delivers {
             tasks.spawn(self.dispatch.run(self.queue.listener, stop.clone()));
         }
         if events && self.delivers {
@@ -164,12 +157,6 @@ impl Work {
         tasks.spawn(self.schedule.run(stop.clone()));
         tasks.spawn(self.probe.run(stop.clone()));
     }
-}
-
-/// A process that listens needs both ways to the broker.
-fn is_there(figures: &Figures, listens: bool) -> bool {
-    let now = figures.snapshot();
-    now.queue_connected && !now.queue_blocked && (now.queue_consuming || !listens)
 }
 
 /// What nobody does while these are the roles of the only process there can be.

@@ -59,26 +59,18 @@ figures! {
 impl Snapshot {
     /// Onto the page.
     pub fn put(&self, page: &mut Page) {
-        for (metric, up) in [
-            (metrics::QUEUE_CONNECTED, self.queue_connected),
-            (metrics::QUEUE_CONSUMING, self.queue_consuming),
-            (metrics::QUEUE_BLOCKED, self.queue_blocked),
-        ] {
-            page.put(&metric, &[], up);
-        }
-        for (metric, count) in [
-            (metrics::QUEUE_RECONNECTS, self.queue_reconnects_total),
-            (metrics::RINGS_PUBLISHED, self.rings_published_total),
-            (metrics::RINGS_CONFIRMED, self.rings_confirmed_total),
-            (metrics::RINGS_RETURNED, self.rings_returned_total),
-            (metrics::RINGS_NACKED, self.rings_nacked_total),
-            (metrics::RINGS_UNCONFIRMED, self.rings_unconfirmed),
-            (metrics::MESSAGES_CONSUMED, self.messages_consumed_total),
-            (metrics::MESSAGES_PARKED, self.messages_parked_total),
-            (metrics::REDELIVERIES, self.redeliveries_total),
-        ] {
-            page.put(&metric, &[], count);
-        }
+        page.put(&metrics::QUEUE_CONNECTED, &[], self.queue_connected);
+        page.put(&metrics::QUEUE_CONSUMING, &[], self.queue_consuming);
+        page.put(&metrics::QUEUE_BLOCKED, &[], self.queue_blocked);
+        page.put(&metrics::QUEUE_RECONNECTS, &[], self.queue_reconnects_total);
+        page.put(&metrics::RINGS_PUBLISHED, &[], self.rings_published_total);
+        page.put(&metrics::RINGS_CONFIRMED, &[], self.rings_confirmed_total);
+        page.put(&metrics::RINGS_RETURNED, &[], self.rings_returned_total);
+        page.put(&metrics::RINGS_NACKED, &[], self.rings_nacked_total);
+        page.put(&metrics::RINGS_UNCONFIRMED, &[], self.rings_unconfirmed);
+        page.put(&metrics::MESSAGES_CONSUMED, &[], self.messages_consumed_total);
+        page.put(&metrics::MESSAGES_PARKED, &[], self.messages_parked_total);
+        page.put(&metrics::REDELIVERIES, &[], self.redeliveries_total);
     }
 }
 

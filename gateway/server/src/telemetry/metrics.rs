@@ -82,6 +82,9 @@ pub struct Metric {
     pub always: bool,
 }
 
+/// What came of asking Redis.
+const REDIS_OUTCOMES: &[&str] = &["answered", "failed", "timed_out", "bypassed"];
+
 /// Every route template; the last stands for the rest.
 pub const ROUTES: &[&str] =
     &["/v1/applications", "/v1/applications/{id}", "/v1/hooks/{account}", "/problems/{code}", "/v1/support", "other"];
@@ -312,7 +315,7 @@ metrics! {
     /// 1 while Redis answers, else 0.
     REDIS_UP: Gauge "causeway_redis_up" [] Redis true;
     /// Calls to Redis; bypassed: not made, because it did not answer lately.
-    REDIS_CALLS: Counter "causeway_redis_calls_total" ["outcome": Values::Of(&["ok", "error", "bypassed"])] Redis true;
+    REDIS_CALLS: Counter "causeway_redis_calls_total" ["outcome": Values::Of(REDIS_OUTCOMES)] Redis true;
 
     // --- traces ---
     /// Spans by what became of them: exported, dropped (the queue was full), failed (the collector did not take them).

@@ -85,14 +85,10 @@ fn connector(draw: u64) -> &'static str {
 /// F10: what is rung goes nowhere and comes back.
 async fn unroutable(world: &World, engines: &Engines, fault: &Fault) -> Result<Done> {
     let connector = connector(fault.draw);
-    let remove = format!(
-        "rabbit_binding:remove({{binding, {{resource, {RESOURCE}, exchange, <<\"causeway.rings\">>}}, <<\"{connector}\">>, \
-         {{resource, {RESOURCE}, queue, <<\"causeway.{connector}.v1\">>}}, []}}, <<\"nemesis\">>)."
-    );
-    let removed = engines.rabbitmqctl(&["eval", &remove]).await?;
+    let removed = engines.unbind(connector).await?;
     sleep(fault.hold).await;
     world.migrate()?;
-    Ok(Done::if_it(removed.trim() == "ok", format!("{connector} for {}: {}", seconds(fault.hold), removed.trim())))
+    Ok(Done::if_it(removed, format!("{connector} for {}", seconds(fault.hold))))
 }
 
 /// F11.

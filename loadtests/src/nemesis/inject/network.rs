@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tokio::time::sleep;
 
 use super::Done;
@@ -14,10 +14,11 @@ use crate::nemesis::schedule::Fault;
 use crate::nemesis::world::{Link, World};
 use crate::proxy::{Arrivals, Ending, Rule, Rules};
 
-/// The link that `draw` means.
-fn link(world: &World, draw: u64) -> &Link {
-    let index = usize::try_from(draw % world.links.len() as u64).unwrap_or(0);
-    &world.links[index]
+/// The link that the fault means.
+fn link<'w>(world: &'w World, fault: &Fault) -> Result<&'w Link> {
+    let links: Vec<&Link> = world.links.iter().filter(|link| link.name.starts_with(fault.links)).collect();
+    let index = usize::try_from((fault.draw >> 8) % links.len().max(1) as u64)?;
+    links.get(index).copied().with_context(|| format!("no link begins with `{}`", fault.links))
 }
 
 async fn hold(link: &Link, rules: Rules, how: &str, fault: &Fault) -> Done {
@@ -29,7 +30,7 @@ async fn hold(link: &Link, rules: Rules, how: &str, fault: &Fault) -> Done {
 
 /// F27.
 pub(super) async fn loss(world: &World, fault: &Fault) -> Result<Done> {
-    let link = link(world, fault.draw >> 8);
+    let link = link(world, fault)?;
     let percent = [1, 5, 20][usize::try_from(fault.draw % 3)?];
     if let Some(dropping) = Dropping::begin(link.proxy.address.port(), percent) {
         sleep(fault.hold).await;
@@ -75,7 +76,7 @@ fn nft(script: &str) -> bool {
 
 /// F28: both ways, one way, or swallowed.
 pub(super) async fn partition(world: &World, fault: &Fault) -> Result<Done> {
-    let link = link(world, fault.draw >> 8);
+    let link = link(world, fault)?;
     let (rules, how) = match fault.draw % 5 {
         0 => (Rules::partition(), "both ways"),
         1 => (Rules { up: Rule::stall(), ..Rules::default() }, "to the server"),
@@ -110,7 +111,7 @@ pub(super) async fn swizzle(world: &World, fault: &Fault) -> Result<Done> {
 
 /// F29.
 pub(super) async fn network(world: &World, fault: &Fault) -> Result<Done> {
-    let link = link(world, fault.draw >> 8);
+    let link = link(world, fault)?;
     let size = (fault.draw >> 16) % 2_000;
     let slow = Duration::from_millis(50 + size / 2);
     let (rules, how) = match fault.draw % 8 {

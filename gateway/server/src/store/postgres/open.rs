@@ -20,6 +20,7 @@ use super::text::Use;
 use super::watch::{self, Setup, Watch, Watched};
 use super::writer::{Parts, Writer};
 use super::{PostgresEngine, check};
+use crate::bucket::Bucket;
 use crate::store::StoreError;
 use crate::store::blobs::Blobs;
 use crate::store::keys::{Keyring, RootKey};
@@ -44,6 +45,8 @@ pub struct OpenOptions {
     pub pooler: bool,
     /// The directory of attachments, shared by every gateway of this database.
     pub blobs: PathBuf,
+    /// Where attachments are instead, if anywhere.
+    pub bucket: Option<Bucket>,
     /// Wraps the tenants' keys. Every gateway has the same.
     pub root_key: RootKey,
     /// For what has no time of its own.
@@ -69,7 +72,7 @@ impl OpenOptions {
     ) -> Self {
         let on_fatal: OnFatal = Arc::new(|_| std::process::exit(EXIT_DISK));
         let (pooler, writers, readers) = (false, 2, 6);
-        Self { dsn, pooler, blobs: blobs.into(), root_key, clock, entropy, on_fatal, writers, readers }
+        Self { dsn, pooler, blobs: blobs.into(), bucket: None, root_key, clock, entropy, on_fatal, writers, readers }
     }
 }
 
@@ -121,7 +124,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         let path = path.clone();
         move |source| OpenError::Io { path, source }
     };
-    let blobs = Arc::new(Blobs::open(&options.blobs).map_err(io(&options.blobs))?);
+    let blobs = Arc::new(Blobs::at(options.bucket.clone(), &options.blobs).map_err(io(&options.blobs))?);
     let vitals = Vitals::new(Arc::clone(&options.clock), blobs.counts());
     let generation = Arc::new(AtomicU64::new(1));
     let tenants = Arc::new(TenantOf::default());

@@ -390,9 +390,9 @@ impl Store for SqlStore {
 }
 
 /// What a failed blob means for the store: a disk error under a promised file ends the process, as a failed sync does.
-fn blob_error(store: &SqlStore, error: &BlobError) -> StoreError {
+pub(in crate::store) fn blob_error(store: &SqlStore, error: &BlobError) -> StoreError {
     match error {
-        BlobError::Unavailable => StoreError::Unavailable("the blob folder cannot be written"),
+        BlobError::Unavailable => StoreError::Unavailable("the attachments cannot be written or read now"),
         BlobError::Disk => {
             tracing::error!("the disk failed under an attachment: the process ends");
             (store.on_fatal)(0);

@@ -60,6 +60,7 @@ macro_rules! store_suite {
                 repeats_follow_the_accounts_policy
                 codes_are_never_given_twice_and_only_the_stores_own_are_taken
                 another_tenants_account_is_no_target
+                many_at_once_are_what_they_are_one_by_one
                 refusals_and_edge_counts_are_taken
             ]
             dispatch: [
