@@ -45,6 +45,7 @@ use crate::store::setup::AccountRecord;
 use crate::store::work::{Claim, ClaimRequest};
 use crate::store::{self, Store};
 use crate::telemetry::metrics::Page;
+use crate::telemetry::traces::{self, TraceParent};
 
 use desk::{Desk, Finished};
 use fair::Want;
@@ -177,6 +178,11 @@ impl Dispatch {
             look_everywhere = tokio::select! {
                 () = stop.cancelled() => break,
                 rung = listener.rung() => {
+                    for ring in &rung.rings {
+                        if let Some(trace) = &ring.trace {
+                            traces::rung(ring.account, TraceParent::parse(trace.as_str()));
+                        }
+                    }
                     heard.push(rung.receipt);
                     true
                 }

@@ -43,7 +43,7 @@ pub use refusal::{Refusal, unavailable};
 pub use submission::{FilePart, Sender, Submission};
 
 use crate::config::live::Live;
-use crate::queue::Bell;
+use crate::queue::{Bell, Traceparent};
 use crate::quota::{Rate, TenantQuota};
 use crate::schema::{Schemas, Verdict};
 use crate::store::intake::{Accepted, ApplicationView, NewApplication, NewDelivery, NewRefusal, PostingView};
@@ -134,6 +134,11 @@ pub struct Intake {
     refusals: TenantQuota,
     unknown: TenantQuota,
     outcomes: Counters<&'static str>,
+}
+
+/// The trace that a ring is made within, as a queue's message may name it.
+fn within() -> Option<Traceparent> {
+    traces::current().and_then(|now| Traceparent::try_from(now.to_string()).ok())
 }
 
 /// Where a submission would go, and what every system there says of it.
@@ -324,7 +329,8 @@ impl Intake {
         match stored.map_err(|error| not_accepted(&error))? {
             (receipt, Accepted::New { ring, .. }) => {
                 self.outcomes.add("accepted", 1);
-                ring.into_iter().for_each(|account| traces::ring(account).in_scope(|| self.bell.ring(account)));
+                ring.into_iter()
+                    .for_each(|account| traces::ring(account).in_scope(|| self.bell.ring_within(account, within())));
                 Ok(receipt)
             }
             (_, Accepted::Before { receipt }) => {

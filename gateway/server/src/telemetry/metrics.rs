@@ -115,6 +115,7 @@ pub const FOLLOWS: &[&str] = &[
 /// The periodic jobs.
 pub const JOBS: &[&str] = &[
     "expire-leases",
+    "ring-again",
     "probe-alike",
     "sync-jobs",
     "sync-forms",

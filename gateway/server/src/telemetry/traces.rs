@@ -146,15 +146,14 @@ pub fn ring(account: AccountId) -> Span {
     info_span!(target: TARGET, "queue ring", "otel.kind" = "producer", "causeway.account" = %account)
 }
 
-/// A ring came, from wherever.
-pub fn rung(account: AccountId, from: Option<TraceParent>) -> Span {
+/// A ring came, from wherever. What it names is a hint: whose work it is stands in the store.
+pub fn rung(account: AccountId, from: Option<TraceParent>) {
     let span = info_span!(
         target: TARGET, parent: None, "queue rung", "otel.kind" = "consumer", "causeway.account" = %account,
     );
     if let Some(from) = from {
         put_under(&span, from);
     }
-    span
 }
 
 /// A delivery that was claimed, until it is given back or settled. It goes on below its submission's accept once

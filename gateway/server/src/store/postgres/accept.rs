@@ -20,7 +20,7 @@ use crate::store::sql::announce;
 use crate::store::sql::conn::{Row, Sql, params};
 use crate::store::sql::errors::Op;
 use crate::store::sql::jobs::Acceptance;
-use crate::store::sql::rows::{Columns, StoredId, micros};
+use crate::store::sql::rows::{Columns, StoredId, micros, stored};
 use crate::store::sql::tx::Tx;
 
 macro_rules! text {
@@ -179,7 +179,7 @@ struct Rows {
 impl Rows {
     fn new() -> Self {
         Self {
-            submissions: Table::new("bbbitbtbbibbtibbtiibb"),
+            submissions: Table::new("bbbitbtbbibbtibbtiibbi"),
             keys: Table::new("btbb"),
             attachments: Table::new("bbbib"),
             deliveries: Table::new("bbbbbtttbiitb"),
@@ -218,7 +218,8 @@ impl Rows {
             new.test,
             sealed.demographics.as_ref().map(|(at, _)| at),
             sealed.demographics.as_ref().map(|(_, sealed)| sealed),
-            sealed.document
+            sealed.document,
+            stored(new.deliveries.len())
         ]);
         for (kind, wrapped) in &sealed.keys {
             self.keys.push(params![id, kind, tenant, wrapped]);
