@@ -8,8 +8,10 @@ mod alike;
 mod ashby;
 mod backup;
 mod bad_input;
+mod broker;
 #[path = "../../loadtests/src/client.rs"]
 mod client;
+mod collector;
 #[path = "../../gateway/server/src/openapi/contract.rs"]
 mod contract;
 mod demo;
@@ -28,7 +30,9 @@ mod process;
 mod quickstart;
 mod receipts;
 mod rig;
+mod roles;
 mod sandbox;
 mod site;
+mod telemetry;
 mod tickets;
 mod webhooks;

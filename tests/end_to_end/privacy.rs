@@ -11,11 +11,11 @@ use crate::rig::Rig;
 use crate::site::Site;
 
 /// Every marker holds this, so that a search for one word finds any of them.
-const MARK: &str = "Zyxkanari";
-const EMAIL: &str = "Zyxkanari-mail@example.org";
+pub(crate) const MARK: &str = "Zyxkanari";
+pub(crate) const EMAIL: &str = "Zyxkanari-mail@example.org";
 
 /// A document with a marker in each field that may hold personal data.
-fn marked(job: &str) -> Value {
+pub(crate) fn marked(job: &str) -> Value {
     let mark = |what: &str| format!("{MARK}{what}");
     json!({
         "job": job,
@@ -50,7 +50,12 @@ fn marked(job: &str) -> Value {
 }
 
 /// Names and contents of all files below a folder that hold the marker, in any case and as UTF-16 too.
-fn holding(folder: &Path) -> Result<(usize, Vec<PathBuf>)> {
+pub(crate) fn holding(folder: &Path) -> Result<(usize, Vec<PathBuf>)> {
+    holding_word(folder, MARK)
+}
+
+/// As [`holding`], for another word.
+pub(crate) fn holding_word(folder: &Path, word: &str) -> Result<(usize, Vec<PathBuf>)> {
     let (mut looked_at, mut found, mut folders) = (0, Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder)? {
@@ -59,7 +64,7 @@ fn holding(folder: &Path) -> Result<(usize, Vec<PathBuf>)> {
                 folders.push(path);
             } else if path.is_file() {
                 looked_at += 1;
-                if path.to_string_lossy().contains(MARK) || has_mark(&std::fs::read(&path)?) {
+                if path.to_string_lossy().contains(word) || has_word(&std::fs::read(&path)?, word) {
                     found.push(path);
                 }
             }
@@ -69,7 +74,11 @@ fn holding(folder: &Path) -> Result<(usize, Vec<PathBuf>)> {
 }
 
 fn has_mark(bytes: &[u8]) -> bool {
-    let needle = MARK.to_ascii_lowercase().into_bytes();
+    has_word(bytes, MARK)
+}
+
+fn has_word(bytes: &[u8], word: &str) -> bool {
+    let needle = word.to_ascii_lowercase().into_bytes();
     let text: Vec<u8> = bytes.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase).collect();
     text.windows(needle.len()).any(|window| window == needle)
 }

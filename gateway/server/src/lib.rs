@@ -29,6 +29,7 @@ pub mod webhooks;
 pub mod cli;
 pub mod demo;
 pub mod gateway;
+pub mod health;
 
 pub mod clock;
 pub mod config;

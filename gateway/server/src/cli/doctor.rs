@@ -14,6 +14,7 @@ use super::{End, out, table};
 use crate::admin::{CheckVerdict, Request, Response, is_refused, socket};
 use crate::clock::SystemClock;
 use crate::config::{Config, DEFAULT_FILE, Mistakes, StoreAt};
+use crate::queue::rabbitmq::Standing;
 use crate::setup;
 use crate::store::finding::{Finding, Health};
 use crate::store::keys::RootKey;
@@ -41,6 +42,7 @@ pub(super) async fn run(file: Option<&Path>, data: Option<PathBuf>, json: bool) 
             findings.push(free_disk(&config.fixed.data.dir).await);
             findings.extend(crate::shared::examine(&config.fixed.redis).await);
             findings.extend(while_waiting("looking at the store and the accounts", store_and_accounts(&config)).await);
+            findings.extend(while_waiting("looking at the queue", queue(&config)).await);
         }
     }
     let bad = findings.iter().any(|finding| finding.state == Health::Bad);
@@ -112,6 +114,17 @@ async fn free_disk(dir: &Path) -> Finding {
         ),
         Some(kib) => Finding::new("free disk", Health::Well, format!("{} MiB", kib / 1024)),
     }
+}
+
+/// The broker, where there is one.
+async fn queue(config: &Config) -> Vec<Finding> {
+    let health = |standing| match standing {
+        Standing::Well => Health::Well,
+        Standing::Warning => Health::Warning,
+        Standing::Bad => Health::Bad,
+    };
+    let notices = crate::gateway::examine_queue(config).await;
+    notices.into_iter().map(|notice| Finding::new(notice.what, health(notice.standing), notice.text)).collect()
 }
 
 /// The directory itself, or the nearest one above it that exists.

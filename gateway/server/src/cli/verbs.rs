@@ -21,7 +21,7 @@ use crate::support::redact::for_terminal;
 pub(super) async fn run(command: Command, config: Config, read: ReadConfig, json: bool) -> anyhow::Result<End> {
     let desk = Desk { config, json };
     match command {
-        Command::Serve => serve::run(desk.config, read, json).await,
+        Command::Serve(_) => serve::run(desk.config, read, json).await,
         Command::Why(args) => desk.why(args).await,
         Command::Replay(args) => {
             desk.show("replaying", Request::Replay { tenant: args.of.tenant, delivery: args.delivery }).await
@@ -204,24 +204,38 @@ impl Desk {
         }
     }
 
-    /// Opening the store brings it up to this version; a running gateway has done so.
+    /// Each engine by itself: the store first, since it is the truth.
     async fn migrate(&self) -> anyhow::Result<End> {
-        if !self.config.fixed.store.dsn.is_empty() {
-            return self.migrate_postgres().await;
-        }
-        ask(&self.config, "bringing the store up to this version", Request::Ping)
-            .await
-            .context("the store is as it was")?;
-        if self.json {
-            out::json(&serde_json::json!({ "migrated": true }))?;
+        let (mut done, mut lines) = if self.config.fixed.store.dsn.is_empty() {
+            self.migrate_data_directory().await?
         } else {
-            out::text("The store is of this version.")?;
+            self.migrate_postgres().await?
+        };
+        let queues = while_waiting("making the queues", crate::gateway::migrate_queue(&self.config)).await?;
+        if let Some(queues) = queues {
+            done.insert("queues".to_owned(), queues.into());
+            lines.push(format!(
+                "RabbitMQ holds {queues} queues for rings, one for dead letters and one for parked messages."
+            ));
+        }
+        if self.json {
+            out::json(&done)?;
+        } else {
+            lines.iter().try_for_each(|line| out::text(line))?;
         }
         Ok(End::Answered)
     }
 
+    /// Opening the store brings it up to this version; a running gateway has done so.
+    async fn migrate_data_directory(&self) -> anyhow::Result<Done> {
+        let what = "bringing the store up to this version";
+        ask(&self.config, what, Request::Ping).await.context("the store is as it was")?;
+        let done = serde_json::Map::from_iter([("migrated".to_owned(), true.into())]);
+        Ok((done, vec!["The store is of this version.".to_owned()]))
+    }
+
     /// As the database's owner; gateways of this version and the one before go on meanwhile.
-    async fn migrate_postgres(&self) -> anyhow::Result<End> {
+    async fn migrate_postgres(&self) -> anyhow::Result<Done> {
         let at = &self.config.fixed.store;
         let dsn = Secret::new(at.dsn.reveal());
         let owner = if at.direct_dsn.is_empty() { dsn.clone() } else { Secret::new(at.direct_dsn.reveal()) };
@@ -229,20 +243,16 @@ impl Desk {
         let done = tokio::task::spawn_blocking(move || postgres::migrate(&owner, &dsn, now));
         let done = while_waiting("bringing the database up to this version", done).await;
         let Migrated { applied, let_in } = done.context("migrating broke off")??;
-        if self.json {
-            out::json(&serde_json::json!({ "migrated": true, "applied": applied, "let_in": let_in }))?;
-        } else {
-            for name in &applied {
-                out::text(&format!("applied {name}"))?;
-            }
-            if let Some(role) = let_in {
-                out::text(&format!("The role {role} may use it."))?;
-            }
-            out::text("The database is of this version.")?;
-        }
-        Ok(End::Answered)
+        let mut lines: Vec<String> = applied.iter().map(|name| format!("applied {name}")).collect();
+        lines.extend(let_in.iter().map(|role| format!("The role {role} may use it.")));
+        lines.push("The database is of this version.".to_owned());
+        let done = [("migrated", true.into()), ("applied", applied.into()), ("let_in", let_in.into())];
+        Ok((done.map(|(key, value)| (key.to_owned(), value)).into_iter().collect(), lines))
     }
 }
+
+/// What was done: for machines, and for people.
+type Done = (serde_json::Map<String, serde_json::Value>, Vec<String>);
 
 #[cfg(test)]
 mod tests {

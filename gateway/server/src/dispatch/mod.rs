@@ -18,6 +18,7 @@
 mod carry;
 mod desk;
 mod fair;
+mod figures;
 mod memory;
 mod settle;
 mod verify;
@@ -38,11 +39,12 @@ use tokio_util::task::TaskTracker;
 use crate::alike::AlikePolicy;
 use crate::config::live::Live;
 use crate::egress::{self, Connectors, Egress};
-use crate::queue::embedded::EmbeddedBell;
+use crate::queue::{Listener, Receipt};
 use crate::retry::RetryPolicy;
 use crate::store::setup::AccountRecord;
 use crate::store::work::{Claim, ClaimRequest};
 use crate::store::{self, Store};
+use crate::telemetry::metrics::Page;
 
 use desk::{Desk, Finished};
 use fair::Want;
@@ -107,6 +109,14 @@ pub struct DispatchParts {
     pub policy: DispatchPolicy,
 }
 
+/// What a pass came to.
+struct Pass {
+    /// How long there is nothing to do unless something happens.
+    wake: Duration,
+    /// The store answered, and what could be claimed is.
+    committed: bool,
+}
+
 /// The lease is too short for the step it has to outlast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the delivery lease must be longer than a step's deadline plus {} s", MARGIN.as_secs())]
@@ -118,6 +128,7 @@ pub struct Dispatch {
     memory: memory::Memory,
     accounts: Mutex<HashMap<AccountId, (u64, AccountRecord)>>,
     turn: AtomicUsize,
+    figures: figures::Figures,
 }
 
 impl Dispatch {
@@ -130,20 +141,33 @@ impl Dispatch {
             return Err(LeaseTooShort);
         }
         let memory = memory::Memory::new(parts.policy.attachment_bytes);
-        Ok(Arc::new(Self { parts, memory, accounts: Mutex::default(), turn: AtomicUsize::new(0) }))
+        let figures = figures::Figures::default();
+        Ok(Arc::new(Self { parts, memory, accounts: Mutex::default(), turn: AtomicUsize::new(0), figures }))
+    }
+
+    /// Onto the page.
+    pub fn put(&self, page: &mut Page) {
+        self.figures.put(page);
     }
 
     /// Works until told to stop; then begins nothing, gives unused leases back and waits for what is on the wire.
-    pub async fn run(self: Arc<Self>, bell: Arc<EmbeddedBell>, stop: CancellationToken) {
+    ///
+    /// What was heard is acknowledged once a pass that began after it has committed its claims, and not before: a gateway
+    /// that dies in between leaves the ring to another. One that cannot reach the store keeps it.
+    pub async fn run(self: Arc<Self>, listener: Arc<dyn Listener>, stop: CancellationToken) {
         let tracker = TaskTracker::new();
         let (report, mut reports) = mpsc::unbounded_channel();
         let mut desk = Desk::new(self.parts.policy.in_flight);
+        let mut heard: Vec<Receipt> = Vec::new();
         let mut look_everywhere = true;
         let mut look_at = Instant::now();
         while !stop.is_cancelled() {
-            let wake = self.pass(&mut desk, look_everywhere).await;
+            let pass = self.pass(&mut desk, look_everywhere).await;
             if look_everywhere {
                 look_at = Instant::now() + TICK;
+                if pass.committed {
+                    heard.drain(..).for_each(Receipt::claimed);
+                }
             }
             while let Some(claim) = desk.start() {
                 let (dispatch, stop) = (Arc::clone(&self), stop.clone());
@@ -152,8 +176,11 @@ impl Dispatch {
             }
             look_everywhere = tokio::select! {
                 () = stop.cancelled() => break,
-                _ = bell.rung() => true,
-                () = tokio::time::sleep(wake) => true,
+                rung = listener.rung() => {
+                    heard.push(rung.receipt);
+                    true
+                }
+                () = tokio::time::sleep(pass.wake) => true,
                 Some(finished) = reports.recv() => {
                     desk.finished(&finished);
                     while let Ok(finished) = reports.try_recv() {
@@ -167,22 +194,22 @@ impl Dispatch {
         self.leave(desk, &tracker).await;
     }
 
-    /// Claims what there is room for. Returns how long there is nothing to do unless something happens.
-    async fn pass(&self, desk: &mut Desk, everywhere: bool) -> Duration {
+    /// Claims what there is room for.
+    async fn pass(&self, desk: &mut Desk, everywhere: bool) -> Pass {
         let now = self.parts.clock.now();
         let look = if everywhere { self.look(desk, now).await } else { Ok(()) };
         match look {
             Ok(()) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot ask the store for due work");
-                return TICK;
+                return Pass { wake: TICK, committed: false };
             }
         }
         let wants = self.wants(desk, now).await;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let wants = fair::share(&wants, desk.free(), desk.room(), turn);
         if wants.is_empty() {
-            return desk.wake(now, TICK);
+            return Pass { wake: desk.wake(now, TICK), committed: true };
         }
         let request = ClaimRequest {
             owner: self.parts.policy.owner.clone(),
@@ -190,11 +217,18 @@ impl Dispatch {
             lease: self.parts.policy.lease,
             now,
         };
-        match self.parts.store.claim(request).await {
-            Ok(claims) => desk.claimed(&wants, claims),
-            Err(error) => tracing::error!(%error, "cannot claim due work"),
-        }
-        desk.wake(now, if desk.has_ready() { TICK } else { STALLED })
+        let committed = match self.parts.store.claim(request).await {
+            Ok(claims) => {
+                self.figures.claimed(claims.len());
+                desk.claimed(&wants, claims);
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot claim due work");
+                false
+            }
+        };
+        Pass { wake: desk.wake(now, if desk.has_ready() { TICK } else { STALLED }), committed }
     }
 
     async fn look(&self, desk: &mut Desk, now: Timestamp) -> store::Result<()> {

@@ -112,6 +112,13 @@ impl Bucket {
         }
     }
 
+    /// The share of the window's calls that were made.
+    fn used(&mut self, now: Duration) -> f64 {
+        self.forget(now);
+        let used = self.out + self.answered.len();
+        (used as f64 / self.calls.max(1) as f64).min(1.0)
+    }
+
     /// Gives back a token that was not used.
     pub(super) fn refund(&mut self) {
         self.out = self.out.saturating_sub(1);
@@ -226,6 +233,11 @@ impl Limiter {
     /// Is it one for these limits and this host?
     pub(super) fn is_for(&self, limits: Limits, host: Option<&str>) -> bool {
         self.limits == limits && self.host == host.unwrap_or_default()
+    }
+
+    /// The share of the window's calls that were made, from 0 to 1.
+    pub(super) fn used_share(&self) -> f64 {
+        self.purses().of(&self.host).bucket.used(self.moments.mono())
     }
 
     /// Tokens there now for where most requests go, and when there will be one if there is none.

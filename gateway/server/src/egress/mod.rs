@@ -44,6 +44,7 @@ use crate::clock::later;
 use crate::config::live::Live;
 use crate::shared::Link;
 use crate::store::setup::AccountRecord;
+use crate::telemetry::metrics::{self, Page};
 
 use around::{Answer, Wire, around};
 use auth::Auth;
@@ -199,6 +200,21 @@ impl Egress {
         let (tokens, at) = lane.limiter.room();
         let calls = if lane.gate.wants_probe() { tokens.min(1) } else { tokens };
         Room { calls, from: self.moments.wall(at) }
+    }
+
+    /// Onto the page: each account's use of its quota, and its breaker.
+    pub fn put(&self, page: &mut Page) {
+        for quota in self.quotas() {
+            let account = quota.account.to_string();
+            page.put(&metrics::QUOTA_USED, &[&account], quota.used);
+            page.put(&metrics::QUOTA_LEFT, &[&account], quota.left as u64);
+        }
+        let lanes: Vec<Arc<Lane>> = self.lanes().values().cloned().collect();
+        for lane in lanes {
+            let account = lane.account.id.to_string();
+            page.put(&metrics::QUOTA_USE, &[&account], lane.limiter.used_share());
+            page.put(&metrics::BREAKER, &[&account], lane.gate.refuses().is_some());
+        }
     }
 
     /// Leave to try one step: the breaker's permission, a slot until the admission is dropped, and the token of its first

@@ -44,6 +44,8 @@ pub(super) struct Core {
     pub(super) feeds: Arc<Feeds>,
     pub(super) lives: Lives,
     pub(super) sites: Sites,
+    /// Names this process in leases.
+    pub(super) owner: String,
 }
 
 impl Core {
@@ -94,7 +96,8 @@ impl Core {
             policy: WebhookPolicy::default(),
         });
         let sites = Sites { store: webhooks, sender, client, receipts };
-        Ok(Self { store, custody, clock, entropy, connectors, egress, link, feeds, lives, sites })
+        let owner = wires::owner(&*entropy);
+        Ok(Self { store, custody, clock, entropy, connectors, egress, link, feeds, lives, sites, owner })
     }
 
     /// Commits what is under way, writes the audit's newest links down, and lets go of the directory.

@@ -251,7 +251,7 @@ pub(crate) struct Bells {
 }
 
 impl Bell for Bells {
-    fn ring(&self, account: AccountId) {
+    fn ring_within(&self, account: AccountId, _: Option<crate::queue::Traceparent>) {
         self.rung.lock().unwrap().push(format!("work {account}"));
     }
 }

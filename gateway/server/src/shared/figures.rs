@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::telemetry::metrics::{self, Page};
+
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     up: AtomicBool,
@@ -21,6 +23,16 @@ pub struct LinkFigures {
     pub bypassed: u64,
     /// Asked; the answer was an error, or late.
     pub errors: u64,
+}
+
+impl LinkFigures {
+    /// Onto the page.
+    pub fn put(&self, page: &mut Page) {
+        page.put(&metrics::REDIS_UP, &[], self.up);
+        for (outcome, calls) in [("ok", self.ok), ("bypassed", self.bypassed), ("error", self.errors)] {
+            page.put(&metrics::REDIS_CALLS, &[outcome], calls);
+        }
+    }
 }
 
 impl Figures {

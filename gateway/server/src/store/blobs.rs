@@ -9,6 +9,7 @@ use std::error::Error as _;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use causeway_core::ids::BlobId;
@@ -18,6 +19,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 use uuid::Uuid;
 
 use super::seal::SealKey;
+use super::vitals::{BlobCounts, BlobOp};
 
 const SEGMENT: usize = 64 * 1024;
 const TAG: usize = 16;
@@ -49,6 +51,7 @@ pub(crate) enum BlobError {
 pub(crate) struct Blobs {
     store: LocalFileSystem,
     root: PathBuf,
+    counts: Arc<BlobCounts>,
 }
 
 impl Blobs {
@@ -57,22 +60,36 @@ impl Blobs {
         std::fs::File::open(root)?.sync_all()?;
         // Without this a blob would be durable some seconds after the accept that promised it.
         let store = LocalFileSystem::new_with_prefix(root).map_err(io::Error::other)?.with_fsync(true);
-        Ok(Self { store, root: root.to_owned() })
+        Ok(Self { store, root: root.to_owned(), counts: Arc::default() })
+    }
+
+    /// What was done so far, for the metrics.
+    pub(crate) fn counts(&self) -> Arc<BlobCounts> {
+        Arc::clone(&self.counts)
+    }
+
+    fn count<T>(&self, operation: BlobOp, done: Result<T, BlobError>) -> Result<T, BlobError> {
+        self.counts.add((operation, done.is_ok()), 1);
+        done
     }
 
     /// Encrypts and writes a blob, synced.
     pub(crate) async fn put(&self, key: SealKey, blob: BlobId, plain: Bytes) -> Result<(), BlobError> {
         let sealed = tokio::task::spawn_blocking(move || seal(&key, &plain)).await;
         let sealed = sealed.map_err(|_| BlobError::Other(io::Error::other("sealing panicked")))?;
-        self.store.put(&location(blob), sealed).await.map(|_| ()).map_err(|error| classify(&error))
+        let put = self.store.put(&location(blob), sealed).await.map(|_| ()).map_err(|error| classify(&error));
+        self.count(BlobOp::Write, put)
     }
 
     /// Reads and decrypts a blob.
     pub(crate) async fn get(&self, key: SealKey, blob: BlobId) -> Result<Vec<u8>, BlobError> {
-        let stored = self.store.get(&location(blob)).await.map_err(|error| classify(&error))?;
-        let sealed = stored.bytes().await.map_err(|error| classify(&error))?;
-        let opened = tokio::task::spawn_blocking(move || open(&key, &sealed)).await;
-        opened.map_err(|_| BlobError::Other(io::Error::other("opening panicked")))?
+        let got = async {
+            let stored = self.store.get(&location(blob)).await.map_err(|error| classify(&error))?;
+            let sealed = stored.bytes().await.map_err(|error| classify(&error))?;
+            let opened = tokio::task::spawn_blocking(move || open(&key, &sealed)).await;
+            opened.map_err(|_| BlobError::Other(io::Error::other("opening panicked")))?
+        };
+        self.count(BlobOp::Read, got.await)
     }
 
     /// Removes a blob. One that is gone already counts as removed.

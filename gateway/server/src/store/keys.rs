@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use aws_lc_rs::hmac;
 use causeway_core::clock::Entropy;
@@ -272,7 +272,11 @@ pub(crate) struct Keyring {
     codes: Codes,
     check: [u8; 32],
     tenants: RwLock<HashMap<TenantId, Arc<TenantKeys>>>,
+    on_miss: OnceLock<OnMiss>,
 }
+
+/// Reads the keys of tenants that another process made. Blocks for as long as that takes, and not for ever.
+pub(crate) type OnMiss = Box<dyn Fn() + Send + Sync>;
 
 impl Keyring {
     pub(crate) fn new(root: &RootKey) -> Self {
@@ -281,7 +285,7 @@ impl Keyring {
         let installation = SealKey::new(&Zeroizing::new(derive(&root.0, b"installation")));
         let codes = Codes::new(&Zeroizing::new(derive(&root.0, b"receipt codes")));
         let (check, tenants) = (root.check_value(), RwLock::new(HashMap::new()));
-        Self { root: wrap, installation, anchor, codes, check, tenants }
+        Self { root: wrap, installation, anchor, codes, check, tenants, on_miss: OnceLock::new() }
     }
 
     /// See [`RootKey::check_value`].
@@ -321,8 +325,21 @@ impl Keyring {
         Ok(keys)
     }
 
+    /// What is done before a tenant is said to be unknown. The first that is given stays.
+    pub(crate) fn on_miss(&self, read: OnMiss) {
+        drop(self.on_miss.set(read));
+    }
+
     /// A tenant's keys, if there is such a tenant.
     pub(crate) fn tenant(&self, tenant: TenantId) -> Option<Arc<TenantKeys>> {
+        self.known(tenant).or_else(|| {
+            self.on_miss.get()?();
+            self.known(tenant)
+        })
+    }
+
+    /// A tenant's keys, if they were read.
+    pub(crate) fn known(&self, tenant: TenantId) -> Option<Arc<TenantKeys>> {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned()
     }
 }

@@ -68,9 +68,13 @@ pub(crate) struct Inner {
     pub(crate) ready: Vec<DeliveryId>,
     pub(crate) decided: Vec<DeliveryId>,
     pub(crate) claims: u32,
+    /// So many claims fail first.
+    pub(crate) claim_fails: u32,
     /// So many settlements fail first.
     pub(crate) settle_fails: u32,
     pub(crate) leases_taken: Vec<String>,
+    /// Given back.
+    pub(crate) leases_ended: Vec<String>,
 }
 
 #[derive(Default)]
@@ -181,6 +185,7 @@ impl Row {
             document: self.document.clone(),
             received_at: Timestamp::UNIX_EPOCH,
             code: "CODE".to_owned(),
+            trace_id: String::new(),
             refs: self.refs.clone(),
             done: self.done.clone(),
             possible_duplicate: self.possible_duplicate,
@@ -291,6 +296,10 @@ impl Over for FakeStore {
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>> {
         let mut inner = self.lock();
         inner.claims += 1;
+        if inner.claim_fails > 0 {
+            inner.claim_fails -= 1;
+            return Err(StoreError::Unavailable("as told"));
+        }
         let mut claims = Vec::new();
         for (account, wanted) in request.wants {
             let mut left = wanted;
@@ -498,8 +507,12 @@ impl Over for FakeStore {
         Ok(())
     }
 
-    async fn lease_job(&self, job: &str, _: &str, _: Timestamp, _: Duration) -> Result<Option<u64>> {
+    async fn lease_job(&self, job: &str, _: &str, _: Timestamp, lease: Duration) -> Result<Option<u64>> {
         let mut inner = self.lock();
+        if lease.is_zero() {
+            inner.leases_ended.push(job.to_owned());
+            return Ok(Some(inner.leases_taken.len() as u64));
+        }
         inner.leases_taken.push(job.to_owned());
         Ok(Some(inner.leases_taken.len() as u64))
     }

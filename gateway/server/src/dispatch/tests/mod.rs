@@ -2,6 +2,7 @@
 
 pub(crate) mod fake;
 mod flow;
+mod rings;
 mod unknown;
 
 use std::collections::VecDeque;

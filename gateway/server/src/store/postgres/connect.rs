@@ -17,7 +17,7 @@ use super::text::Use;
 use crate::store::{Result, StoreError};
 
 /// Until a connection stands.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// Until a peer that says nothing is given up, below TCP.
 const UNANSWERED: Duration = Duration::from_secs(15);

@@ -105,7 +105,7 @@ static TABLE: &[Line] = &[
             SqlState::UNDEFINED_FUNCTION,
             SqlState::INVALID_SCHEMA_NAME,
         ],
-        then: Reconnect,
+        then: RollBack,
         means: Remedy("the database lacks something this program needs: run `causeway migrate`"),
     },
     Line {
@@ -139,10 +139,6 @@ static TABLE: &[Line] = &[
 /// The table's answer to an error of a statement.
 pub(super) fn classify(error: &Error) -> (Stop, Then) {
     let Some(state) = error.code() else { return unnamed(error) };
-    #[cfg(test)]
-    if let Some(said) = error.as_db_error() {
-        eprintln!("PostgreSQL: {said} {:?} {:?}", said.where_(), said.detail());
-    }
     let line = TABLE.iter().find(|line| line.states.contains(state));
     let Some(Line { then, means, .. }) = line else {
         let failed = StoreError::Failed(format!("SQLSTATE {}", state.code()));

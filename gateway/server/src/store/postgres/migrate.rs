@@ -42,6 +42,7 @@ pub(super) const ALL: &[Migration] = migrations! {
     1 "0001-first" from 3;
     2 "0002-tenants-apart" from 3;
     3 "0003-partitions" from 3;
+    4 "0004-ledger" from 4;
 };
 
 /// Why the database was not migrated, or is not used.
@@ -181,7 +182,7 @@ fn missing<'a>(session: &Session, migrations: &'a [Migration]) -> Result<Vec<&'a
     for row in session.query(APPLIED.postgres, &[])? {
         let corrupt = || MigrateError::Store(StoreError::Corrupt("migrations"));
         let number = i64::from_value(row.value("number")?).ok_or_else(corrupt)?;
-        let checksum = <[u8; 32]>::from_value(row.value("checksum")?).ok_or_else(corrupt)?;
+        let checksum = Vec::<u8>::from_value(row.value("checksum")?).ok_or_else(corrupt)?;
         applied.push((number, checksum, i64::from_value(row.value("least")?).ok_or_else(corrupt)?));
     }
     let known = migrations.last().map_or(0, |newest| newest.number);
@@ -195,7 +196,7 @@ fn missing<'a>(session: &Session, migrations: &'a [Migration]) -> Result<Vec<&'a
     let mut missing = Vec::new();
     for migration in migrations {
         match applied.iter().find(|(number, _, _)| *number == migration.number) {
-            Some((_, checksum, _)) if *checksum == sha256(migration.sql.as_bytes()) => {}
+            Some((_, checksum, _)) if checksum[..] == sha256(migration.sql.as_bytes()) => {}
             Some(_) => return Err(MigrateError::Changed(migration.number)),
             None => missing.push(migration),
         }

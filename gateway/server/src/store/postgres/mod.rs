@@ -5,7 +5,9 @@
 //! on a connection between transactions, so a pooler may stand before it. What the verbs were promised by SQLite's one
 //! writer is kept by locks (`scope`) and by the rows they lock.
 
+mod accept;
 mod accounts;
+mod array;
 mod audit;
 mod check;
 mod connect;
@@ -33,9 +35,12 @@ use self::readers::Readers;
 use self::watch::Watch;
 use self::writer::Writer;
 use super::finding::Finding;
+use super::intake::Accepted;
 use super::keys::Keyring;
+use super::sql::accept::Prepared;
 use super::sql::conn::Conn;
 use super::sql::errors::Op;
+use super::sql::jobs::acceptance;
 use super::sql::scope::Scope;
 use super::sql::tx::Tx;
 use super::{Result, StoreError};
@@ -63,6 +68,12 @@ impl PostgresEngine {
         verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
     ) -> Result<T> {
         self.writer.run(scope, among, verb).await
+    }
+
+    /// Accepted with what else waits, table by table.
+    pub(in crate::store) async fn accept(&self, scope: Scope, prepared: Prepared) -> Result<Accepted> {
+        let (job, answer) = acceptance(prepared);
+        self.writer.answer(scope, Among::Beside, job, answer).await
     }
 
     pub(in crate::store) async fn read<T: Send + 'static>(

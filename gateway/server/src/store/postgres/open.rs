@@ -29,6 +29,7 @@ use crate::store::sql::floors::Floors;
 use crate::store::sql::numbers::Numbers;
 use crate::store::sql::rows::{execute, params, sql};
 use crate::store::sql::{Engine, OnFatal, SqlStore, receipts};
+use crate::store::vitals::Vitals;
 
 /// The exit code after a failed sync of a blob.
 const EXIT_DISK: i32 = 74;
@@ -121,6 +122,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         move |source| OpenError::Io { path, source }
     };
     let blobs = Arc::new(Blobs::open(&options.blobs).map_err(io(&options.blobs))?);
+    let vitals = Vitals::new(Arc::clone(&options.clock), blobs.counts());
     let generation = Arc::new(AtomicU64::new(1));
     let tenants = Arc::new(TenantOf::default());
     let setup = Arc::new(Setup::new(Arc::clone(&generation)));
@@ -130,6 +132,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         entropy: Arc::clone(&options.entropy),
         setup: Arc::clone(&setup),
         tenants: Arc::clone(&tenants),
+        vitals: Arc::clone(&vitals),
     };
     let writer = Arc::new(Writer::start(&parts, options.writers).map_err(io(&options.blobs))?);
     let watched = Watched {
@@ -151,6 +154,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         on_fatal,
         generation,
         numbers: Numbers::default(),
+        vitals,
         floors: Arc::new(Floors::kept()),
     }))
 }

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -77,8 +77,45 @@ impl Setup {
 
 /// The thread that looks.
 pub(super) struct Watch {
-    closed: Arc<(Mutex<bool>, Condvar)>,
+    desk: Arc<Desk>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Where the thread is told to look now, or to end.
+#[derive(Default)]
+struct Desk {
+    wishes: Mutex<Wishes>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Wishes {
+    closed: bool,
+    /// Looks that were asked for, and how many of them were taken.
+    asked: u64,
+    taken: u64,
+}
+
+/// Until who asked for a look goes on without it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Desk {
+    fn wishes(&self) -> MutexGuard<'_, Wishes> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks now, and waits for it.
+    fn look(&self) {
+        let mut wishes = self.wishes();
+        if wishes.closed {
+            return;
+        }
+        wishes.asked += 1;
+        let mine = wishes.asked;
+        self.changed.notify_all();
+        let waiting = |wishes: &mut Wishes| wishes.taken < mine && !wishes.closed;
+        drop(self.changed.wait_timeout_while(wishes, PATIENCE, waiting));
+    }
 }
 
 /// What it keeps up to date.
@@ -93,15 +130,16 @@ pub(super) struct Watched {
 
 impl Watch {
     pub(super) fn start(watched: Watched) -> std::io::Result<Self> {
-        let closed = Arc::new((Mutex::new(false), Condvar::new()));
-        let theirs = Arc::clone(&closed);
+        let desk = Arc::new(Desk::default());
+        let (theirs, asks) = (Arc::clone(&desk), Arc::clone(&desk));
+        watched.keys.on_miss(Box::new(move || asks.look()));
         let thread = std::thread::Builder::new().name("store-watch".to_owned()).spawn(move || watched.run(&theirs))?;
-        Ok(Self { closed, thread: Mutex::new(Some(thread)) })
+        Ok(Self { desk, thread: Mutex::new(Some(thread)) })
     }
 
     pub(super) fn close(&self) {
-        *self.closed.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.closed.1.notify_all();
+        self.desk.wishes().closed = true;
+        self.desk.changed.notify_all();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the store's watch panicked");
@@ -116,7 +154,7 @@ impl Drop for Watch {
 }
 
 impl Watched {
-    fn run(mut self, closed: &(Mutex<bool>, Condvar)) {
+    fn run(mut self, desk: &Desk) {
         let (mut session, mut pace) = (None, Pace::default());
         let mut partitions_at = Instant::now();
         loop {
@@ -130,7 +168,11 @@ impl Watched {
                 };
                 partitions_at = Instant::now() + wait;
             }
-            let wait = match self.look(&mut session) {
+            let (asked, is_asked) = {
+                let wishes = desk.wishes();
+                (wishes.asked, wishes.asked > wishes.taken)
+            };
+            let wait = match self.look(&mut session, is_asked) {
                 Ok(()) => {
                     pace.went_well();
                     EVERY
@@ -141,10 +183,14 @@ impl Watched {
                     pace.next()
                 }
             };
-            let guard = closed.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let (guard, _) =
-                closed.1.wait_timeout_while(guard, wait, |closed| !*closed).unwrap_or_else(PoisonError::into_inner);
-            if *guard {
+            let mut wishes = desk.wishes();
+            // Also when it failed: who asked is not kept waiting for a database that is away.
+            wishes.taken = wishes.taken.max(asked);
+            desk.changed.notify_all();
+            let idle = |wishes: &mut Wishes| !wishes.closed && wishes.asked == wishes.taken;
+            let (wishes, _) =
+                desk.changed.wait_timeout_while(wishes, wait, idle).unwrap_or_else(PoisonError::into_inner);
+            if wishes.closed {
                 return;
             }
         }
@@ -162,7 +208,7 @@ impl Watched {
         session.batch("COMMIT").map_err(StoreError::from)
     }
 
-    fn look(&mut self, session: &mut Option<Session>) -> Result<()> {
+    fn look(&mut self, session: &mut Option<Session>, is_asked: bool) -> Result<()> {
         if session.is_none() {
             *session = Some(self.connector.connect(Use::Read, LIMITS.statement)?);
         }
@@ -173,7 +219,7 @@ impl Watched {
         let conn = Conn::Postgres(session);
         let found = stands(conn)?;
         let is_news = self.seen != found;
-        if is_news {
+        if is_news || is_asked {
             install(conn, &self.keys)?;
         }
         session.batch("ROLLBACK")?;
@@ -198,7 +244,7 @@ pub(super) fn install(conn: Conn<'_>, keys: &Keyring) -> Op<()> {
         Ok((row.id::<TenantId>("owner")?, row.col::<Vec<u8>>("wrapped")?))
     })?;
     for (tenant, wrapped) in stored {
-        if keys.tenant(tenant).is_none() {
+        if keys.known(tenant).is_none() {
             keys.install(tenant, &wrapped).map_err(|_| StoreError::Corrupt("tenant key"))?;
         }
     }

@@ -14,7 +14,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use causeway_core::clock::Entropy;
+use tokio::sync::oneshot;
 
+use super::accept;
 use super::accounts::TenantOf;
 use super::connect::Connector;
 use super::errors::Then;
@@ -26,9 +28,10 @@ use super::watch::Setup;
 use crate::store::keys::Keyring;
 use crate::store::sql::conn::Conn;
 use crate::store::sql::errors::{Op, Stop};
-use crate::store::sql::jobs::{Job, copy, job};
+use crate::store::sql::jobs::{Job, copy, guarded, job};
 use crate::store::sql::scope::Scope;
 use crate::store::sql::tx::{Heads, Tx};
+use crate::store::vitals::Vitals;
 use crate::store::{Result, StoreError};
 
 /// Requests that may wait for a commit. Beyond it callers are told to come back, so that memory stays bounded.
@@ -88,6 +91,7 @@ pub(super) struct Parts {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) setup: Arc<Setup>,
     pub(super) tenants: Arc<TenantOf>,
+    pub(super) vitals: Arc<Vitals>,
 }
 
 impl Writer {
@@ -112,6 +116,17 @@ impl Writer {
         F: Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
     {
         let (job, answer) = job(verb);
+        self.answer(scope, among, job, answer).await
+    }
+
+    /// [`Writer::run`] for what is a job already.
+    pub(super) async fn answer<T>(
+        &self,
+        scope: Scope,
+        among: Among,
+        job: Box<dyn Job>,
+        answer: oneshot::Receiver<Result<T>>,
+    ) -> Result<T> {
         self.push(Waiting { job, scope, among })?;
         let patience = if among == Among::Alone { ANSWER_ALONE } else { ANSWER };
         match tokio::time::timeout(patience, answer).await {
@@ -197,6 +212,7 @@ impl Thread {
         loop {
             let batch = take(&mut pending.waiting);
             if !batch.is_empty() {
+                self.parts.vitals.waiting(pending.waiting.len());
                 if !pending.waiting.is_empty() {
                     self.shared.wake.notify_one();
                 }
@@ -218,6 +234,7 @@ impl Thread {
             match self.attempt(&mut batch, alone) {
                 Ok(failed) => {
                     self.pace.went_well();
+                    self.parts.vitals.committed(batch.len(), begun.elapsed());
                     return answer(batch, failed);
                 }
                 Err(Failed::Unknown) => {
@@ -240,6 +257,7 @@ impl Thread {
                 }
             }
         };
+        self.parts.vitals.failed();
         tracing::warn!(requests = batch.len(), %error, "a batch of writes was not committed");
         for waiting in batch {
             waiting.job.refuse(copy(&error));
@@ -251,7 +269,11 @@ impl Thread {
         if self.session.as_ref().is_none_or(|session| !session.is_usable()) {
             self.session = None;
             let session = self.parts.connector.connect(Use::Write, millis(STATEMENT));
-            self.session = Some(session.map_err(|error| Failed::RolledBack(error, Then::Reconnect))?);
+            self.session = Some(session.map_err(|error| {
+                // What somebody has to change first is not tried again.
+                let then = if matches!(error, StoreError::Failed(_)) { Then::RollBack } else { Then::Reconnect };
+                Failed::RolledBack(error, then)
+            })?);
         }
         let Some(session) = &self.session else { return Err(lost()) };
         session.take_trouble();
@@ -323,7 +345,19 @@ impl Run<'_> {
 
     /// Straight in the transaction. False when a request failed: all of it has to be rolled back then.
     fn all_at_once(&self, tx: &mut Tx<'_>, batch: &mut [Waiting]) -> Result<bool, Failed> {
+        let mut acceptances: Vec<_> = batch.iter_mut().filter_map(|waiting| waiting.job.acceptance()).collect();
+        if !acceptances.is_empty() {
+            match guarded(|| accept::all(tx, self.session, &mut acceptances)) {
+                Ok(()) if self.session.is_troubled() => return self.go_on(),
+                Ok(()) => {}
+                Err(Stop::Request(_) | Stop::Taken) => return self.go_on(),
+                Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(Failed::of(stop, self.session)),
+            }
+        }
         for waiting in batch {
+            if waiting.job.acceptance().is_some() {
+                continue;
+            }
             match waiting.job.run(tx) {
                 // A verb that goes on after a failed statement has a transaction that cannot commit.
                 Ok(()) if self.session.is_troubled() => return self.go_on(),

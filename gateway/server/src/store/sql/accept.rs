@@ -1,9 +1,10 @@
 //! Accepting: submission, keys, deliveries, idempotency and audit row in one synced commit, attachments synced before it.
 //!
 //! Sealing is done before the writer is asked; the writer decides what only a serial reader can: was it here before, does
-//! it repeat another, is an account paused. Two requests with one key meet in the writer, so one of them is the second.
+//! it repeat another, is an account paused. Two requests with one key meet in the writer, so one of them is the second; two
+//! of one person and posting do so, too, where there are several writers, because they are alone with that.
 
-use crate::store::sql::rows::{Columns, Conn, StoredId, execute, first, micros, params, sql, value};
+use crate::store::sql::rows::{Columns, Conn, Row, StoredId, execute, first, micros, params, sql, stored, value};
 use crate::store::sql::scope::Scope;
 use bytes::Bytes;
 use causeway_core::account::Repeats;
@@ -15,36 +16,39 @@ use jiff::{SignedDuration, Timestamp};
 use super::errors::Op;
 use super::submission::{AttachmentMeta, SealedDocument, seal_attachment, seal_document, seal_fields};
 use super::tx::Tx;
-use super::{SqlStore, announce, blob_error, cases};
+use super::{Engine, SqlStore, announce, blob_error, cases};
 use crate::store::intake::{Accepted, NewApplication, NewDelivery};
 use crate::store::seal::BlindEmail;
 use crate::store::{Result, StoreError};
 
 /// Byte-identical requests without a key are one within this time.
-const SAME_REQUEST: SignedDuration = SignedDuration::from_mins(10);
+pub(in crate::store) const SAME_REQUEST: SignedDuration = SignedDuration::from_mins(10);
 
 /// The same person and posting within this time is a repeat.
-const REPEAT: SignedDuration = SignedDuration::from_hours(120 * 24);
+pub(in crate::store) const REPEAT: SignedDuration = SignedDuration::from_hours(120 * 24);
 
 /// What the writer is given: nothing in it is plain but ids and words of ours.
-struct Prepared {
-    new: NewApplication,
-    email: BlindEmail,
-    serial: [u8; 16],
-    fingerprint: [u8; 32],
-    key_hash: Option<[u8; 32]>,
+pub(in crate::store) struct Prepared {
+    pub(in crate::store) new: NewApplication,
+    pub(in crate::store) email: BlindEmail,
+    pub(in crate::store) serial: [u8; 16],
+    pub(in crate::store) fingerprint: [u8; 32],
+    pub(in crate::store) key_hash: Option<[u8; 32]>,
     /// What the code was made of.
-    number: i64,
-    sealed: SealedDocument,
-    fields: Vec<Option<Vec<u8>>>,
-    attachments: Vec<(BlobId, Vec<u8>)>,
+    pub(in crate::store) number: i64,
+    pub(in crate::store) sealed: SealedDocument,
+    pub(in crate::store) fields: Vec<Option<Vec<u8>>>,
+    pub(in crate::store) attachments: Vec<(BlobId, Vec<u8>)>,
 }
 
 pub(in crate::store) async fn accept(store: &SqlStore, application: NewApplication) -> Result<Accepted> {
     let prepared = prepare(store, application).await?;
     let blobs: Vec<BlobId> = prepared.attachments.iter().map(|(blob, _)| *blob).collect();
     let scope = Scope::Tenant(prepared.new.tenant);
-    let accepted = store.write_repeatable(scope, move |tx| commit(tx, &prepared)).await?;
+    let accepted = match &store.engine {
+        Engine::Sqlite(engine) => engine.write_repeatable(scope, move |tx| commit(tx, &prepared)).await?,
+        Engine::Postgres(engine) => engine.accept(scope, prepared).await?,
+    };
     if !matches!(accepted, Accepted::New { .. }) {
         for blob in blobs {
             // What stays is swept in a day.
@@ -89,7 +93,7 @@ async fn prepare(store: &SqlStore, mut new: NewApplication) -> Result<Prepared> 
     })
 }
 
-fn commit(tx: &mut Tx<'_>, prepared: &Prepared) -> Op<Accepted> {
+pub(in crate::store) fn commit(tx: &mut Tx<'_>, prepared: &Prepared) -> Op<Accepted> {
     alone_with(tx, &prepared.serial)?;
     if let Some(before) = before(tx, prepared)? {
         return Ok(before);
@@ -132,14 +136,15 @@ fn bound(conn: Conn<'_>, tenant: TenantId, key_hash: &[u8; 32], fingerprint: &[u
     let bound = first(conn, sql!("accept_bound"), params![tenant.bytes(), key_hash], |row| {
         Ok((row.col::<[u8; 32]>("fingerprint")?, row.col::<Option<Vec<u8>>>("receipt")?))
     })?;
-    match bound {
-        None => Ok(None),
-        Some((stored, _)) if stored != *fingerprint => Ok(Some(Accepted::KeyReused)),
-        Some((_, receipt)) => {
-            let receipt = receipt.ok_or(StoreError::Corrupt("receipt"))?;
-            Ok(Some(Accepted::Before { receipt: receipt.into() }))
-        }
+    bound.map(|(stored, receipt)| as_bound(&stored, receipt, fingerprint)).transpose()
+}
+
+/// The answer to who comes with a key that is bound.
+pub(in crate::store) fn as_bound(stored: &[u8; 32], receipt: Option<Vec<u8>>, fingerprint: &[u8; 32]) -> Op<Accepted> {
+    if stored != fingerprint {
+        return Ok(Accepted::KeyReused);
     }
+    Ok(Accepted::Before { receipt: receipt.ok_or(StoreError::Corrupt("receipt"))?.into() })
 }
 
 /// For a request that would be refused now: a caller that was answered before gets the same answer.
@@ -178,7 +183,8 @@ fn insert_submission(tx: &Tx<'_>, prepared: &Prepared, repeat_of: Option<Submiss
         new.test,
         sealed.demographics.as_ref().map(|(at, _)| at),
         sealed.demographics.as_ref().map(|(_, sealed)| sealed),
-        sealed.document
+        sealed.document,
+        stored(new.deliveries.len())
     ];
     execute(tx.conn, sql!("accept_submission"), row)?;
     for (kind, wrapped) in &sealed.keys {
@@ -191,10 +197,29 @@ fn insert_submission(tx: &Tx<'_>, prepared: &Prepared, repeat_of: Option<Submiss
 }
 
 /// Why a delivery does not start as queued.
-struct Start {
-    state: State,
-    cause: Option<HeldCause>,
-    reason: Option<Reason>,
+pub(in crate::store) struct Start {
+    pub(in crate::store) state: State,
+    pub(in crate::store) cause: Option<HeldCause>,
+    pub(in crate::store) reason: Option<Reason>,
+}
+
+/// What an account says to a new delivery.
+pub(in crate::store) struct Standing {
+    paused: Option<Reason>,
+    paused_case: Option<CaseId>,
+    staged: bool,
+    staged_case: Option<CaseId>,
+}
+
+impl Standing {
+    pub(in crate::store) fn read(row: &Row<'_>) -> Op<Self> {
+        Ok(Self {
+            paused: row.maybe_word("paused_reason")?,
+            paused_case: row.maybe_id("paused_case")?,
+            staged: row.maybe_time("live_at")?.is_none(),
+            staged_case: row.maybe_id("staged_case")?,
+        })
+    }
 }
 
 /// True when it is queued.
@@ -208,16 +233,27 @@ fn insert_delivery(
     let Prepared { new, serial, .. } = prepared;
     // The tenant is asked for too: a delivery to another tenant's account is a bug that must not be stored.
     let account = params![delivery.account.bytes(), new.tenant.bytes()];
-    let account = first(tx.conn, sql!("account_pause"), account, |row| {
-        let paused = (row.maybe_word::<Reason>("paused_reason")?, row.maybe_id::<CaseId>("paused_case")?);
-        Ok((paused, row.maybe_time("live_at")?.is_none(), row.maybe_id::<CaseId>("staged_case")?))
-    })?;
-    let ((paused, paused_case), staged, staged_case) = account.ok_or(StoreError::NotFound("account"))?;
-    let start = start(delivery, repeats, staged, paused);
+    let standing = first(tx.conn, sql!("account_pause"), account, Standing::read)?;
+    let (start, case) = begin(tx, new, delivery, repeats, &standing.ok_or(StoreError::NotFound("account"))?)?;
+    let queued = start.state == State::Queued;
+    insert(tx, new, delivery, *serial, &start, fields, case)?;
+    announce::made(tx.conn, delivery.id, start.state)?;
+    Ok(queued)
+}
+
+/// How a delivery starts, and the case it is attached to, opened if need be.
+pub(in crate::store) fn begin(
+    tx: &Tx<'_>,
+    new: &NewApplication,
+    delivery: &NewDelivery,
+    repeats: bool,
+    standing: &Standing,
+) -> Op<(Start, Option<CaseId>)> {
+    let start = start(delivery, repeats, standing.staged, standing.paused);
     let case = match start.cause {
         None => None,
-        Some(HeldCause::Operator) if start.reason == Some(Reason::AccountNotLive) => staged_case,
-        Some(HeldCause::AccountPaused) => paused_case,
+        Some(HeldCause::Operator) if start.reason == Some(Reason::AccountNotLive) => standing.staged_case,
+        Some(HeldCause::AccountPaused) => standing.paused_case,
         Some(
             HeldCause::Invalid
             | HeldCause::PostingUnknown
@@ -230,10 +266,7 @@ fn insert_delivery(
             Some(cases::open(tx, about, reason, new.received_at)?)
         }
     };
-    let queued = start.state == State::Queued;
-    insert(tx, new, delivery, *serial, &start, fields, case)?;
-    announce::made(tx.conn, delivery.id, start.state)?;
-    Ok(queued)
+    Ok((start, case))
 }
 
 fn insert(

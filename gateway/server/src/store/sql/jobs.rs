@@ -7,8 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::oneshot;
 
+use super::accept::{self, Prepared};
 use super::errors::{Op, Stop};
 use super::tx::Tx;
+use crate::store::intake::Accepted;
 use crate::store::{Result, StoreError};
 
 /// A request as a writer sees it.
@@ -21,6 +23,54 @@ pub(in crate::store) trait Job: Send {
     fn refuse(self: Box<Self>, error: StoreError);
     /// Nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
+    /// An acceptance, which an engine may carry out together with others of the batch.
+    fn acceptance(&mut self) -> Option<&mut Acceptance> {
+        None
+    }
+}
+
+/// An application to be accepted.
+pub(in crate::store) struct Acceptance {
+    pub(in crate::store) prepared: Prepared,
+    pub(in crate::store) result: Option<Accepted>,
+    reply: oneshot::Sender<Result<Accepted>>,
+}
+
+/// An acceptance as a job, and where its answer comes.
+pub(in crate::store) fn acceptance(prepared: Prepared) -> (Box<dyn Job>, oneshot::Receiver<Result<Accepted>>) {
+    let (reply, answer) = oneshot::channel();
+    (Box::new(Acceptance { prepared, result: None, reply }), answer)
+}
+
+impl Job for Acceptance {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Op<()> {
+        self.result = Some(guarded(|| accept::commit(tx, &self.prepared))?);
+        Ok(())
+    }
+
+    fn answer(mut self: Box<Self>) {
+        if let Some(value) = self.result.take() {
+            drop(self.reply.send(Ok(value)));
+        }
+    }
+
+    fn refuse(self: Box<Self>, error: StoreError) {
+        drop(self.reply.send(Err(error)));
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn acceptance(&mut self) -> Option<&mut Acceptance> {
+        Some(self)
+    }
+}
+
+/// A panic is a failed request.
+pub(in crate::store) fn guarded<T>(work: impl FnOnce() -> Op<T>) -> Op<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Stop::Request(StoreError::Failed("a verb panicked".to_owned()))))
 }
 
 struct Request<F, T> {
@@ -45,14 +95,8 @@ where
     F: Fn(&mut Tx<'_>) -> Op<T> + Send,
 {
     fn run(&mut self, tx: &mut Tx<'_>) -> Op<()> {
-        match catch_unwind(AssertUnwindSafe(|| (self.verb)(tx))) {
-            Ok(Ok(value)) => {
-                self.result = Some(value);
-                Ok(())
-            }
-            Ok(Err(stop)) => Err(stop),
-            Err(_) => Err(Stop::Request(StoreError::Failed("a verb panicked".to_owned()))),
-        }
+        self.result = Some(guarded(|| (self.verb)(tx))?);
+        Ok(())
     }
 
     fn answer(mut self: Box<Self>) {

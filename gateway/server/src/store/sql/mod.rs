@@ -7,10 +7,10 @@
 //! A verb says how it writes: alone in its tenants, or beside others of its kind because it touches nothing but rows it
 //! locks or makes. On SQLite, which has one writer, that is the same; what a verb relies on is written for the other.
 
-mod accept;
+pub(in crate::store) mod accept;
 pub(in crate::store) mod accounts;
 pub(in crate::store) mod alike;
-mod announce;
+pub(in crate::store) mod announce;
 mod apply_sync;
 mod attempt;
 mod awaiting;
@@ -78,7 +78,9 @@ use super::setup::{
     AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant,
 };
 use super::sqlite::{self, SqliteEngine};
-use super::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed, Retention, RetentionReport};
+use super::trace::{AuditEntry, Backlog, Case, Erasure, ErasurePlan, Ledger, Lookup, LookupQuery};
+use super::trace::{Replayed, Retention, RetentionReport};
+use super::vitals::Vitals;
 use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 use super::{Result, Store, StoreError};
 use crate::alike::AlikePolicy;
@@ -116,6 +118,7 @@ pub struct SqlStore {
     pub(in crate::store) on_fatal: OnFatal,
     pub(in crate::store) generation: Arc<AtomicU64>,
     pub(in crate::store) numbers: Numbers,
+    pub(in crate::store) vitals: Arc<Vitals>,
     pub(in crate::store) floors: Arc<Floors>,
 }
 
@@ -140,18 +143,6 @@ impl SqlStore {
     ) -> Result<T> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.write(scope, verb).await,
-            Engine::Postgres(engine) => engine.write(scope, Among::Beside, verb).await,
-        }
-    }
-
-    /// [`SqlStore::write_beside`] for a verb that may run again when a neighbour failed: cheaper, for what there is much of.
-    async fn write_repeatable<T: Send + 'static>(
-        &self,
-        scope: Scope,
-        verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
-    ) -> Result<T> {
-        match &self.engine {
-            Engine::Sqlite(engine) => engine.write_repeatable(scope, verb).await,
             Engine::Postgres(engine) => engine.write(scope, Among::Beside, verb).await,
         }
     }
@@ -380,6 +371,15 @@ impl Store for SqlStore {
     }
     async fn census(&self) -> Result<BTreeMap<State, u64>> {
         upkeep::census(self).await
+    }
+    async fn ledger(&self) -> Result<Ledger> {
+        upkeep::ledger(self).await
+    }
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
+        upkeep::backlog(self, now).await
+    }
+    fn vitals(&self) -> Arc<Vitals> {
+        Arc::clone(&self.vitals)
     }
     async fn close(&self) {
         match &self.engine {

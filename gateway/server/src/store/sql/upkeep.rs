@@ -1,16 +1,18 @@
-//! Periodic work: job leases, the sweep of unnamed blobs, the census.
+//! Periodic work: job leases, the sweep of unnamed blobs, the census, the ledger, the backlog.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::sql::rows::{Columns, Row, StoredId, every, micros, params, sql, value};
+use crate::store::sql::rows::{Columns, Row, StoredId, every, first, micros, params, sql, value};
 use crate::store::sql::scope::Scope;
 use causeway_core::delivery::State;
 use jiff::Timestamp;
 
 use super::SqlStore;
+use crate::store::trace::{Backlog, Ledger};
+use crate::store::vitals::BlobOp;
 use crate::store::{Result, StoreError};
 
 pub(in crate::store) async fn lease_job(
@@ -44,7 +46,7 @@ pub(in crate::store) async fn sweep_blobs(store: &SqlStore, now: Timestamp) -> R
             Ok(unnamed)
         })
         .await?;
-    on_disk(move || {
+    let removed = on_disk(move || {
         let mut removed = 0;
         for path in unnamed {
             match std::fs::remove_file(&path) {
@@ -55,7 +57,13 @@ pub(in crate::store) async fn sweep_blobs(store: &SqlStore, now: Timestamp) -> R
         }
         Ok(removed)
     })
-    .await
+    .await;
+    let counts = store.blobs.counts();
+    match &removed {
+        Ok(removed) => counts.add((BlobOp::Remove, true), *removed),
+        Err(_) => counts.add((BlobOp::Remove, false), 1),
+    }
+    removed
 }
 
 async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
@@ -71,4 +79,35 @@ pub(in crate::store) async fn census(store: &SqlStore) -> Result<BTreeMap<State,
         .await?
         .into_iter()
         .collect())
+}
+
+/// What the ledger's statement calls the side of the targets, among the states of the other.
+const TARGETS: &str = "targets";
+
+pub(in crate::store) async fn ledger(store: &SqlStore) -> Result<Ledger> {
+    let side = |row: &Row<'_>| Ok((row.col::<String>("side")?, row.unsigned::<u64>("counted")?));
+    let rows = store.read(Scope::Every, move |conn| every(conn, sql!("ledger"), params![], side)).await?;
+    let mut ledger = Ledger::default();
+    for (side, counted) in rows {
+        if side == TARGETS {
+            ledger.targets = counted;
+        } else {
+            let state: State = side.parse().map_err(|_| StoreError::Corrupt("state"))?;
+            ledger.states.insert(state, counted);
+        }
+    }
+    Ok(ledger)
+}
+
+pub(in crate::store) async fn backlog(store: &SqlStore, now: Timestamp) -> Result<Backlog> {
+    let found = store.read(Scope::Leases, move |conn| {
+        first(conn, sql!("backlog"), params![micros(now)], |row| {
+            Ok(Backlog {
+                deliveries: row.maybe_time("deliveries")?,
+                webhooks: row.maybe_time("webhooks")?,
+                read_backs: row.maybe_time("read_backs")?,
+            })
+        })
+    });
+    Ok(found.await?.unwrap_or_default())
 }

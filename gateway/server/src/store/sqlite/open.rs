@@ -27,6 +27,7 @@ use crate::store::sql::floors::Floors;
 use crate::store::sql::numbers::Numbers;
 use crate::store::sql::rows::{Columns, Conn, every, execute, params, sql, value};
 use crate::store::sql::{Engine, SqlStore, custody, expire, receipts};
+use crate::store::vitals::Vitals;
 use crate::store::{Result, StoreError};
 
 /// The exit code after a failed sync.
@@ -129,6 +130,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
 
     let blobs = options.path.join("blobs");
     let blobs = Arc::new(Blobs::open(&blobs).map_err(|source| OpenError::Io { path: blobs, source })?);
+    let vitals = Vitals::new(Arc::clone(&options.clock), blobs.counts());
     let readers = Readers::open(&path, options.readers)?;
     let checkpoint = Connection::open(&path).map_err(Unsafe::from)?;
     pragmas::apply(&checkpoint, Use::Checkpoint)?;
@@ -141,6 +143,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         entropy: Arc::clone(&options.entropy),
         generation: Arc::clone(&generation),
         on_fatal: Arc::clone(&options.on_fatal),
+        vitals: Arc::clone(&vitals),
         checkpointer,
         commit: options.commit,
     })
@@ -155,6 +158,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         on_fatal,
         generation,
         numbers: Numbers::default(),
+        vitals,
         floors: Arc::new(Floors::none()),
     }))
 }

@@ -1,7 +1,6 @@
 //! Servers and connections that die, stand still or warn, under a store that goes on.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use causeway_core::clock::ManualClock;
 use causeway_core::ids::SubmissionId;
@@ -57,13 +56,9 @@ fn end_all(server: &Server) {
 }
 
 async fn accept(w: &World<Own>, store: &Arc<SqlStore>, number: usize) -> (SubmissionId, Result<Accepted>) {
-    let mut application = w.application(&format!("p{number}@example.org"));
-    application.code = loop {
-        match w.store.new_code().await {
-            Ok(code) => break code,
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    };
+    let code = w.store.new_code().await.unwrap();
+    w.codes.lock().unwrap().push(code);
+    let application = w.application(&format!("p{number}@example.org"));
     (application.id, store.accept(application).await)
 }
 

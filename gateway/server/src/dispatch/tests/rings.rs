@@ -1,0 +1,54 @@
+//! When a ring is acknowledged: once what it caused is claimed, never before, and never when it could not be.
+
+use async_trait::async_trait;
+use causeway_core::delivery::State;
+
+use super::*;
+use crate::queue::{Listener, Receipt, Ring, Rung};
+
+/// Rings once, for work that comes at that moment; notes whether the work was claimed when the ring was settled.
+struct Once {
+    store: Arc<FakeStore>,
+    ring: Mutex<Option<AccountId>>,
+    told: Arc<Mutex<Vec<(bool, bool)>>>,
+}
+
+#[async_trait]
+impl Listener for Once {
+    async fn rung(&self) -> Rung {
+        let Some(account) = self.ring.lock().unwrap().take() else { return std::future::pending().await };
+        let (store, told, id) = (Arc::clone(&self.store), Arc::clone(&self.told), self.store.queue(account, 1));
+        let receipt = Receipt::new(move |claimed| {
+            let row = store.row(id);
+            told.lock().unwrap().push((claimed, row.lease.is_some() || row.state != State::Queued));
+        });
+        Rung::new([Ring { account, trace: None }], receipt)
+    }
+}
+
+/// What a ring's receipt was told when the store fails so many claims first.
+async fn told(claim_fails: u32, run_for: Duration) -> Vec<(bool, bool)> {
+    let rig = rig();
+    rig.store.lock().claim_fails = claim_fails;
+    let listener =
+        Arc::new(Once { store: Arc::clone(&rig.store), ring: Mutex::new(Some(rig.account)), told: Arc::default() });
+    let (stop, tracker, told) = (CancellationToken::new(), TaskTracker::new(), Arc::clone(&listener.told));
+    tracker.spawn(rig.dispatch().run(listener, stop.clone()));
+    tracker.close();
+    tokio::time::sleep(run_for).await;
+    stop.cancel();
+    tracker.wait().await;
+    let told = told.lock().unwrap();
+    told.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ring_is_acknowledged_once_its_work_is_claimed() {
+    assert_eq!(told(0, Duration::from_secs(10)).await, [(true, true)]);
+    assert_eq!(told(3, Duration::from_secs(10)).await, [(true, true)], "after the claims that failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ring_whose_work_was_never_claimed_is_given_back_at_a_stop() {
+    assert_eq!(told(u32::MAX, Duration::from_secs(10)).await, [(false, false)]);
+}
