@@ -225,7 +225,7 @@ impl Life {
             alike: AlikePolicy { after: u32::MAX, ..AlikePolicy::default() }.into(),
             policy: DispatchPolicy::default(),
         })?;
-        self.tasks.spawn(dispatch.run(Arc::clone(&self.bell), self.stop.clone()));
+        self.tasks.spawn(dispatch.run(Arc::<EmbeddedBell>::clone(&self.bell), self.stop.clone()));
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod bad_input;
 mod broker;
 #[path = "../../loadtests/src/client.rs"]
 mod client;
+mod collector;
 #[path = "../../gateway/server/src/openapi/contract.rs"]
 mod contract;
 mod demo;
@@ -29,7 +30,10 @@ mod process;
 mod quickstart;
 mod receipts;
 mod rig;
+mod roles;
 mod sandbox;
+mod shared;
 mod site;
+mod telemetry;
 mod tickets;
 mod webhooks;

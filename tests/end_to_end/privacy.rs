@@ -11,7 +11,7 @@ use crate::rig::Rig;
 use crate::site::Site;
 
 /// Every marker holds this, so that a search for one word finds any of them.
-const MARK: &str = "Zyxkanari";
+pub(crate) const MARK: &str = "Zyxkanari";
 pub(crate) const EMAIL: &str = "Zyxkanari-mail@example.org";
 
 /// A document with a marker in each field that may hold personal data.

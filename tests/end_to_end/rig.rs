@@ -8,6 +8,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -28,6 +31,8 @@ pub(crate) struct Rig {
     /// A job that asks for a name and an address only.
     pub(crate) job: String,
     settings: Vec<(String, String)>,
+    /// What it is told to do; everything, when empty.
+    roles: String,
     disk: Option<SmallDisk>,
     folder: tempfile::TempDir,
 }
@@ -64,7 +69,8 @@ impl Rig {
         let management = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let site = Site { gateway, key: String::new() };
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut rig = Self { gateway: None, ats, crm, site, management, job, settings, disk: None, folder };
+        let roles = String::new();
+        let mut rig = Self { gateway: None, ats, crm, site, management, job, settings, roles, disk: None, folder };
         rig.ask(&["keys", "init-root"])?;
         rig.ask(&["tenants", "create", "acme"])?;
         rig.add_account("greenhouse", "ats", &rig.ats, &[])?;
@@ -162,6 +168,9 @@ impl Rig {
         let data = self.data_of_the_gateway();
         let mut line = self.disk.map_or_else(Vec::new, |disk| disk.wrapper(&data));
         line.extend([PROGRAM.to_owned(), "serve".to_owned()]);
+        if !self.roles.is_empty() {
+            line.extend(["--role".to_owned(), self.roles.clone()]);
+        }
         let mut command = Command::new(&line[0]);
         command
             .args(&line[1..])
@@ -192,6 +201,18 @@ impl Rig {
         });
         ensure!(ready.await?, "the gateway ended: {}", std::fs::read_to_string(log)?);
         Ok(())
+    }
+
+    /// From its next start on it has these roles, or every role.
+    pub(crate) fn roles(&mut self, roles: &str) {
+        roles.clone_into(&mut self.roles);
+    }
+
+    /// Text of the management listener.
+    pub(crate) async fn manage(&self, path: &str) -> Result<(u16, String)> {
+        let request = Request::get(path).header("host", "gateway").body(Full::new(Bytes::new()))?;
+        let (parts, body) = Client::new(self.management, Duration::from_secs(10)).send(request).await?.into_parts();
+        Ok((parts.status.as_u16(), String::from_utf8(body.to_vec())?))
     }
 
     /// Starts a gateway that has to refuse, and answers what it said.

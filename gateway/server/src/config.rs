@@ -72,7 +72,7 @@ sections! {
     /// `[data]`
     struct Data { dir: PathBuf, root_key_file: PathBuf, }
     /// `[run]`
-    struct Run { roles: Vec<ProcessRole>, }
+    struct Run { roles: Vec<ProcessRole>, drain_pause: Span, }
     /// `[store]`
     struct StoreAt { dsn: Hidden, direct_dsn: Hidden, pooler: bool, writers: usize, readers: usize, }
     /// `[queue]`
@@ -136,7 +136,9 @@ sections! {
 }
 
 /// A part of the work, which a process has or has not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ProcessRole {
     /// The public listener.
@@ -149,6 +151,22 @@ pub enum ProcessRole {
     Schedule,
     /// Support on the management listener.
     Console,
+}
+
+impl ProcessRole {
+    /// Every role, in the order an application meets them.
+    pub const ALL: [Self; 5] = [Self::Ingress, Self::Dispatch, Self::Events, Self::Schedule, Self::Console];
+
+    /// As in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Dispatch => "dispatch",
+            Self::Events => "events",
+            Self::Schedule => "schedule",
+            Self::Console => "console",
+        }
+    }
 }
 
 /// A setting that may hold a password: never printed, compared without being shown.
@@ -309,11 +327,22 @@ impl Config {
     }
 }
 
+/// An address and nothing else.
+fn is_plain_http(text: &str) -> bool {
+    url::Url::parse(text)
+        .is_ok_and(|url| url.scheme() == "http" && url.has_host() && url.path() == "/" && url.query().is_none())
+}
+
 impl Fixed {
     /// What no engine could do with: whether it is so, the key, the remedy.
     fn impossible_engines(&self) -> impl Iterator<Item = (bool, &'static str, &'static str)> + use<> {
         [
             (self.run.roles.is_empty(), "run.roles", "must name at least one"),
+            (
+                !self.telemetry.otlp.is_empty() && !is_plain_http(&self.telemetry.otlp),
+                "telemetry.otlp",
+                "must be like \"http://127.0.0.1:4318\", without a path; a collector beside the gateway speaks TLS to others",
+            ),
             (self.store.writers == 0, "store.writers", "must be at least 1"),
             (self.store.readers == 0, "store.readers", "must be at least 1"),
             (self.redis.gateways == 0, "redis.gateways", "must be at least 1"),

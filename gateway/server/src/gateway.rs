@@ -7,6 +7,7 @@ mod core;
 mod queue;
 mod reload;
 mod wires;
+mod work;
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -22,15 +23,14 @@ use tokio_util::task::TaskTracker;
 use crate::admin::socket::Control;
 use crate::admin::{NothingRuns, Reload, Services};
 use crate::clock::OsEntropy;
-use crate::config::Config;
-use crate::dispatch::{Dispatch, DispatchParts};
-use crate::ingress::{Exposition, Ingress, IngressParts, Readiness};
+use crate::config::{Config, ProcessRole};
+use crate::health::Health;
+use crate::ingress::{Exposition, Ingress, IngressParts};
 use crate::intake::{FormCache, Intake, IntakeParts};
+use crate::openapi::Routes;
 use crate::queue::Bell;
-use crate::queue::figures::Figures;
-use crate::schedule::{Schedule, ScheduleParts, SyncBell};
+use crate::schedule::SyncBell;
 use crate::schema::Schemas;
-use crate::setup::SecretsWatch;
 use crate::shared::forms::Forms;
 use crate::store::Store;
 use crate::store::keys::RootKey;
@@ -42,6 +42,7 @@ pub use self::reload::ReadConfig;
 use self::core::Core;
 use self::queue::Queue;
 use self::reload::Reloader;
+use self::work::{Bells, Work};
 
 /// What is on the wire at a stop may take so long.
 const STOP_GRACE: Duration = Duration::from_secs(30);
@@ -95,13 +96,12 @@ pub fn init_root(config: &Config) -> anyhow::Result<PathBuf> {
 pub struct Gateway {
     core: Core,
     config: Config,
-    public: TcpListener,
+    public: Option<TcpListener>,
     management: TcpListener,
     control: Control,
     ingress: Ingress,
-    dispatch: Arc<Dispatch>,
-    schedule: Arc<Schedule>,
-    queue: Queue,
+    work: Work,
+    health: Arc<Health>,
     services: Services,
     settings: Arc<Reloader>,
 }
@@ -133,7 +133,14 @@ impl Gateway {
     pub async fn open_around(config: Config, around: Around) -> anyhow::Result<Self> {
         let core = Core::open_over(&config, around.store)?;
         warn_of_private(&core).await?;
-        let queue = Queue::open(&config, &core.store, &core.clock, around.queue).await?;
+        let queue = Queue::open(&config, &core, around.queue).await?;
+        let undone = work::undone(&config);
+        if !undone.is_empty() {
+            tracing::warn!(
+                roles = undone.join(","),
+                "without store.dsn there is no other process, so nobody has these roles"
+            );
+        }
         if let Some(link) = &core.link {
             // What is in the way was logged where it was found. It is looked for again, and nothing waits for it.
             link.first_look().await;
@@ -141,7 +148,6 @@ impl Gateway {
         let connectors = causeway_connectors::all();
         let schemas = Arc::new(Schemas::new(&connectors).context("a schema of this build cannot be used")?);
         let sync_bell = Arc::new(SyncBell::default());
-        let secrets = Arc::new(SecretsWatch::default());
         let intake = Arc::new(Intake::new(IntakeParts {
             store: Arc::clone(&core.store),
             schemas,
@@ -155,48 +161,24 @@ impl Gateway {
         }));
         let settings = Arc::new(Reloader::new(config.clone(), core.lives.clone()));
         let services = core.services(rings_dispatch(&queue.bell), Arc::clone(&settings) as Arc<dyn Reload>);
-        let dispatch = Dispatch::new(DispatchParts {
-            store: Arc::clone(&core.store),
-            egress: Arc::clone(&core.egress),
-            connectors: Arc::clone(&core.connectors),
-            clock: Arc::clone(&core.clock),
-            entropy: Arc::clone(&core.entropy),
-            retry: core.lives.retry.clone(),
-            alike: core.lives.alike.clone(),
-            policy: wires::dispatch(&config, STOP_GRACE),
-        })?;
-        let schedule = Schedule::new(ScheduleParts {
-            store: Arc::clone(&core.store),
-            feeds: Arc::clone(&core.feeds),
-            judge: Arc::new(wires::JudgesAsIntake(Arc::clone(&intake))),
-            read_back: config.fixed.dispatch.enabled.then(|| core.read_back(&config)),
-            bell: Arc::clone(&queue.bell),
-            sync_bell,
-            secrets: Arc::clone(&secrets),
-            clock: Arc::clone(&core.clock),
-            policy: wires::schedule(&core.lives),
-        });
-        let ingress = ingress(
-            &core,
-            &config,
-            intake,
-            &services.support,
-            vec![secrets.exposition(), wires::limits_exposition(&core)],
-        );
+        let health = Arc::new(Health::new(&config.fixed.run.roles, Arc::clone(&core.clock)));
+        let bells = Bells { queue, sync: sync_bell };
+        let (work, metrics) = Work::new(&core, &config, &intake, bells, Arc::clone(&health), STOP_GRACE)?;
+        let ingress = ingress(&core, &config, intake, &services.support, (metrics, Arc::clone(&health)));
         let (public, management) = (config.fixed.listen.public, config.fixed.listen.management);
         let bind = async |key: &str, address| {
             TcpListener::bind(address).await.with_context(|| format!("{key}: {address} cannot be listened on"))
         };
+        let is_public = config.fixed.run.roles.contains(&ProcessRole::Ingress);
         Ok(Self {
-            public: bind("listen.public", public).await?,
+            public: if is_public { Some(bind("listen.public", public).await?) } else { None },
             management: bind("listen.management", management).await?,
             control: Control::bind(&config.fixed.data.dir).context("the control socket cannot be made")?,
             core,
             config,
             ingress,
-            dispatch,
-            schedule,
-            queue,
+            work,
+            health,
             services,
             settings,
         })
@@ -214,17 +196,12 @@ impl Gateway {
         Arc::clone(&self.settings) as Arc<dyn Reload>
     }
 
-    /// What its queue counts, if that is not within this process.
-    pub fn queue_figures(&self) -> Option<Arc<Figures>> {
-        self.queue.figures()
-    }
-
-    /// Where it listens: public, management.
+    /// Where it listens: public, if it does, and management.
     ///
     /// # Errors
     /// When the system does not say.
-    pub fn addresses(&self) -> std::io::Result<(std::net::SocketAddr, std::net::SocketAddr)> {
-        Ok((self.public.local_addr()?, self.management.local_addr()?))
+    pub fn addresses(&self) -> std::io::Result<(Option<std::net::SocketAddr>, std::net::SocketAddr)> {
+        Ok((self.public.as_ref().map(TcpListener::local_addr).transpose()?, self.management.local_addr()?))
     }
 
     /// Works until `stop` resolves, then stops gracefully.
@@ -235,18 +212,16 @@ impl Gateway {
         let (work, last) = (CancellationToken::new(), CancellationToken::new());
         let (tasks, control) = (TaskTracker::new(), TaskTracker::new());
         control.spawn(self.control.serve(self.services, control.clone(), last.clone()));
-        self.queue.start(self.config.fixed.dispatch.enabled, &tasks, &work);
-        if self.config.fixed.dispatch.enabled {
-            tasks.spawn(self.dispatch.run(self.queue.listener, work.clone()));
-            tasks.spawn(Arc::clone(&self.core.sites.sender).run(work.clone()));
-        } else {
-            tracing::warn!("dispatch.enabled is false: applications are accepted and nothing is delivered");
-        }
-        tasks.spawn(self.schedule.run(work.clone()));
-        let told = work.clone();
+        self.work.begin(&tasks, &work);
+        let (told, health, closing) = (work.clone(), self.health, self.ingress.closing());
+        let pause = self.config.fixed.run.drain_pause.0;
         let shutdown = async move {
             stop.await;
             tracing::info!("stopping");
+            // Whoever sends work has the pause to see it and to go elsewhere; what still comes is done.
+            health.stopping();
+            closing.cancel();
+            tokio::time::sleep(pause).await;
             // At the same moment: no new requests, no new attempts.
             told.cancel();
         };
@@ -272,16 +247,25 @@ fn rings_dispatch(bell: &Arc<dyn Bell>) -> Ring {
     Arc::new(move |account| bell.ring(account))
 }
 
-fn ingress(core: &Core, config: &Config, intake: Arc<Intake>, support: &Support, metrics: Vec<Exposition>) -> Ingress {
+fn ingress(
+    core: &Core,
+    config: &Config,
+    intake: Arc<Intake>,
+    support: &Support,
+    (metrics, health): (Vec<Exposition>, Arc<Health>),
+) -> Ingress {
+    // Without the role there is health and there are metrics, and nothing to ask.
+    let asked = config.fixed.run.roles.contains(&ProcessRole::Console);
+    let routes = |routes: Routes| if asked { routes } else { Routes::new() };
     Ingress::new(IngressParts {
         config: wires::ingress(config),
         intake,
         store: Arc::clone(&core.store),
-        support: crate::support::http::routes().with_state(support.clone()),
+        support: routes(crate::support::http::routes().with_state(support.clone())),
         receipts: Arc::clone(&core.sites.receipts),
-        webhooks: crate::webhooks::http::routes().with_state(Arc::clone(&core.sites.store)),
+        webhooks: routes(crate::webhooks::http::routes().with_state(Arc::clone(&core.sites.store))),
         metrics,
-        readiness: Arc::new(Readiness::default()),
+        health,
         clock: Arc::clone(&core.clock),
         entropy: Arc::clone(&core.entropy),
     })

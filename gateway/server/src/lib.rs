@@ -4,6 +4,7 @@ pub mod ingress;
 pub mod openapi;
 pub mod quota;
 
+pub mod bucket;
 pub mod intake;
 pub mod overlay;
 pub mod schema;
@@ -29,6 +30,7 @@ pub mod webhooks;
 pub mod cli;
 pub mod demo;
 pub mod gateway;
+pub mod health;
 
 pub mod clock;
 pub mod config;

@@ -25,6 +25,7 @@ use causeway_core::reason::Reason;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use jiff::Timestamp;
+use tracing::Instrument;
 
 use crate::clock::later;
 use crate::config::live::Live;
@@ -33,6 +34,7 @@ use crate::overlay::{self, Opened};
 use crate::store::setup::AccountRecord;
 use crate::store::work::{Settled, Sighting, Unproven, WorkItem};
 use crate::store::{self, Store, StoreError};
+use crate::telemetry::traces;
 
 /// The figures.
 #[derive(Debug, Clone, PartialEq)]
@@ -194,7 +196,8 @@ impl ReadBack {
             return Some(never("its stored data cannot be read"));
         };
         let http = Sparing::new(self.parts.egress.aside(record), self.parts.policy.calls_most);
-        let found = self.seen(connector, unproven, &item, &opened, &http).await;
+        let span = traces::read_back(&item.trace_id, unproven.submission, unproven.delivery);
+        let found = self.seen(connector, unproven, &item, &opened, &http).instrument(span).await;
         *left = left.saturating_sub(http.spent().max(1));
         if http.ran_out() {
             return Some(never("reading it back would take too many calls"));

@@ -1,5 +1,5 @@
 //! Periodic work: what has to happen without anybody asking. Each job is a lease row with a fence, so that of several
-//! gateways one does it.
+//! gateways one does it; a gateway that stops gives its leases back.
 //!
 //! Jobs: leases that ran out; rings for what is due; probes of what fails alike; postings of each ATS account, and at once when intake rings for one it does not know; forms
 //! that became old; deliveries that waited for a posting or form; retention; orphaned blobs; the audit's anchor. A job that fails is logged and
@@ -15,6 +15,7 @@ use causeway_core::ids::{AccountId, TenantId};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +23,7 @@ use crate::alike::AlikePolicy;
 use crate::clock::later;
 use crate::config::live::Live;
 use crate::feeds::sync::Feeds;
+use crate::health::ledger::{LedgerWatch, seconds};
 use crate::queue::Bell;
 use crate::read_back::ReadBack;
 use crate::setup::SecretsWatch;
@@ -29,6 +31,8 @@ use crate::store::intake::{Decision, ReadyDelivery};
 use crate::store::setup::AccountRecord;
 use crate::store::trace::Retention;
 use crate::store::{self, Store};
+use crate::telemetry::figures::Counters;
+use crate::telemetry::metrics::{self, Page};
 
 /// Decides a delivery that waited for its posting or form, as intake would have. Pure computation.
 pub trait Judge: Send + Sync {
@@ -109,6 +113,8 @@ pub struct SchedulePolicy {
     pub upkeep: Duration,
     /// The audit chains' newest links.
     pub anchor: Duration,
+    /// Both sides of the ledger.
+    pub ledger: Duration,
     /// How long each class is kept.
     pub retention: Live<Retention>,
     /// How long a job is ours without being renewed.
@@ -125,7 +131,9 @@ pub struct ScheduleParts {
     pub feeds: Arc<Feeds>,
     /// Decides what waited.
     pub judge: Arc<dyn Judge>,
-    /// Reads back what was delivered; none where nothing is delivered.
+    /// Does this process do periodic work? If not it reads back at most.
+    pub periodic: bool,
+    /// Reads back what was delivered; none in a process that delivers nothing: it is done within the limits of who does.
     pub read_back: Option<ReadBack>,
     /// Rings dispatch for what may go.
     pub bell: Arc<dyn Bell>,
@@ -133,6 +141,8 @@ pub struct ScheduleParts {
     pub sync_bell: Arc<SyncBell>,
     /// Tells of secrets that end.
     pub secrets: Arc<SecretsWatch>,
+    /// Tells how the ledger stands.
+    pub ledger: Arc<LedgerWatch>,
     /// Now.
     pub clock: Arc<dyn Clock>,
     /// The figures.
@@ -146,6 +156,19 @@ pub struct Schedule {
     leases: Mutex<BTreeMap<String, Timestamp>>,
     /// When each account was last synced, or will be.
     synced: Mutex<BTreeMap<AccountId, Timestamp>>,
+    figures: Figures,
+}
+
+/// What it counts, for the metrics.
+#[derive(Default)]
+struct Figures {
+    /// Runs of each job, and whether they went well.
+    runs: Counters<(&'static str, bool)>,
+    /// When each went well last.
+    last: Mutex<BTreeMap<&'static str, Timestamp>>,
+    syncs: Counters<(AccountId, &'static str)>,
+    took: Mutex<BTreeMap<AccountId, Duration>>,
+    expired: Counters<&'static str>,
 }
 
 /// Rows removed per retention call, and deliveries decided per call: other writers get their turn between.
@@ -154,14 +177,14 @@ const BATCH: usize = 500;
 impl Schedule {
     /// Does nothing yet.
     pub fn new(parts: ScheduleParts) -> Arc<Self> {
-        Arc::new(Self { parts, leases: Mutex::default(), synced: Mutex::default() })
+        Arc::new(Self { parts, leases: Mutex::default(), synced: Mutex::default(), figures: Figures::default() })
     }
 
     /// Works until told to stop, then lets the jobs under way be dropped: each is one transaction or repeatable.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let tracker = TaskTracker::new();
         let policy = &self.parts.policy;
-        let jobs: [(Job, Live<Duration>); 11] = [
+        let jobs: [(Job, Live<Duration>); 12] = [
             (Job::Leases, policy.leases.into()),
             (Job::Rings, policy.rings.into()),
             (Job::Probes, policy.probes.into()),
@@ -173,19 +196,68 @@ impl Schedule {
             (Job::Blobs, policy.upkeep.into()),
             (Job::Anchor, policy.anchor.into()),
             (Job::Secrets, policy.upkeep.into()),
+            (Job::Ledger, policy.ledger.into()),
         ];
-        for (job, every) in jobs {
+        let has = |job: &Job| match job {
+            Job::ReadBack => self.parts.read_back.is_some(),
+            Job::Leases
+            | Job::Rings
+            | Job::Probes
+            | Job::Jobs
+            | Job::Forms
+            | Job::Awaiting
+            | Job::Retention
+            | Job::Blobs
+            | Job::Anchor
+            | Job::Secrets
+            | Job::Ledger => self.parts.periodic,
+        };
+        for (job, every) in jobs.into_iter().filter(|(job, _)| has(job)) {
             let (schedule, stop) = (Arc::clone(&self), stop.clone());
             tracker.spawn(async move {
                 stop.run_until_cancelled(schedule.repeat(job, every)).await;
             });
         }
-        let (rings, until) = (Arc::clone(&self).answer_rings(tracker.clone(), stop.clone()), stop.clone());
-        tracker.spawn(async move {
-            until.run_until_cancelled(rings).await;
-        });
+        if self.parts.periodic {
+            let (rings, until) = (Arc::clone(&self).answer_rings(tracker.clone(), stop.clone()), stop.clone());
+            tracker.spawn(async move {
+                until.run_until_cancelled(rings).await;
+            });
+        }
         tracker.close();
         tracker.wait().await;
+        self.give_back().await;
+    }
+
+    /// Whoever goes on need not wait for the leases to run out.
+    async fn give_back(&self) {
+        let held = std::mem::take(&mut *self.leases.lock().unwrap_or_else(PoisonError::into_inner));
+        for job in held.into_keys() {
+            let (now, owner) = (self.parts.clock.now(), &self.parts.policy.owner);
+            if let Err(error) = self.parts.store.lease_job(&job, owner, now, Duration::ZERO).await {
+                tracing::warn!(job, %error, "a periodic job's lease could not be given back; it will run out");
+            }
+        }
+    }
+
+    /// Onto the page.
+    pub fn put(&self, page: &mut Page) {
+        for ((job, well), count) in self.figures.runs.read() {
+            page.put(&metrics::JOB_RUNS, &[job, if well { "done" } else { "failed" }], count);
+        }
+        for (job, at) in self.figures.last.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            page.put(&metrics::JOB_LAST, &[job], seconds(*at));
+        }
+        for ((account, outcome), count) in self.figures.syncs.read() {
+            page.put(&metrics::SYNCS, &[&account.to_string(), outcome], count);
+        }
+        for (account, took) in self.figures.took.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            page.put(&metrics::SYNC_DURATION, &[&account.to_string()], took.as_secs_f64());
+        }
+        let expired = self.figures.expired.read();
+        for was in ["unknown", "due"].into_iter().filter(|_| self.parts.periodic) {
+            page.put(&metrics::LEASES_EXPIRED, &[was], expired.get(was).copied().unwrap_or(0));
+        }
     }
 
     async fn repeat(&self, job: Job, every: Live<Duration>) {
@@ -205,10 +277,17 @@ impl Schedule {
                 }
             }
             if !self.ours(job.name()).await {
+                self.is_anothers(job);
                 continue;
             }
-            if let Err(error) = self.once(job).await {
-                tracing::error!(job = job.name(), %error, "a periodic job failed; it comes again");
+            let done = self.once(job).await;
+            self.figures.runs.add((job.name(), done.is_ok()), 1);
+            match done {
+                Ok(()) => {
+                    let mut last = self.figures.last.lock().unwrap_or_else(PoisonError::into_inner);
+                    last.insert(job.name(), self.parts.clock.now());
+                }
+                Err(error) => tracing::error!(job = job.name(), %error, "a periodic job failed; it comes again"),
             }
         }
     }
@@ -240,6 +319,24 @@ impl Schedule {
         }
     }
 
+    /// What this process told of it is another's to tell.
+    fn is_anothers(&self, job: Job) {
+        match job {
+            Job::Ledger => self.parts.ledger.forget(),
+            Job::Secrets => self.parts.secrets.forget(),
+            Job::Leases
+            | Job::Rings
+            | Job::Probes
+            | Job::Jobs
+            | Job::Forms
+            | Job::Awaiting
+            | Job::ReadBack
+            | Job::Retention
+            | Job::Blobs
+            | Job::Anchor => {}
+        }
+    }
+
     async fn once(&self, job: Job) -> store::Result<()> {
         match job {
             Job::Leases => self.expire_leases().await,
@@ -255,6 +352,7 @@ impl Schedule {
             Job::Retention => self.retain().await,
             Job::Anchor => self.parts.store.anchor_audit(self.parts.clock.now()).await.map(|_| ()),
             Job::Secrets => self.parts.secrets.look(&*self.parts.store, self.parts.clock.now()).await,
+            Job::Ledger => self.parts.ledger.look(&*self.parts.store, self.parts.clock.now()).await,
             Job::Blobs => {
                 let removed = self.parts.store.sweep_blobs(self.parts.clock.now()).await?;
                 if removed > 0 {
@@ -268,6 +366,8 @@ impl Schedule {
     /// Takes back what workers that are gone had claimed. Dispatch finds it at its next look.
     async fn expire_leases(&self) -> store::Result<()> {
         let (unknown, due) = self.parts.store.expire_leases(self.parts.clock.now()).await?;
+        self.figures.expired.add("unknown", unknown);
+        self.figures.expired.add("due", due);
         if unknown + due > 0 {
             tracing::warn!(unknown, due, "leases of deliveries ran out");
         }
@@ -347,7 +447,16 @@ impl Schedule {
             return;
         };
         tokio::time::sleep(wait).await;
-        match self.parts.feeds.sync_jobs(account).await {
+        let began = Instant::now();
+        let synced = self.parts.feeds.sync_jobs(account).await;
+        let outcome = match &synced {
+            Ok(synced) if synced.complete => "complete",
+            Ok(synced) if synced.held => "held",
+            Ok(_) | Err(_) => "failed",
+        };
+        self.figures.syncs.add((account, outcome), 1);
+        self.figures.took.lock().unwrap_or_else(PoisonError::into_inner).insert(account, began.elapsed());
+        match synced {
             Ok(synced) => tracing::debug!(account = %account, listed = synced.report.listed, "postings were synced"),
             Err(error) => tracing::warn!(account = %account, %error, "postings could not be synced"),
         }
@@ -439,6 +548,7 @@ enum Job {
     Blobs,
     Anchor,
     Secrets,
+    Ledger,
 }
 
 impl Job {
@@ -455,6 +565,7 @@ impl Job {
             Self::Blobs => "sweep-blobs",
             Self::Anchor => "anchor-audit",
             Self::Secrets => "watch-secrets",
+            Self::Ledger => "ledger",
         }
     }
 }

@@ -22,16 +22,22 @@ struct Rig {
 }
 
 fn rig(decision: Decision) -> Rig {
+    rig_that(decision, true)
+}
+
+fn rig_that(decision: Decision, periodic: bool) -> Rig {
     let (feeds, bell) = (feed_rig(), Arc::new(EmbeddedBell::default()));
     let days = |count: u64| Duration::from_secs(count * 86_400);
     let schedule = Schedule::new(ScheduleParts {
         store: Arc::clone(&feeds.store) as Arc<dyn Store>,
         feeds: Arc::clone(&feeds.feeds),
         judge: Arc::new(Lets(decision)),
+        periodic,
         read_back: None,
         bell: Arc::clone(&bell) as Arc<dyn Bell>,
         sync_bell: Arc::new(SyncBell::default()),
         secrets: Arc::default(),
+        ledger: Arc::default(),
         clock: Arc::clone(&feeds.clock),
         policy: SchedulePolicy {
             leases: Duration::from_secs(5),
@@ -45,6 +51,7 @@ fn rig(decision: Decision) -> Rig {
             read_back: Duration::from_secs(1),
             upkeep: Duration::from_secs(3_600),
             anchor: Duration::from_secs(60),
+            ledger: Duration::from_secs(3_600),
             retention: Retention {
                 applications: days(365),
                 refusals: days(14),
@@ -147,4 +154,54 @@ async fn a_period_that_changes_is_kept_from_then_on() {
     assert_eq!(rig.syncs(), 6, "one at the change, then one every ten seconds");
     stop.cancel();
     tracker.wait().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_gives_every_lease_back() {
+    let rig = rig(go());
+    let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+    tracker.spawn(Arc::clone(&rig.schedule).run(stop.clone()));
+    tracker.close();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let held = rig.schedule.leases.lock().unwrap().len();
+    assert_eq!(held, 10, "each job but reading back, which this one does not do");
+    stop.cancel();
+    tracker.wait().await;
+    let store = rig.feeds.store.lock();
+    assert_eq!(store.leases_ended.len(), held, "{:?}", store.leases_ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_role_it_does_no_periodic_work_and_answers_no_ring() {
+    let rig = rig_that(go(), false);
+    let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+    tracker.spawn(Arc::clone(&rig.schedule).run(stop.clone()));
+    tracker.close();
+    rig.schedule.parts.sync_bell.ring_account(rig.feeds.account);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!((rig.syncs(), rig.feeds.store.lock().leases_taken.len()), (0, 0));
+    stop.cancel();
+    tracker.wait().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_it_did_is_told() {
+    let rig = rig(go());
+    let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+    tracker.spawn(Arc::clone(&rig.schedule).run(stop.clone()));
+    tracker.close();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    stop.cancel();
+    tracker.wait().await;
+    let mut page = Page::default();
+    rig.schedule.put(&mut page);
+    let text = page.render();
+    for line in [
+        format!("causeway_account_syncs_total{{account=\"{}\",outcome=\"complete\"}} 1\n", rig.feeds.account),
+        "causeway_job_runs_total{job=\"sync-jobs\",outcome=\"done\"} 1\n".to_owned(),
+        "causeway_job_last_timestamp_seconds{job=\"retention\"}".to_owned(),
+        "causeway_leases_expired_total{was=\"unknown\"} 0\n".to_owned(),
+    ] {
+        assert!(text.contains(&line), "{line} is not in {text}");
+    }
 }

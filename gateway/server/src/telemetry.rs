@@ -1,19 +1,30 @@
-//! Log lines: JSON or pretty, to standard error, stamped in UTC (RFC 3339).
+//! What leaves the process about itself: log lines, traces, metrics.
 //!
+//! Log lines are JSON or pretty, to standard error, stamped in UTC (RFC 3339). Traces go to a collector, if one is named.
 //! It decides how lines look, not what is in them. No personal data reaches a line because what is personal has a type
-//! that does not print; ids and counts are what lines carry.
+//! that does not print; ids and counts are what lines carry. What a span may hold and what metrics there are is listed
+//! (`traces`, `metrics`).
 
+pub mod export;
+pub mod figures;
 pub mod metrics;
+pub mod traces;
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
+use causeway_core::clock::Entropy;
+use opentelemetry_otlp::ExporterBuildError;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, Telemetry};
+
+pub use self::export::Traces;
 
 /// Why log lines cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -21,17 +32,22 @@ pub enum TelemetryError {
     /// The filter does not read.
     #[error("log.filter: {0}; write levels by module, such as \"causeway=debug,warn\"")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// Spans cannot be sent there.
+    #[error("telemetry.otlp: no traces can be sent there")]
+    Traces(#[from] ExporterBuildError),
     /// Something set a subscriber before.
     #[error("log lines are already set up in this process")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Sends the process's log lines to standard error.
+/// Sends the process's log lines to standard error, and its spans to the collector if one is named: what is returned then
+/// is what sends them, and has to be run.
 ///
 /// # Errors
 /// [`TelemetryError`].
-pub fn init(log: &Log) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder().parse(&log.filter)?;
+pub fn init(log: &Log, telemetry: &Telemetry, entropy: Arc<dyn Entropy>) -> Result<Option<Traces>, TelemetryError> {
+    // Spans of traces are not for lines; without a collector nobody sees them, and they are never made.
+    let filter = EnvFilter::builder().parse(&log.filter)?.add_directive(format!("{}=off", traces::TARGET).parse()?);
     // A panic's message may quote what was being handled; its place says enough.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
@@ -55,8 +71,24 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
                 .with_writer(std::io::stderr),
         ),
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
-    Ok(())
+    let lines = lines.with_filter(filter);
+    if telemetry.otlp.is_empty() {
+        tracing_subscriber::registry().with(lines).try_init()?;
+        return Ok(None);
+    }
+    let (tracer, sends) = export::to(&telemetry.otlp, entropy)?;
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        // Only what a span is given: no places in the code, no threads, no levels, no times of idleness.
+        .with_location(false)
+        .with_threads(false)
+        .with_level(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_context_activation(false)
+        .with_filter(Targets::new().with_target(traces::TARGET, LevelFilter::INFO));
+    tracing_subscriber::registry().with(lines).with(spans).try_init()?;
+    Ok(Some(sends))
 }
 
 /// What is wrong with a filter, if anything is.

@@ -25,7 +25,9 @@ struct Arguments {
 async fn main() -> Result<()> {
     let Arguments { promise } = Arguments::parse();
     let config = Config::load(None)?;
-    causeway::telemetry::init(&config.fixed.log)?;
+    let entropy = Arc::new(causeway::clock::OsEntropy);
+    // No traces: there is no way to ask this program for them.
+    drop(causeway::telemetry::init(&config.fixed.log, &config.fixed.telemetry, entropy)?);
     let database = config.fixed.data.dir.join("causeway.db");
     let around = match promise {
         Promise::QueueAlone | Promise::AutoAck | Promise::NoConfirms | Promise::NoMandatory => broker::around(promise),

@@ -20,6 +20,7 @@ mod postgres;
 mod proxies;
 mod rabbitmq;
 mod redis;
+mod s3;
 mod server;
 mod tools;
 
@@ -27,5 +28,6 @@ pub use postgres::Postgres;
 pub use proxies::{Haproxy, PgBouncer};
 pub use rabbitmq::RabbitMq;
 pub use redis::Redis;
+pub use s3::S3;
 pub use server::Server;
 pub use tools::free_port;

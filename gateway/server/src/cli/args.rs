@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::custody::{BackupArgs, EraseArgs, ExportArgs, RestoreArgs};
 use super::onboard::{GoLiveArgs, Map, RotateArgs};
 use super::webhooks::Webhooks;
+use crate::config::ProcessRole;
 use crate::store::setup::Scope;
 
 /// The integration gateway between a career site, its recruiting CRM and its applicant tracking systems.
@@ -34,7 +35,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the gateway.
-    Serve,
+    Serve(ServeArgs),
     /// Show the gateway working: sandboxes, a career site and some hundred applications, on this machine alone.
     Demo(DemoArgs),
     /// Explain what became of a person's applications.
@@ -86,6 +87,14 @@ pub struct OfTenant {
     /// The tenant's name or id; may be left out while there is only one.
     #[arg(long, value_name = "TENANT")]
     pub tenant: Option<String>,
+}
+
+/// `serve`
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// What this process does, instead of what is configured: all of it, or a part, with others for the rest.
+    #[arg(long, value_name = "ROLES", value_enum, value_delimiter = ',')]
+    pub role: Vec<ProcessRole>,
 }
 
 /// `demo`

@@ -20,6 +20,7 @@ use super::ask::ask;
 use super::verbs::Desk;
 use super::{End, input, out, table, table_custody};
 use crate::admin::{CustodyRequest, Request, Response, TenantName};
+use crate::bucket::Bucket;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::store::custody::CopyState;
 use crate::store::keys::RootKey;
@@ -280,6 +281,7 @@ impl Desk {
             keys: args.keys,
             erasures,
             into: data.dir.clone(),
+            bucket: Bucket::open(&self.config.fixed.blobs)?,
             root_key: RootKey::load(&root_key)?,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),

@@ -12,7 +12,7 @@ use causeway_core::pii::Secret;
 use super::progress::while_waiting;
 use super::{End, out, table};
 use crate::admin::{CheckVerdict, Request, Response, is_refused, socket};
-use crate::clock::SystemClock;
+use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{Config, DEFAULT_FILE, Mistakes, StoreAt};
 use crate::queue::rabbitmq::Standing;
 use crate::setup;
@@ -41,6 +41,8 @@ pub(super) async fn run(file: Option<&Path>, data: Option<PathBuf>, json: bool) 
             findings.push(root_key(&config.fixed.data.root_key()));
             findings.push(free_disk(&config.fixed.data.dir).await);
             findings.extend(crate::shared::examine(&config.fixed.redis).await);
+            let bucket = crate::bucket::examine(&config.fixed.blobs, &OsEntropy);
+            findings.extend(while_waiting("putting an object into the bucket", bucket).await);
             findings.extend(while_waiting("looking at the store and the accounts", store_and_accounts(&config)).await);
             findings.extend(while_waiting("looking at the queue", queue(&config)).await);
         }

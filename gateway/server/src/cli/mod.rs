@@ -21,13 +21,14 @@ mod table_webhooks;
 mod verbs;
 pub mod webhooks;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
 
-use crate::config::Config;
+use crate::config::{Config, ProcessRole};
 use crate::gateway::ReadConfig;
 use crate::ingress;
 use args::{Cli, Command};
@@ -70,13 +71,29 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Reads the configuration again as this process did. The data directory stays where it is.
-fn reader(file: Option<std::path::PathBuf>, dir: std::path::PathBuf, named: bool) -> ReadConfig {
+/// What the command line says instead of the configuration.
+struct Named {
+    data: Option<PathBuf>,
+    /// None: as configured.
+    roles: Vec<ProcessRole>,
+}
+
+impl Named {
+    fn put_over(&self, settings: &mut Config) {
+        if let Some(data) = &self.data {
+            settings.fixed.data.dir.clone_from(data);
+        }
+        if !self.roles.is_empty() {
+            settings.fixed.run.roles.clone_from(&self.roles);
+        }
+    }
+}
+
+/// Reads the configuration again as this process did. What the command line named stays.
+fn reader(file: Option<PathBuf>, named: Named) -> ReadConfig {
     Arc::new(move || {
         let mut config = Config::load(file.as_deref())?;
-        if named {
-            config.fixed.data.dir.clone_from(&dir);
-        }
+        named.put_over(&mut config);
         Ok(config)
     })
 }
@@ -103,7 +120,7 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
             Ok(End::Answered)
         }
         Command::Doctor => doctor::run(config.as_deref(), data, json).await,
-        Command::Serve
+        Command::Serve(_)
         | Command::Why(_)
         | Command::Replay(_)
         | Command::Cancel(_)
@@ -120,11 +137,13 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
         | Command::Migrate
         | Command::Reload => {
             let mut settings = Config::load(config.as_deref())?;
-            let named = data.is_some();
-            if let Some(data) = data {
-                settings.fixed.data.dir = data;
-            }
-            let read = reader(config, settings.fixed.data.dir.clone(), named);
+            let roles = match &command {
+                Command::Serve(args) => args.role.clone(),
+                _another => Vec::new(),
+            };
+            let named = Named { data, roles };
+            named.put_over(&mut settings);
+            let read = reader(config, named);
             verbs::run(command, settings, read, json).await
         }
     }

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::{End, out};
 use crate::admin::Reload;
+use crate::clock::OsEntropy;
 use crate::config::Config;
 use crate::gateway::{Gateway, ReadConfig};
 
 pub(super) async fn run(config: Config, read: ReadConfig, json: bool) -> anyhow::Result<End> {
-    crate::telemetry::init(&config.fixed.log)?;
+    let traces = crate::telemetry::init(&config.fixed.log, &config.fixed.telemetry, Arc::new(OsEntropy))?;
     let stop = stop_signal();
     // Heard from here on: one that comes while starting must not end the process.
     let hang_up = signal(SignalKind::hangup())?;
@@ -23,15 +26,22 @@ pub(super) async fn run(config: Config, read: ReadConfig, json: bool) -> anyhow:
             serde_json::json!({ "listening": { "public": public, "management": management }, "data": data });
         out::text(&listening.to_string())?;
     } else {
-        out::text(&format!(
-            "Listening on http://{public} (public) and http://{management} (management); data in {data}."
-        ))?;
+        let public = public.map_or_else(String::new, |public| format!("http://{public} (public) and "));
+        out::text(&format!("Listening on {public}http://{management} (management); data in {data}."))?;
     }
-    tokio::select! {
-        ended = gateway.run(stop) => ended?,
-        () = reload_on(hang_up, settings) => {}
+    let (tasks, last) = (TaskTracker::new(), CancellationToken::new());
+    if let Some(traces) = traces {
+        tasks.spawn(traces.run(last.clone()));
     }
-    Ok(End::Answered)
+    let ended = tokio::select! {
+        ended = gateway.run(stop) => ended,
+        () = reload_on(hang_up, settings) => Ok(()),
+    };
+    // What the last requests left behind goes out before the process ends; it waits a few seconds at most.
+    last.cancel();
+    tasks.close();
+    tasks.wait().await;
+    ended.map(|()| End::Answered)
 }
 
 /// Reloads at each SIGHUP, for ever. What came of it is logged where it is done.

@@ -21,7 +21,7 @@ use crate::support::redact::for_terminal;
 pub(super) async fn run(command: Command, config: Config, read: ReadConfig, json: bool) -> anyhow::Result<End> {
     let desk = Desk { config, json };
     match command {
-        Command::Serve => serve::run(desk.config, read, json).await,
+        Command::Serve(_) => serve::run(desk.config, read, json).await,
         Command::Why(args) => desk.why(args).await,
         Command::Replay(args) => {
             desk.show("replaying", Request::Replay { tenant: args.of.tenant, delivery: args.delivery }).await

@@ -14,15 +14,17 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::memory::Share;
-use super::settle::Ended;
+use super::settle::{Committed, Ended};
 use super::{Dispatch, MARGIN};
 use crate::alike::Mark;
 use crate::overlay::{self, Opened};
 use crate::retry::{self, RetryPolicy, Situation};
 use crate::store::StoreError;
 use crate::store::work::{Begun, Claim, FailedAlike, Next, RESTORED, Verifying, WorkItem};
+use crate::telemetry::traces;
 
 /// A delivery in hand.
 pub(super) struct Trip<'a> {
@@ -56,8 +58,16 @@ impl Dispatch {
             self.release(&claim, self.parts.clock.now()).await;
             return None;
         }
+        let _in_hand = self.figures.in_hand();
+        let (submission, begun) = (claim.submission, self.parts.clock.now());
+        let claimed = begun.min(before(claim.until, self.parts.policy.lease));
+        let span = traces::dispatch(claim.delivery, claim.account, submission);
         match self.load(claim).await {
-            Ok(trip) => trip.go(stop).await,
+            Ok(trip) => {
+                traces::goes_on(&span, &trip.item.trace_id, submission, (claimed, begun));
+                traces::say(&span, "causeway.connector", trip.connector.describe().name);
+                Box::pin(trip.go(stop)).instrument(span).await
+            }
             Err(due) => due,
         }
     }
@@ -145,6 +155,11 @@ impl Dispatch {
     }
 }
 
+/// When a lease of this length that ends then began.
+fn before(until: Timestamp, lease: Duration) -> Timestamp {
+    until.saturating_sub(lease).unwrap_or(Timestamp::MIN)
+}
+
 impl Trip<'_> {
     async fn go(mut self, stop: &CancellationToken) -> Option<Timestamp> {
         let plan = std::panic::catch_unwind(AssertUnwindSafe(|| self.connector.plan(&self.delivery())));
@@ -178,7 +193,9 @@ impl Trip<'_> {
         // Every step was done before: it ended between its last step and being called delivered.
         let ended = Ended::untried(&self.claim, plan[last].name, self.now());
         let next = Next::Delivered { proof: self.proof(None).await };
-        self.dispatch.settle(ended, next).await.due()
+        let settled = self.dispatch.settle(ended, next).await;
+        self.delivered(&settled);
+        settled.due()
     }
 
     /// After a restore nobody knows which steps were taken since the backup. The first open one that must not be repeated
@@ -213,6 +230,15 @@ impl Trip<'_> {
         }
     }
 
+    /// It was delivered just now, if that was committed.
+    pub(super) fn delivered(&self, settled: &Committed) {
+        if settled.went_well() {
+            let after = self.now().duration_since(self.item.received_at);
+            let after = Duration::try_from(after).unwrap_or_default();
+            self.dispatch.figures.delivered(self.connector.describe().name, after);
+        }
+    }
+
     /// Many fail alike at this step: it is held with them, and no call is spent on it.
     async fn stop_at(&self, step: &StepPlan) -> Option<Timestamp> {
         let (cause, reason) = (HeldCause::FailsAlike, Reason::FailsAlike);
@@ -240,9 +266,12 @@ impl Trip<'_> {
             }
         };
         let began = Instant::now();
-        let (outcome, broke) = self.run(step, &admission).await;
+        let span = traces::attempt(step.name, begun.number);
+        let (outcome, broke) = self.run(step, &admission).instrument(span.clone()).await;
         let took = began.elapsed();
-        drop(admission);
+        traces::say(&span, "causeway.class", outcome.class);
+        drop((admission, span));
+        self.dispatch.figures.tried(self.connector.describe().name, outcome.class, took);
         self.came_to(step, last, begun, begun_at, outcome, broke, took).await
     }
 
@@ -294,6 +323,7 @@ impl Trip<'_> {
             step = step.name,
             number = begun.number,
             class = %outcome.class,
+            trace_id = self.item.trace_id,
             took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "a delivery was tried"
         );
@@ -315,6 +345,9 @@ impl Trip<'_> {
             alike,
         };
         let settled = self.dispatch.settle_or_unlink(ended, next).await;
+        if done && last {
+            self.delivered(&settled);
+        }
         if done && !last && settled.went_well() {
             self.item.refs.extend(gained);
             self.item.done.push(step.name.to_owned());

@@ -18,6 +18,7 @@
 mod carry;
 mod desk;
 mod fair;
+mod figures;
 mod memory;
 mod settle;
 mod verify;
@@ -43,6 +44,7 @@ use crate::retry::RetryPolicy;
 use crate::store::setup::AccountRecord;
 use crate::store::work::{Claim, ClaimRequest};
 use crate::store::{self, Store};
+use crate::telemetry::metrics::Page;
 
 use desk::{Desk, Finished};
 use fair::Want;
@@ -126,6 +128,7 @@ pub struct Dispatch {
     memory: memory::Memory,
     accounts: Mutex<HashMap<AccountId, (u64, AccountRecord)>>,
     turn: AtomicUsize,
+    figures: figures::Figures,
 }
 
 impl Dispatch {
@@ -138,7 +141,13 @@ impl Dispatch {
             return Err(LeaseTooShort);
         }
         let memory = memory::Memory::new(parts.policy.attachment_bytes);
-        Ok(Arc::new(Self { parts, memory, accounts: Mutex::default(), turn: AtomicUsize::new(0) }))
+        let figures = figures::Figures::default();
+        Ok(Arc::new(Self { parts, memory, accounts: Mutex::default(), turn: AtomicUsize::new(0), figures }))
+    }
+
+    /// Onto the page.
+    pub fn put(&self, page: &mut Page) {
+        self.figures.put(page);
     }
 
     /// Works until told to stop; then begins nothing, gives unused leases back and waits for what is on the wire.
@@ -210,6 +219,7 @@ impl Dispatch {
         };
         let committed = match self.parts.store.claim(request).await {
             Ok(claims) => {
+                self.figures.claimed(claims.len());
                 desk.claimed(&wants, claims);
                 true
             }

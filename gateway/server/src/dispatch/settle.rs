@@ -9,14 +9,17 @@ use causeway_core::delivery::{HeldCause, StepPlan};
 use causeway_core::outcome::{Class, Outcome};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
+use tracing::Instrument;
 
 use super::Dispatch;
 use super::carry::Trip;
+use super::figures::word;
 use crate::clock::later;
 use crate::read_back;
 use crate::retry::Follow;
 use crate::store::StoreError;
 use crate::store::work::{Begun, Claim, FailedAlike, Next, Proof, Settled, Settlement, Verifying};
+use crate::telemetry::traces;
 
 /// How often a settlement is tried while the store cannot write.
 const TRIES: u32 = 6;
@@ -86,12 +89,16 @@ impl Dispatch {
             | Next::Park { .. }
             | Next::PauseAccount { .. } => None,
         };
+        let follows = word(&next);
         let mut pause = Duration::from_millis(100);
         for _ in 0..TRIES {
             let Ended { claim, attempt, step, outcome, ended_at, took, alike } = ended.clone();
             let settlement = Settlement { claim, attempt, step, outcome, ended_at, took, alike, next: next.clone() };
-            match self.parts.store.settle(settlement).await {
-                Ok(Settled::Done { .. }) => return Committed::Done(due),
+            match self.parts.store.settle(settlement).instrument(traces::settle(follows)).await {
+                Ok(Settled::Done { .. }) => {
+                    self.figures.settled(follows);
+                    return Committed::Done(due);
+                }
                 Ok(Settled::LinkTaken) => return Committed::LinkTaken,
                 Err(StoreError::Unavailable(_)) => {
                     tokio::time::sleep(pause).await;

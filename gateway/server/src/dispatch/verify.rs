@@ -16,12 +16,14 @@ use causeway_core::reason::Reason;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::carry::{Trip, Went};
 use super::settle::{Committed, Ended};
 use crate::clock::later;
 use crate::retry;
 use crate::store::work::{Next, Proof, RESTORED, Verifying};
+use crate::telemetry::traces;
 
 impl Trip<'_> {
     /// Looks up the unknown outcome of a step. Goes on when the step turned out to be done.
@@ -46,7 +48,7 @@ impl Trip<'_> {
         let found = {
             let delivery = self.delivery();
             let find = self.connector.find(step.name, &delivery, verifying.since, &admission);
-            let find = AssertUnwindSafe(find).catch_unwind();
+            let find = AssertUnwindSafe(find).catch_unwind().instrument(traces::lookup(step.name));
             match tokio::time::timeout(self.dispatch.parts.policy.step_deadline, find).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(_)) => {
@@ -141,7 +143,9 @@ impl Trip<'_> {
         let now = self.now();
         let next = Next::Delivered { proof: Proof::seen(now) };
         let ended = Ended::untried(&self.claim, &verifying.step, now);
-        Went::Ended(self.dispatch.settle(ended, next).await.due())
+        let settled = self.dispatch.settle(ended, next).await;
+        self.delivered(&settled);
+        Went::Ended(settled.due())
     }
 
     async fn not_seen(&mut self, as_of: Timestamp, verifying: &Verifying, took: Duration) -> Went {

@@ -79,6 +79,11 @@ impl Bucket {
         copy
     }
 
+    /// Calls that count in the window, as of when it was looked at last.
+    fn used(&self) -> usize {
+        self.out + self.answered.len()
+    }
+
     fn forget(&mut self, now: Duration) {
         while self.answered.front().is_some_and(|answered| *answered + self.window <= now) {
             self.answered.pop_front();
@@ -102,7 +107,7 @@ impl Bucket {
         if self.empty_until > now {
             return (0, self.empty_until);
         }
-        let used = self.out + self.answered.len();
+        let used = self.used();
         match self.calls.saturating_sub(used) {
             0 => {
                 let waits_for = used.saturating_sub(self.calls);
@@ -135,7 +140,7 @@ impl Bucket {
         }
         self.forget(now);
         let used = pace.calls.saturating_sub(pace.remaining).min(MOST_CALLS) as usize / self.split;
-        let known = self.out + self.answered.len();
+        let known = self.used();
         self.answered.extend(std::iter::repeat_n(now, used.min(self.calls).saturating_sub(known)));
     }
 }
@@ -143,6 +148,8 @@ impl Bucket {
 /// What a call pays from: this gateway's own bucket, and the pool if it is shared.
 struct Purse {
     bucket: Bucket,
+    /// What the vendor said it allows in a window, if it did.
+    told: Option<u32>,
     pool: Option<Arc<Pool>>,
 }
 
@@ -160,6 +167,7 @@ impl Purse {
             let window = pace.window.filter(|window| !window.is_zero()).unwrap_or(limits.window);
             self.bucket.is_one_of(pool.resize(Limits { calls: pace.calls, window, ..limits }));
         }
+        self.told = Some(pace.calls);
         self.bucket.adapt(pace, now);
     }
 }
@@ -206,7 +214,7 @@ impl Limiter {
         let mut bucket = Bucket::new(limits.calls, limits.window);
         bucket.is_one_of(share.map_or(1, |share| share.split));
         let pool = sharing.as_ref().map(|sharing| sharing.pool(limits, None, moments.clone()));
-        let purses = Purses { account: Purse { bucket, pool }, hosts: HashMap::new() };
+        let purses = Purses { account: Purse { bucket, told: None, pool }, hosts: HashMap::new() };
         Self {
             limits,
             host: host.unwrap_or_default(),
@@ -238,9 +246,13 @@ impl Limiter {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Calls that the vendor allows in a window.
-    pub(super) fn calls(&self) -> u32 {
-        self.limits.calls
+    /// Calls that count where most requests go, and what the vendor allows there in a window.
+    pub(super) fn in_window(&self) -> (usize, u32) {
+        let now = self.moments.mono();
+        let mut purses = self.purses();
+        let purse = purses.of(&self.host);
+        purse.bucket.forget(now);
+        (purse.bucket.used(), purse.told.unwrap_or(self.limits.calls))
     }
 
     /// What the gateways share of the account as a whole.
@@ -255,7 +267,7 @@ impl Limiter {
         if !purses.hosts.contains_key(host) {
             let pool = self.sharing.as_ref().map(|by| by.pool(self.limits, Some(host), self.moments.clone()));
             let bucket = purses.account.bucket.copied(now);
-            purses.hosts.insert(host.to_owned(), Purse { bucket, pool });
+            purses.hosts.insert(host.to_owned(), Purse { bucket, told: None, pool });
         }
         purses.of(host).adapt(self.limits, pace, now);
     }

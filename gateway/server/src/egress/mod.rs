@@ -44,6 +44,7 @@ use crate::clock::later;
 use crate::config::live::Live;
 use crate::shared::Link;
 use crate::store::setup::AccountRecord;
+use crate::telemetry::metrics::{self, Page};
 
 use around::{Answer, Wire, around};
 use auth::Auth;
@@ -121,10 +122,19 @@ pub struct QuotaUse {
     pub account: AccountId,
     /// Requests since the start.
     pub used: u64,
+    /// Requests that count in the vendor's window now; with what its answers said of others.
+    pub in_window: usize,
     /// Requests that could leave now; with others that share the limits, as far as this one knows.
     pub left: usize,
     /// What the vendor allows in a window.
     pub limit: u32,
+}
+
+impl QuotaUse {
+    /// The part of the vendor's window that is used, from 0 to 1.
+    pub fn ratio(&self) -> f64 {
+        (self.in_window as f64 / f64::from(self.limit.max(1))).min(1.0)
+    }
 }
 
 /// Why an account may not be called now.
@@ -201,6 +211,20 @@ impl Egress {
         Room { calls, from: self.moments.wall(at) }
     }
 
+    /// Onto the page: each account's use of its quota, and its breaker.
+    pub fn put(&self, page: &mut Page) {
+        for quota in self.quotas() {
+            let account = quota.account.to_string();
+            page.put(&metrics::QUOTA_USED, &[&account], quota.used);
+            page.put(&metrics::QUOTA_LEFT, &[&account], quota.left as u64);
+        }
+        let lanes: Vec<Arc<Lane>> = self.lanes().values().cloned().collect();
+        for lane in lanes {
+            let account = lane.account.id.to_string();
+            page.put(&metrics::BREAKER, &[&account], lane.gate.refuses().is_some());
+        }
+    }
+
     /// Leave to try one step: the breaker's permission, a slot until the admission is dropped, and the token of its first
     /// request. None of it is an attempt.
     ///
@@ -225,11 +249,10 @@ impl Egress {
     /// What each account used, of those that were called lately.
     pub fn quotas(&self) -> Vec<QuotaUse> {
         let lanes: Vec<Arc<Lane>> = self.lanes().values().cloned().collect();
-        let used = |lane: &Arc<Lane>| QuotaUse {
-            account: lane.account.id,
-            used: lane.limiter.used(),
-            left: lane.limiter.room().0,
-            limit: lane.limiter.calls(),
+        let used = |lane: &Arc<Lane>| {
+            let (in_window, limit) = lane.limiter.in_window();
+            let left = lane.limiter.room().0;
+            QuotaUse { account: lane.account.id, used: lane.limiter.used(), in_window, left, limit }
         };
         lanes.iter().map(used).collect()
     }

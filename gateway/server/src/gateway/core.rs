@@ -12,6 +12,7 @@ use causeway_core::pii::Secret;
 use super::reload::Lives;
 use super::wires;
 use crate::admin::{self, Checked, Fault, FaultKind, Reload, Services, Sites, Vendors};
+use crate::bucket::Bucket;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::Config;
 use crate::egress::{Connectors, Egress, EgressParts, SiteClient, SitePolicy, SystemResolver};
@@ -44,6 +45,8 @@ pub(super) struct Core {
     pub(super) feeds: Arc<Feeds>,
     pub(super) lives: Lives,
     pub(super) sites: Sites,
+    /// Names this process in leases.
+    pub(super) owner: String,
 }
 
 impl Core {
@@ -94,7 +97,8 @@ impl Core {
             policy: WebhookPolicy::default(),
         });
         let sites = Sites { store: webhooks, sender, client, receipts };
-        Ok(Self { store, custody, clock, entropy, connectors, egress, link, feeds, lives, sites })
+        let owner = wires::owner(&*entropy);
+        Ok(Self { store, custody, clock, entropy, connectors, egress, link, feeds, lives, sites, owner })
     }
 
     /// Commits what is under way, writes the audit's newest links down, and lets go of the directory.
@@ -143,13 +147,16 @@ fn open_store(
 ) -> anyhow::Result<Arc<SqlStore>> {
     let (clock, entropy) = (Arc::clone(clock), Arc::clone(entropy));
     let (dir, at) = (&config.fixed.data.dir, &config.fixed.store);
+    let bucket = Bucket::open(&config.fixed.blobs)?;
     if at.dsn.is_empty() {
-        return Ok(sqlite::open(OpenOptions::new(dir, root_key, clock, entropy))?);
+        let mut options = OpenOptions::new(dir, root_key, clock, entropy);
+        options.bucket = bucket;
+        return Ok(sqlite::open(options)?);
     }
     let dsn = Secret::new(at.dsn.reveal());
     let options = postgres::OpenOptions::new(dsn, dir.join("blobs"), root_key, clock, entropy);
     let (pooler, writers, readers) = (at.pooler, at.writers, at.readers);
-    Ok(postgres::open(postgres::OpenOptions { pooler, writers, readers, ..options })?)
+    Ok(postgres::open(postgres::OpenOptions { bucket, pooler, writers, readers, ..options })?)
 }
 
 /// What a person may have asked of a vendor.

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use causeway_core::clock::Clock;
 use causeway_core::ids::AccountId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::wires;
+use super::core::Core;
 use crate::config::Config;
 use crate::queue::embedded::EmbeddedBell;
 use crate::queue::figures::Figures;
@@ -26,23 +25,13 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) async fn open(
-        config: &Config,
-        store: &Arc<dyn Store>,
-        clock: &Arc<dyn Clock>,
-        around: AroundQueue,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn open(config: &Config, core: &Core, around: AroundQueue) -> anyhow::Result<Self> {
         let AroundQueue { bell, listener, manners } = around;
-        let queue = Self::of(config, store, clock, manners).await?;
+        let queue = Self::of(config, core, manners).await?;
         Ok(Self { bell: bell(queue.bell), listener: listener(queue.listener), rabbitmq: queue.rabbitmq })
     }
 
-    async fn of(
-        config: &Config,
-        store: &Arc<dyn Store>,
-        clock: &Arc<dyn Clock>,
-        manners: Arc<dyn Manners>,
-    ) -> anyhow::Result<Self> {
+    async fn of(config: &Config, core: &Core, manners: Arc<dyn Manners>) -> anyhow::Result<Self> {
         if config.fixed.queue.url.is_empty() {
             let bell = Arc::new(EmbeddedBell::default());
             return Ok(Self { bell: Arc::clone(&bell) as Arc<dyn Bell>, listener: bell, rabbitmq: None });
@@ -50,9 +39,9 @@ impl Queue {
         let parts = RabbitParts {
             address: Address::parse(config.fixed.queue.url.reveal())?,
             connectors: connectors(),
-            accounts: Arc::new(VendorsOfTheStore(Arc::clone(store))),
-            clock: Arc::clone(clock),
-            options: Options { owner: wires::owner(), manners, ..Options::default() },
+            accounts: Arc::new(VendorsOfTheStore(Arc::clone(&core.store))),
+            clock: Arc::clone(&core.clock),
+            options: Options { owner: core.owner.clone(), manners, ..Options::default() },
         };
         let queue = RabbitMq::open(parts).await.context("the queue cannot be used")?;
         let (bell, listener) = (Arc::clone(&queue) as Arc<dyn Bell>, Arc::clone(&queue) as Arc<dyn Listener>);

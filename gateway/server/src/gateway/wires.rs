@@ -1,23 +1,21 @@
 //! The wires between parts that do not know each other, and the configuration in each part's own terms.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use causeway_core::account::Which;
-use causeway_core::clock::Clock;
+use causeway_core::clock::{Clock, Entropy};
 use causeway_core::ids::AccountId;
 use causeway_core::pii::Secret;
+use data_encoding::HEXLOWER;
 
-use super::core::Core;
 use super::reload::Lives;
 use crate::config::Config;
 use crate::dispatch::DispatchPolicy;
 use crate::egress::{BreakerPolicy, CredentialSource, EgressPolicy, Newer, NoCredentials};
 use crate::feeds::sync::SyncPolicy;
-use crate::ingress::Exposition;
 use crate::intake::{self, Intake};
 use crate::quota::Rate;
 use crate::read_back::ReadBackPolicy;
@@ -25,9 +23,13 @@ use crate::schedule::{Judge, SchedulePolicy, SyncBell};
 use crate::store::intake::{Decision, ReadyDelivery};
 use crate::store::{Store, StoreError};
 
-/// Names this process in leases. One gateway at a time holds a data directory, so the process id is enough.
-pub(super) fn owner() -> String {
-    format!("gateway-{}", std::process::id())
+/// Names this process in leases, among those of every machine and of every time: a process id comes again, and so does a
+/// machine's name.
+pub(super) fn owner(entropy: &dyn Entropy) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut chance = [0; 8];
+    entropy.fill(&mut chance);
+    format!("{}/{}/{}", host.trim(), std::process::id(), HEXLOWER.encode(&chance))
 }
 
 /// Egress reads secrets from the store without knowing it.
@@ -90,33 +92,6 @@ impl Judge for JudgesAsIntake {
     }
 }
 
-/// How the vendors' limits are used, and how the Redis stands that shares them, if there is one.
-pub(super) fn limits_exposition(core: &Core) -> Exposition {
-    let (egress, link) = (Arc::clone(&core.egress), core.link.clone());
-    Arc::new(move |out| {
-        // Writing to a String cannot fail.
-        let mut line = |text: std::fmt::Arguments<'_>| out.write_fmt(text).unwrap_or_default();
-        if let Some(link) = &link {
-            let figures = link.figures();
-            line(format_args!("# TYPE causeway_redis_up gauge\ncauseway_redis_up {}\n", u8::from(figures.up)));
-            line(format_args!("# TYPE causeway_redis_calls_total counter\n"));
-            for (outcome, calls) in [("ok", figures.ok), ("bypassed", figures.bypassed), ("error", figures.errors)] {
-                line(format_args!("causeway_redis_calls_total{{outcome=\"{outcome}\"}} {calls}\n"));
-            }
-        }
-        let quotas = egress.quotas();
-        for (name, kind) in [("causeway_quota_used_total", "counter"), ("causeway_quota_left", "gauge")] {
-            if !quotas.is_empty() {
-                line(format_args!("# TYPE {name} {kind}\n"));
-            }
-            for quota in &quotas {
-                let value = if kind == "counter" { quota.used } else { quota.left as u64 };
-                line(format_args!("{name}{{account=\"{}\"}} {value}\n", quota.account));
-            }
-        }
-    })
-}
-
 pub(super) fn ingress(config: &Config) -> crate::ingress::Config {
     let (listen, limits) = (&config.fixed.listen, &config.fixed.limits);
     crate::ingress::Config {
@@ -155,7 +130,7 @@ pub(super) fn egress(config: &Config, lives: &Lives) -> EgressPolicy {
     }
 }
 
-pub(super) fn dispatch(config: &Config, stop_grace: Duration) -> DispatchPolicy {
+pub(super) fn dispatch(config: &Config, stop_grace: Duration, owner: &str) -> DispatchPolicy {
     let dispatch = &config.fixed.dispatch;
     DispatchPolicy {
         in_flight: dispatch.concurrency,
@@ -164,7 +139,7 @@ pub(super) fn dispatch(config: &Config, stop_grace: Duration) -> DispatchPolicy 
         step_deadline: dispatch.attempt_timeout.0.mul_f64(2.5),
         attachment_bytes: config.fixed.limits.attachment_memory.as_len(),
         stop_grace,
-        owner: owner(),
+        owner: owner.to_owned(),
         ..DispatchPolicy::default()
     }
 }
@@ -181,7 +156,7 @@ pub(super) fn feeds(lives: &Lives) -> SyncPolicy {
     SyncPolicy { forms_every: lives.forms.clone(), ..SyncPolicy::default() }
 }
 
-pub(super) fn schedule(lives: &Lives) -> SchedulePolicy {
+pub(super) fn schedule(lives: &Lives, owner: &str) -> SchedulePolicy {
     SchedulePolicy {
         leases: Duration::from_secs(1),
         rings: Duration::from_secs(5),
@@ -194,8 +169,9 @@ pub(super) fn schedule(lives: &Lives) -> SchedulePolicy {
         read_back: Duration::from_secs(1),
         upkeep: Duration::from_secs(600),
         anchor: Duration::from_secs(60),
+        ledger: Duration::from_secs(5),
         retention: lives.retention.clone(),
         lease: Duration::from_secs(30),
-        owner: owner(),
+        owner: owner.to_owned(),
     }
 }

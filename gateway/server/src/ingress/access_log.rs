@@ -10,9 +10,11 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::Method;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::problem::Answered;
 use super::request::Facts;
+use crate::telemetry::traces::{self, TraceParent};
 
 /// What a line says about a request whose client left before the answer.
 pub(super) const CLIENT_LEFT: u16 = 499;
@@ -22,10 +24,14 @@ pub(super) async fn log(mut request: Request, next: Next) -> Response {
     let facts = Facts::of(&request);
     request.extensions_mut().insert(Arc::clone(&facts));
     let path = request.extensions().get::<MatchedPath>().cloned();
+    let route = path.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let parent = request.extensions().get::<TraceParent>().copied();
+    let span = traces::request(known(request.method()), route, &facts.trace_id, parent);
     let mut line =
         Line { method: known(request.method()), path, facts, began: Instant::now(), status: CLIENT_LEFT, code: "" };
-    let response = next.run(request).await;
+    let response = next.run(request).instrument(span.clone()).await;
     line.status = response.status().as_u16();
+    traces::say(&span, "http.response.status_code", line.status);
     line.code = response.extensions().get::<Answered>().map_or("", |answered| answered.0);
     response
 }

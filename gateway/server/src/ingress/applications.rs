@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::auth::Caller;
 use super::body::{self, BodyBudget, Unreceived};
-use super::management::Readiness;
 use super::request::facts;
+use crate::health::Health;
 use crate::intake::{Intake, Receipt, Refusal, Submission};
 use crate::openapi::{Operation, Routes};
 use crate::store::intake::ApplicationView;
@@ -31,7 +31,7 @@ const READERS: [Scope; 2] = [Scope::Read, Scope::Submit];
 pub(super) struct Applications {
     pub(super) intake: Arc<Intake>,
     pub(super) budget: BodyBudget,
-    pub(super) readiness: Arc<Readiness>,
+    pub(super) health: Arc<Health>,
 }
 
 pub(super) fn routes() -> Routes<Applications> {
@@ -73,13 +73,13 @@ async fn submit(
     let trace_id = facts(&request).map_or_else(String::new, |facts| facts.trace_id.clone());
     let sender = caller.sender();
     let submission = |document, files| Submission { document, files, idempotency_key, trace_id };
-    match body::receive(request, &state.budget).await {
+    let answered = match body::receive(request, &state.budget).await {
         Ok(received) => {
             let submission = submission(received.document, received.files);
             let receipt = state.intake.submit(sender, submission).await;
             drop(received.reserved);
             if receipt.as_ref().is_err_and(|refusal| refusal.is(Code::StoreUnavailable)) {
-                state.readiness.store_failed();
+                state.health.store_failed();
             }
             receipt.map(|receipt| answer(StatusCode::ACCEPTED, receipt))
         }
@@ -87,7 +87,11 @@ async fn submit(
             Err(state.intake.refused_early(sender, &submission(document, Vec::new()), refusal).await)
         }
         Err(Unreceived { refusal, document: None }) => Err(refusal),
+    };
+    if let Err(refusal) = &answered {
+        state.intake.outcomes().add(refusal.problem.code, 1);
     }
+    answered
 }
 
 async fn state_of(

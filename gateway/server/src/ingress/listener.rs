@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -46,6 +48,7 @@ pub(super) struct Listener {
     room: Arc<Semaphore>,
     addresses: Arc<Addresses>,
     metrics: Arc<Metrics>,
+    closing: CancellationToken,
 }
 
 /// How long a connection may do nothing.
@@ -59,7 +62,14 @@ struct Times {
 }
 
 impl Listener {
-    pub(super) fn new(socket: TcpListener, router: Router, config: &Config, metrics: Arc<Metrics>) -> Self {
+    /// Once `closing` is cancelled, connections end with their next answer.
+    pub(super) fn new(
+        socket: TcpListener,
+        router: Router,
+        config: &Config,
+        metrics: Arc<Metrics>,
+        closing: CancellationToken,
+    ) -> Self {
         Self {
             socket,
             router,
@@ -69,6 +79,7 @@ impl Listener {
             room: Arc::new(Semaphore::new(config.max_connections.clamp(1, Semaphore::MAX_PERMITS))),
             addresses: Arc::new(Addresses { most: config.max_connections_per_address, open: Mutex::default() }),
             metrics,
+            closing,
         }
     }
 
@@ -88,7 +99,7 @@ impl Listener {
                 tracing::debug!("a connection ended before it was served");
             }
             let stream = Impatient::new(stream, self.times.stall);
-            let router = (self.router.clone(), address);
+            let router = (self.router.clone(), address, self.closing.clone());
             let serving = serve(stream, router, Arc::clone(&self.http), graceful.watcher(), self.times);
             let (metrics, cut) = (Arc::clone(&self.metrics), cut.clone());
             connections.spawn(async move {
@@ -166,7 +177,7 @@ fn protocol(header_read: Duration) -> Builder<TokioExecutor> {
 /// One connection, from its first byte to its last.
 async fn serve(
     stream: Impatient<TcpStream>,
-    (router, address): (Router, IpAddr),
+    (router, address, closing): (Router, IpAddr, CancellationToken),
     http: Arc<Builder<TokioExecutor>>,
     watcher: Watcher,
     times: Times,
@@ -184,8 +195,13 @@ async fn serve(
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(address));
         let answered = router.clone().oneshot(request);
+        let closing = closing.clone();
         async move {
-            let answer = answered.await?;
+            let mut answer = answered.await?;
+            // HTTP/2 has a way of its own to say so, which the listener's end uses.
+            if closing.is_cancelled() && !shares {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(match &watched {
                 Some((_working, activity)) => answer.map(|body| activity.answer(body)),
                 None => answer,

@@ -1,8 +1,7 @@
-//! Counters and one histogram by route template, as atomics; text for Prometheus on demand.
+//! Counters and one histogram by route template, as atomics.
 //!
 //! Labels come from closed lists: a caller cannot make a new series. No label holds a tenant, a key or a path's value.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -12,23 +11,19 @@ use axum::response::Response;
 use tokio::time::Instant;
 
 use super::access_log::CLIENT_LEFT;
+use crate::telemetry::figures::{Histogram, MICROS};
+use crate::telemetry::metrics::{self, Page, REQUEST_BOUNDS_US, ROUTES, STATUSES};
 
-/// Every route template; the last stands for the rest.
-const ROUTES: [&str; 6] =
-    ["/v1/applications", "/v1/applications/{id}", "/v1/hooks/{account}", "/problems/{code}", "/v1/support", "other"];
-/// Every status worth a series; the last stands for the rest.
-const STATUSES: [u16; 18] =
-    [200, 202, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, CLIENT_LEFT, 500, 502, 503, 0];
-/// Upper bounds in microseconds.
-const BOUNDS_US: [u64; 13] =
-    [500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000, 30_000_000];
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Route {
     by_status: [AtomicU64; STATUSES.len()],
-    /// Not cumulative; one more for what is over the last bound.
-    by_duration: [AtomicU64; BOUNDS_US.len() + 1],
-    duration_us: AtomicU64,
+    duration: Histogram,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self { by_status: std::array::from_fn(|_| AtomicU64::new(0)), duration: Histogram::new(REQUEST_BOUNDS_US) }
+    }
 }
 
 /// Everything ingress counts. Shared by both listeners.
@@ -62,12 +57,10 @@ struct Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.metrics.in_flight.fetch_sub(1, Relaxed);
-        let took = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let route = &self.metrics.routes[self.route];
-        let status = STATUSES.iter().position(|status| *status == self.status).unwrap_or(STATUSES.len() - 1);
+        let status = STATUSES.iter().position(|known| known.parse() == Ok(self.status)).unwrap_or(STATUSES.len() - 1);
         route.by_status[status].fetch_add(1, Relaxed);
-        route.by_duration[BOUNDS_US.partition_point(|bound| *bound < took)].fetch_add(1, Relaxed);
-        route.duration_us.fetch_add(took, Relaxed);
+        route.duration.took(self.began.elapsed());
     }
 }
 
@@ -79,53 +72,25 @@ fn index(path: &str) -> usize {
 }
 
 impl Metrics {
-    /// Appends everything in the Prometheus text format.
-    pub fn render(&self, out: &mut String) {
-        self.gauges(out);
-        out.push_str("# TYPE causeway_http_requests_total counter\n");
+    /// Onto the page.
+    pub fn put(&self, page: &mut Page) {
+        for (metric, value) in [
+            (metrics::HTTP_IN_FLIGHT, &self.in_flight),
+            (metrics::CONNECTIONS_OPEN, &self.connections_open),
+            (metrics::CONNECTIONS_ACCEPTED, &self.connections_accepted),
+            (metrics::CONNECTIONS_REFUSED, &self.connections_refused),
+            (metrics::ACCEPT_ERRORS, &self.accept_errors),
+        ] {
+            page.put(&metric, &[], value.load(Relaxed));
+        }
         for (name, route) in ROUTES.iter().zip(&self.routes) {
             for (status, count) in STATUSES.iter().zip(&route.by_status) {
                 let count = count.load(Relaxed);
                 if count > 0 {
-                    put(
-                        out,
-                        format_args!("causeway_http_requests_total{{route=\"{name}\",status=\"{status}\"}} {count}"),
-                    );
+                    page.put(&metrics::HTTP_REQUESTS, &[name, status], count);
                 }
             }
-        }
-        out.push_str("# TYPE causeway_http_request_duration_seconds histogram\n");
-        for (name, route) in ROUTES.iter().zip(&self.routes) {
-            histogram(out, name, route);
+            route.duration.put(page, &metrics::HTTP_DURATION, &[name], MICROS);
         }
     }
-
-    fn gauges(&self, out: &mut String) {
-        for (name, kind, value) in [
-            ("causeway_http_requests_in_flight", "gauge", &self.in_flight),
-            ("causeway_connections_open", "gauge", &self.connections_open),
-            ("causeway_connections_accepted_total", "counter", &self.connections_accepted),
-            ("causeway_connections_refused_total", "counter", &self.connections_refused),
-            ("causeway_accept_errors_total", "counter", &self.accept_errors),
-        ] {
-            put(out, format_args!("# TYPE {name} {kind}\n{name} {}", value.load(Relaxed)));
-        }
-    }
-}
-
-fn histogram(out: &mut String, name: &str, route: &Route) {
-    let metric = "causeway_http_request_duration_seconds";
-    let mut total = 0;
-    for (position, count) in route.by_duration.iter().enumerate() {
-        total += count.load(Relaxed);
-        let bound = BOUNDS_US.get(position).map(|bound| format!("{}", *bound as f64 / 1e6));
-        let bound = bound.as_deref().unwrap_or("+Inf");
-        put(out, format_args!("{metric}_bucket{{route=\"{name}\",le=\"{bound}\"}} {total}"));
-    }
-    let sum = route.duration_us.load(Relaxed) as f64 / 1e6;
-    put(out, format_args!("{metric}_sum{{route=\"{name}\"}} {sum}\n{metric}_count{{route=\"{name}\"}} {total}"));
-}
-
-fn put(out: &mut String, line: std::fmt::Arguments<'_>) {
-    writeln!(out, "{line}").expect("writing to a String does not fail");
 }

@@ -41,10 +41,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use config::Config;
-pub use management::{Exposition, Readiness};
+pub use management::Exposition;
 pub use metrics::Metrics;
 pub use stack::{management_document, public_document};
 
+use crate::health::Health;
 use crate::intake::{EdgeCounters, Intake};
 use crate::openapi::Routes;
 use crate::quota::{AddressQuota, TenantQuota};
@@ -76,7 +77,7 @@ pub struct IngressParts {
     /// More to show under `/metrics`.
     pub metrics: Vec<Exposition>,
     /// What `/readyz` says.
-    pub readiness: Arc<Readiness>,
+    pub health: Arc<Health>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -101,7 +102,7 @@ pub(crate) struct Shared {
 pub struct Ingress {
     shared: Shared,
     store: Arc<dyn Store>,
-    readiness: Arc<Readiness>,
+    closing: CancellationToken,
     public: Router,
     management: Router,
 }
@@ -110,28 +111,40 @@ impl Ingress {
     /// Builds both stacks.
     pub fn new(parts: IngressParts) -> Self {
         let budget = body::BodyBudget::new(parts.config.bodies_in_memory);
-        let readiness = Arc::clone(&parts.readiness);
-        let applications = Applications { intake: parts.intake, budget, readiness };
+        let health = Arc::clone(&parts.health);
+        let applications = Applications { intake: parts.intake, budget, health };
         let shared = Shared::new(parts.config, Arc::clone(&parts.store), parts.clock, parts.entropy);
-        let open = management::open(Arc::clone(&parts.readiness), Arc::clone(&shared.metrics), parts.metrics);
+        let open = management::open(Arc::clone(&parts.health), Arc::clone(&shared.metrics), parts.metrics);
         let public = stack::public(&shared, applications, &parts.receipts);
         let management = stack::management(&shared, open, parts.support, parts.webhooks);
-        Self { shared, store: parts.store, readiness: parts.readiness, public, management }
+        Self { shared, store: parts.store, closing: CancellationToken::new(), public, management }
     }
 
-    /// Serves both listeners until `shutdown` resolves, then answers what is under way and writes the edge counters.
-    pub async fn serve(self, public: TcpListener, management: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { shared, store, readiness, public: public_router, management: management_router } = self;
+    /// Once it is cancelled, connections end with the answer under way: whoever keeps some has none left when the listener
+    /// closes.
+    pub fn closing(&self) -> CancellationToken {
+        self.closing.clone()
+    }
+
+    /// Serves the listeners until `shutdown` resolves, then answers what is under way and writes the edge counters. Without
+    /// a public one, management alone.
+    pub async fn serve(self, public: Option<TcpListener>, management: TcpListener, shutdown: impl Future<Output = ()>) {
+        let Self { shared, store, closing, public: public_router, management: management_router } = self;
         let (stop, stop_last) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
-        let listener = |socket, router| Listener::new(socket, router, &shared.config, Arc::clone(&shared.metrics));
-        let public = tasks.spawn(listener(public, public_router).run(stop.clone()));
-        tasks.spawn(listener(management, management_router).run(stop_last.clone()));
+        let listener = |socket, router, closing| {
+            Listener::new(socket, router, &shared.config, Arc::clone(&shared.metrics), closing)
+        };
+        let public =
+            public.map(|public| tasks.spawn(listener(public, public_router, closing.clone()).run(stop.clone())));
+        tasks.spawn(listener(management, management_router, CancellationToken::new()).run(stop_last.clone()));
         tasks.spawn(flush_edge(Arc::clone(&shared.edge), store, stop_last.clone()));
         shutdown.await;
-        readiness.drain();
+        closing.cancel();
         stop.cancel();
-        if public.await.is_err() {
+        if let Some(public) = public
+            && public.await.is_err()
+        {
             tracing::error!("the public listener panicked");
         }
         // Management goes last: it tells how the stop is going.

@@ -32,6 +32,7 @@ use causeway_core::problem::{Code, Problem};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 use serde_json::Value;
+use tracing::Instrument;
 
 pub use board::{Board, Job, Tagged};
 pub use edge::EdgeCounters;
@@ -48,6 +49,9 @@ use crate::schema::{Schemas, Verdict};
 use crate::store::intake::{Accepted, ApplicationView, NewApplication, NewDelivery, NewRefusal, PostingView};
 use crate::store::setup::AccountRecord;
 use crate::store::{Store, StoreError};
+use crate::telemetry::figures::Counters;
+use crate::telemetry::metrics::{self, Page};
+use crate::telemetry::traces;
 use judge::Asking;
 use submission::Envelope;
 use targets::{Connectors, Start};
@@ -129,6 +133,7 @@ pub struct Intake {
     overlap: overlap::Overlap,
     refusals: TenantQuota,
     unknown: TenantQuota,
+    outcomes: Counters<&'static str>,
 }
 
 /// Where a submission would go, and what every system there says of it.
@@ -166,6 +171,7 @@ impl Intake {
             unknown: TenantQuota::new(parts.config.unknown_postings),
             boards: board::Boards::default(),
             overlap: overlap::Overlap::default(),
+            outcomes: Counters::default(),
             store: parts.store,
             schemas: parts.schemas,
             bell: parts.bell,
@@ -177,11 +183,36 @@ impl Intake {
         }
     }
 
+    /// Submissions by what they came to. Whoever answers a refusal counts it here.
+    pub fn outcomes(&self) -> &Counters<&'static str> {
+        &self.outcomes
+    }
+
+    /// Onto the page.
+    pub fn put(&self, page: &mut Page) {
+        let counted = self.outcomes.read();
+        for outcome in ["accepted", "repeated"] {
+            page.put(&metrics::SUBMISSIONS, &[outcome], counted.get(outcome).copied().unwrap_or(0));
+        }
+        for code in Code::ALL {
+            if let Some(count) = counted.get(code.as_str()) {
+                page.put(&metrics::SUBMISSIONS, &[code.as_str()], *count);
+            }
+        }
+    }
+
     /// Takes a submission in. The receipt's bytes are stored and given back unchanged for a repeated request.
     ///
     /// # Errors
     /// A [`Refusal`] with every reason at once. After one, nothing of the submission is accepted.
     pub async fn submit(&self, sender: Sender, submission: Submission) -> Result<Bytes, Refusal> {
+        let span = traces::intake();
+        let taken = self.take(sender, submission).instrument(span.clone()).await;
+        traces::say(&span, "causeway.outcome", taken.as_ref().err().map_or("taken", |refusal| refusal.problem.code));
+        taken
+    }
+
+    async fn take(&self, sender: Sender, submission: Submission) -> Result<Bytes, Refusal> {
         let received_at = self.clock.now();
         let document = self
             .schemas
@@ -281,7 +312,7 @@ impl Intake {
                 trace_id: submission.trace_id.clone(),
                 test: sender.test,
             };
-            Ok((receipt, self.store.accept(application).await?))
+            Ok((receipt, self.store.accept(application).instrument(traces::accept(id)).await?))
         };
         let Ok(stored) = tokio::time::timeout(self.config.store_deadline, storing).await else {
             let code = match running {
@@ -292,10 +323,14 @@ impl Intake {
         };
         match stored.map_err(|error| not_accepted(&error))? {
             (receipt, Accepted::New { ring, .. }) => {
-                ring.into_iter().for_each(|account| self.bell.ring(account));
+                self.outcomes.add("accepted", 1);
+                ring.into_iter().for_each(|account| traces::ring(account).in_scope(|| self.bell.ring(account)));
                 Ok(receipt)
             }
-            (_, Accepted::Before { receipt }) => Ok(receipt),
+            (_, Accepted::Before { receipt }) => {
+                self.outcomes.add("repeated", 1);
+                Ok(receipt)
+            }
             (_, Accepted::KeyReused) => Err(Code::IdempotencyKeyReused.into()),
         }
     }
@@ -323,7 +358,10 @@ impl Intake {
         let Some(key) = submission.idempotency_key(sender.test) else { return Ok(None) };
         let fingerprint = submission.fingerprint(document, sender.test);
         match self.store.accepted_before(sender.tenant, &key, fingerprint).await {
-            Ok(Some(Accepted::Before { receipt })) => Ok(Some(receipt)),
+            Ok(Some(Accepted::Before { receipt })) => {
+                self.outcomes.add("repeated", 1);
+                Ok(Some(receipt))
+            }
             Ok(Some(Accepted::KeyReused)) => Err(Code::IdempotencyKeyReused.into()),
             Ok(Some(Accepted::New { .. }) | None) => Ok(None),
             Err(error) => Err(unavailable("accepted_before", &error)),

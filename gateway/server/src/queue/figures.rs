@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use crate::telemetry::metrics::{self, Page};
+
 macro_rules! figures {
     ($($(#[$doc:meta])* $name:ident: $kind:ident $value:ty),* $(,)?) => {
         /// The counters of one process's queue.
@@ -52,6 +54,24 @@ figures! {
     messages_parked_total: AtomicU64 u64,
     /// Of these, those that had been handed out before.
     redeliveries_total: AtomicU64 u64,
+}
+
+impl Snapshot {
+    /// Onto the page.
+    pub fn put(&self, page: &mut Page) {
+        page.put(&metrics::QUEUE_CONNECTED, &[], self.queue_connected);
+        page.put(&metrics::QUEUE_CONSUMING, &[], self.queue_consuming);
+        page.put(&metrics::QUEUE_BLOCKED, &[], self.queue_blocked);
+        page.put(&metrics::QUEUE_RECONNECTS, &[], self.queue_reconnects_total);
+        page.put(&metrics::RINGS_PUBLISHED, &[], self.rings_published_total);
+        page.put(&metrics::RINGS_CONFIRMED, &[], self.rings_confirmed_total);
+        page.put(&metrics::RINGS_RETURNED, &[], self.rings_returned_total);
+        page.put(&metrics::RINGS_NACKED, &[], self.rings_nacked_total);
+        page.put(&metrics::RINGS_UNCONFIRMED, &[], self.rings_unconfirmed);
+        page.put(&metrics::MESSAGES_CONSUMED, &[], self.messages_consumed_total);
+        page.put(&metrics::MESSAGES_PARKED, &[], self.messages_parked_total);
+        page.put(&metrics::REDELIVERIES, &[], self.redeliveries_total);
+    }
 }
 
 /// One more.

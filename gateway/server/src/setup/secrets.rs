@@ -2,9 +2,8 @@
 //! metrics while a gateway runs. The secrets themselves are not looked at.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use causeway_core::ids::AccountId;
@@ -14,6 +13,7 @@ use crate::clock::later;
 use crate::store::{self, Store};
 
 use crate::store::onboard::{Credentials, Which};
+use crate::telemetry::metrics::{self, Page};
 
 /// A secret is spoken of this long before it ends.
 pub const EXPIRES_SOON: Duration = Duration::from_hours(30 * 24);
@@ -55,6 +55,8 @@ const SAID_EVERY: Duration = Duration::from_hours(24);
 /// Tells of secrets that end.
 #[derive(Debug, Default)]
 pub struct SecretsWatch {
+    /// This process is the one that looks.
+    seen: AtomicBool,
     expired: AtomicU64,
     expiring: AtomicU64,
     said: Mutex<BTreeMap<AccountId, Timestamp>>,
@@ -81,6 +83,7 @@ impl SecretsWatch {
         }
         self.expired.store(expired, Ordering::Relaxed);
         self.expiring.store(expiring, Ordering::Relaxed);
+        self.seen.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -93,18 +96,17 @@ impl SecretsWatch {
         news
     }
 
-    /// For `/metrics`: how many accounts' secrets have expired, and how many do within thirty days.
-    pub fn exposition(self: &Arc<Self>) -> Arc<dyn Fn(&mut String) + Send + Sync> {
-        let watch = Arc::clone(self);
-        Arc::new(move |out| {
-            for (name, count) in [
-                ("causeway_accounts_secrets_expired", &watch.expired),
-                ("causeway_accounts_secrets_expire_soon", &watch.expiring),
-            ] {
-                // Writing to a String cannot fail.
-                writeln!(out, "# TYPE {name} gauge\n{name} {}", count.load(Ordering::Relaxed)).unwrap_or_default();
-            }
-        })
+    /// Another process looks from now on.
+    pub fn forget(&self) {
+        self.seen.store(false, Ordering::Relaxed);
+    }
+
+    /// Onto the page: how many accounts' secrets have expired, and how many do within thirty days.
+    pub fn put(&self, page: &mut Page) {
+        if self.seen.load(Ordering::Relaxed) {
+            page.put(&metrics::SECRETS_EXPIRED, &[], self.expired.load(Ordering::Relaxed));
+            page.put(&metrics::SECRETS_EXPIRE_SOON, &[], self.expiring.load(Ordering::Relaxed));
+        }
     }
 }
 
@@ -139,15 +141,21 @@ mod tests {
             record.credentials.current.expires_at = Some(now + jiff::SignedDuration::from_hours(24 * days));
             record
         };
-        let watch = Arc::new(SecretsWatch::default());
+        let watch = SecretsWatch::default();
         watch
             .look(&Three(vec![ending(-1), ending(29), ending(1), ending(31), record("scripted", json!({}))]), now)
             .await
             .unwrap();
-        let mut out = String::new();
-        watch.exposition()(&mut out);
+        let told = || {
+            let mut page = Page::default();
+            watch.put(&mut page);
+            page.render()
+        };
+        let out = told();
         assert!(out.contains("causeway_accounts_secrets_expired 1\n"), "{out}");
         assert!(out.contains("causeway_accounts_secrets_expire_soon 2\n"), "{out}");
+        watch.forget();
+        assert!(!told().contains("causeway_accounts_secrets_expired 1\n"), "another process tells");
         let id = watch.said.lock().unwrap().keys().next().copied().unwrap();
         assert!(!watch.is_news(id, later(now, Duration::from_hours(23))) && watch.is_news(id, later(now, SAID_EVERY)));
     }

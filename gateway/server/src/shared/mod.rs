@@ -202,7 +202,11 @@ impl Link {
             Ok(Err(error)) => Trouble::from(&error),
             Err(_) => Trouble::Late,
         };
-        self.figures.failed();
+        if trouble == Trouble::Late {
+            self.figures.timed_out();
+        } else {
+            self.figures.failed();
+        }
         self.lost(number, trouble);
         None
     }

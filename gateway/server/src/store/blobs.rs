@@ -1,35 +1,39 @@
-//! Attachments at rest: each blob is encrypted in 64 KiB segments and synced, name and folder included, before a put
-//! returns.
+//! Attachments at rest: each blob is encrypted in 64 KiB segments, and durable before a put returns: in a folder written and
+//! synced, name and folder included; in a bucket acknowledged by the store, which took it with a checksum.
 //!
 //! A segment's nonce is its counter and its associated data says whether it is the last, so segments cannot be swapped,
 //! repeated or cut off; each blob has a key of its own. What a blob holds is said by the row that names it, never here.
 //! Blobs that no row names (an accept that was not committed) are swept a day later.
+//!
+//! A bucket that does not answer is unavailable, within a bounded time; only one that answers and has no such object has lost
+//! it.
+
+mod sweep;
 
 use std::error::Error as _;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use causeway_core::ids::BlobId;
-use jiff::{SignedDuration, Timestamp};
+use futures_util::StreamExt as _;
 use object_store::local::LocalFileSystem;
-use object_store::{ObjectStoreExt, PutPayload};
-use uuid::Uuid;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
 use super::seal::SealKey;
+use super::vitals::{BlobCounts, BlobOp};
+use crate::bucket::Bucket;
 
 const SEGMENT: usize = 64 * 1024;
 const TAG: usize = 16;
 
-/// How old a blob that no row names has to be before it is removed: longer than any accept can take.
-const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(24);
-
 /// Why a blob was not written or read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BlobError {
-    /// No space, or none that may be written.
-    #[error("the blob folder cannot be written now")]
+    /// No space, none that may be written, or nobody who answers.
+    #[error("the place of the attachments does not take or give any now")]
     Unavailable,
     /// The disk failed: whether anything is durable is no longer known.
     #[error("the disk failed under the blob folder")]
@@ -45,68 +49,142 @@ pub(crate) enum BlobError {
     Other(#[source] io::Error),
 }
 
-/// The folder of blobs.
+enum Place {
+    Folder(PathBuf),
+    Bucket(Bucket),
+}
+
+/// Where the blobs are.
 pub(crate) struct Blobs {
-    store: LocalFileSystem,
-    root: PathBuf,
+    store: Arc<dyn ObjectStore>,
+    place: Place,
+    counts: Arc<BlobCounts>,
 }
 
 impl Blobs {
+    /// In a folder, which is made.
     pub(crate) fn open(root: &Path) -> io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         std::fs::File::open(root)?.sync_all()?;
         // Without this a blob would be durable some seconds after the accept that promised it.
         let store = LocalFileSystem::new_with_prefix(root).map_err(io::Error::other)?.with_fsync(true);
-        Ok(Self { store, root: root.to_owned() })
+        Ok(Self { store: Arc::new(store), place: Place::Folder(root.to_owned()), counts: Arc::default() })
     }
 
-    /// Encrypts and writes a blob, synced.
+    /// What was done so far, for the metrics.
+    pub(crate) fn counts(&self) -> Arc<BlobCounts> {
+        Arc::clone(&self.counts)
+    }
+
+    fn count<T>(&self, operation: BlobOp, done: Result<T, BlobError>) -> Result<T, BlobError> {
+        self.counts.add((operation, done.is_ok()), 1);
+        done
+    }
+
+    /// In a bucket.
+    pub(crate) fn in_bucket(bucket: Bucket) -> Self {
+        Self { store: Arc::clone(bucket.store()), place: Place::Bucket(bucket), counts: Arc::default() }
+    }
+
+    /// In the bucket if there is one, else in the folder.
+    pub(crate) fn at(bucket: Option<Bucket>, root: &Path) -> io::Result<Self> {
+        bucket.map_or_else(|| Self::open(root), |bucket| Ok(Self::in_bucket(bucket)))
+    }
+
+    /// Encrypts and writes a blob, durably.
     pub(crate) async fn put(&self, key: SealKey, blob: BlobId, plain: Bytes) -> Result<(), BlobError> {
         let sealed = tokio::task::spawn_blocking(move || seal(&key, &plain)).await;
         let sealed = sealed.map_err(|_| BlobError::Other(io::Error::other("sealing panicked")))?;
-        self.store.put(&location(blob), sealed).await.map(|_| ()).map_err(|error| classify(&error))
+        self.put_sealed(blob, sealed).await
+    }
+
+    /// Writes what was sealed already.
+    pub(crate) async fn put_sealed(&self, blob: BlobId, sealed: PutPayload) -> Result<(), BlobError> {
+        let put = match self.done(self.store.put(&self.location(blob), sealed)).await {
+            Ok(_) => Ok(()),
+            // There is no place to put it.
+            Err(BlobError::Missing) => Err(BlobError::Unavailable),
+            Err(error) => Err(error),
+        };
+        self.count(BlobOp::Write, put)
     }
 
     /// Reads and decrypts a blob.
     pub(crate) async fn get(&self, key: SealKey, blob: BlobId) -> Result<Vec<u8>, BlobError> {
-        let stored = self.store.get(&location(blob)).await.map_err(|error| classify(&error))?;
-        let sealed = stored.bytes().await.map_err(|error| classify(&error))?;
-        let opened = tokio::task::spawn_blocking(move || open(&key, &sealed)).await;
-        opened.map_err(|_| BlobError::Other(io::Error::other("opening panicked")))?
+        let got = async {
+            let sealed = self.sealed(blob).await?;
+            let opened = tokio::task::spawn_blocking(move || open(&key, &sealed)).await;
+            opened.map_err(|_| BlobError::Other(io::Error::other("opening panicked")))?
+        };
+        self.count(BlobOp::Read, got.await)
+    }
+
+    /// A blob as it is stored.
+    pub(crate) async fn sealed(&self, blob: BlobId) -> Result<Bytes, BlobError> {
+        let location = self.location(blob);
+        let read = self.done(async {
+            let found = self.store.get(&location).await?;
+            let is_object = found.meta.e_tag.is_some();
+            found.bytes().await.map(|bytes| (bytes, is_object))
+        });
+        let read = match read.await {
+            Ok((bytes, true)) => Ok(bytes),
+            // Some other page that somebody on the way answers with.
+            Ok((_, false)) => Err(BlobError::Unavailable),
+            Err(error) => Err(error),
+        };
+        match (&read, &self.place) {
+            // A bucket that is not there has not lost anything.
+            (Err(BlobError::Missing), Place::Bucket(bucket)) => {
+                let mut any = self.store.list(Some(bucket.prefix()));
+                self.done(async { any.next().await.transpose() }).await.map_err(|_| BlobError::Unavailable)?;
+                read
+            }
+            _ => read,
+        }
     }
 
     /// Removes a blob. One that is gone already counts as removed.
     pub(crate) async fn delete(&self, blob: BlobId) -> Result<(), BlobError> {
-        match self.store.delete(&location(blob)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(classify(&error)),
+        match self.done(self.store.delete(&self.location(blob))).await {
+            Ok(()) | Err(BlobError::Missing) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
-    /// Where a blob is, for a backup.
-    pub(crate) fn path_of(&self, blob: BlobId) -> PathBuf {
-        self.root.join(relative(blob))
+    fn location(&self, blob: BlobId) -> object_store::path::Path {
+        match &self.place {
+            Place::Folder(_) => location(blob),
+            Place::Bucket(bucket) => bucket.prefix().parts().chain(location(blob).parts()).collect(),
+        }
     }
 
-    /// Files old enough to be orphans, finished or half written, with the blob each belongs to. A blob's id holds the
-    /// time it was made, so the file system's times do not matter.
-    pub(crate) fn old_files(&self, now: Timestamp) -> io::Result<Vec<(BlobId, PathBuf)>> {
-        let mut found = Vec::new();
-        for folder in std::fs::read_dir(&self.root)? {
-            let folder = folder?;
-            if !folder.file_type()?.is_dir() {
-                continue;
-            }
-            for file in std::fs::read_dir(folder.path())? {
-                let path = file?.path();
-                if let Some((blob, made_at)) = path.file_name().and_then(|name| name.to_str()).and_then(parse)
-                    && now.duration_since(made_at) > ORPHAN_AGE
-                {
-                    found.push((blob, path));
+    /// An operation's end, which for a bucket comes within a bounded time.
+    async fn done<T>(&self, operation: impl Future<Output = object_store::Result<T>>) -> Result<T, BlobError> {
+        match &self.place {
+            Place::Folder(_) => operation.await.map_err(|error| classify(&error)),
+            Place::Bucket(bucket) => match tokio::time::timeout(bucket.patience().whole, operation).await {
+                Ok(Ok(done)) => Ok(done),
+                Ok(Err(object_store::Error::NotFound { .. })) => Err(BlobError::Missing),
+                Ok(Err(error)) => {
+                    tracing::warn!(error = kind_of(&error), "the bucket of the attachments");
+                    Err(BlobError::Unavailable)
                 }
-            }
+                Err(_) => {
+                    tracing::warn!(error = "no answer in time", "the bucket of the attachments");
+                    Err(BlobError::Unavailable)
+                }
+            },
         }
-        Ok(found)
+    }
+}
+
+/// In words of ours: the error's own text quotes what the other side said.
+fn kind_of(error: &object_store::Error) -> &'static str {
+    use object_store::Error;
+    match error {
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => "the key was refused; see `causeway doctor`",
+        _a_failed_request_or_answer => "the request failed, or its answer cannot be used; see `causeway doctor`",
     }
 }
 
@@ -120,15 +198,6 @@ fn location(blob: BlobId) -> object_store::path::Path {
 /// As a path within the folder of blobs.
 pub(crate) fn relative(blob: BlobId) -> PathBuf {
     PathBuf::from(location(blob).as_ref())
-}
-
-/// A finished file is named by the id; one being written has `#` and a number after it.
-fn parse(name: &str) -> Option<(BlobId, Timestamp)> {
-    let hex = name.split('#').next().filter(|hex| hex.len() == 32)?;
-    let uuid = Uuid::try_parse(hex).ok()?;
-    let (seconds, nanos) = uuid.get_timestamp()?.to_unix();
-    let made_at = Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanos).ok()?).ok()?;
-    Some((BlobId::from_uuid(uuid), made_at))
 }
 
 /// An empty blob is one empty last segment.
@@ -183,13 +252,13 @@ fn classify(error: &object_store::Error) -> BlobError {
 }
 
 #[cfg(test)]
+#[path = "blobs/suite.rs"]
+mod suite;
+
+#[cfg(test)]
 mod tests {
-    use super::{BlobError, Blobs, SEGMENT, location, open, parse, seal};
+    use super::{BlobError, SEGMENT, open, seal};
     use crate::store::seal::SealKey;
-    use bytes::Bytes;
-    use causeway_core::clock::SeededEntropy;
-    use causeway_core::ids::BlobId;
-    use jiff::{SignedDuration, Timestamp};
 
     fn key() -> SealKey {
         SealKey::new(&[9; 32])
@@ -218,25 +287,5 @@ mod tests {
         for bad in [Vec::new(), cut, swapped, changed] {
             assert!(matches!(open(&key(), &bad), Err(BlobError::DoesNotOpen)));
         }
-    }
-
-    #[tokio::test]
-    async fn only_old_files_are_offered_to_the_sweep() {
-        let folder = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(folder.path()).unwrap();
-        let made_at = Timestamp::from_second(1_000_000).unwrap();
-        let blob = BlobId::new(made_at, &SeededEntropy::new(1));
-        blobs.put(key(), blob, Bytes::from_static(b"cv")).await.unwrap();
-        let path = folder.path().join(location(blob).as_ref());
-        std::fs::write(path.with_file_name(format!("{}#1", blob.as_uuid().simple())), "half").unwrap();
-        assert_eq!(parse(path.file_name().unwrap().to_str().unwrap()), Some((blob, made_at)));
-
-        let after = |hours| made_at + SignedDuration::from_hours(hours);
-        assert_eq!(blobs.old_files(after(23)).unwrap().len(), 0);
-        assert_eq!(blobs.old_files(after(25)).unwrap().len(), 2);
-        assert_eq!(blobs.get(key(), blob).await.unwrap(), b"cv");
-        blobs.delete(blob).await.unwrap();
-        blobs.delete(blob).await.unwrap();
-        assert!(matches!(blobs.get(key(), blob).await, Err(BlobError::Missing)));
     }
 }

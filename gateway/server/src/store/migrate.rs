@@ -29,6 +29,7 @@ pub(crate) const SQLITE: &[Migration] = &[
     Migration { number: 5, name: "onboarding", sql: include_str!("migrations/sqlite/0005-onboarding.sql") },
     Migration { number: 6, name: "webhooks", sql: include_str!("migrations/sqlite/0006-webhooks.sql") },
     Migration { number: 7, name: "failing alike", sql: include_str!("migrations/sqlite/0007-failing-alike.sql") },
+    Migration { number: 8, name: "ledger", sql: include_str!("migrations/sqlite/0008-ledger.sql") },
 ];
 
 /// Why the database was not migrated. It is as it was before.

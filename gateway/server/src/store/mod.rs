@@ -27,8 +27,10 @@ pub mod sql;
 pub mod sqlite;
 #[cfg(test)]
 pub(crate) mod suite;
+pub mod vitals;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -45,7 +47,9 @@ use finding::Finding;
 use intake::{Accepted, ApplicationView, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery};
 use onboard::{NewOverlay, OverlayRecord, Recent, Rotate, Sighted, Tick, Which};
 use setup::{AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, Sync, SyncReport, Tenant};
-use trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed, Retention, RetentionReport};
+use trace::{AuditEntry, Backlog, Case, Erasure, ErasurePlan, Ledger, Lookup, LookupQuery};
+use trace::{Replayed, Retention, RetentionReport};
+use vitals::Vitals;
 use work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 
 /// Why the store did not do it. Nothing was changed.
@@ -256,6 +260,13 @@ pub trait Store: Send + std::marker::Sync {
     async fn examine(&self) -> Result<Vec<Finding>>;
     /// How many deliveries stand in each state, for the ledger proof and metrics.
     async fn census(&self) -> Result<BTreeMap<State, u64>>;
+    /// Both sides of the ledger, read at one moment: targets as they were accepted, and deliveries where whoever works for
+    /// their state finds them. They are equal, always.
+    async fn ledger(&self) -> Result<Ledger>;
+    /// Since when the oldest work of each kind has been due.
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog>;
+    /// What its writers have counted.
+    fn vitals(&self) -> Arc<Vitals>;
     /// Ends the writer after its last commit.
     async fn close(&self);
 }

@@ -5,6 +5,7 @@
 //! nothing; a backend never implements [`Over`], so none can leave a verb out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,7 +26,9 @@ use super::onboard::{NewOverlay, OverlayRecord, Recent, Rotate, Sighted, Tick, W
 use super::setup::{
     AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant,
 };
-use super::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed, Retention, RetentionReport};
+use super::trace::{AuditEntry, Backlog, Case, Erasure, ErasurePlan, Ledger, Lookup, LookupQuery};
+use super::trace::{Replayed, Retention, RetentionReport};
+use super::vitals::Vitals;
 use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 use super::{Result, Store};
 use crate::alike::AlikePolicy;
@@ -41,6 +44,11 @@ macro_rules! verbs {
             /// As [`Store::generation`], of the store below.
             fn generation(&self) -> u64 {
                 self.below().generation()
+            }
+
+            /// As [`Store::vitals`], of the store below.
+            fn vitals(&self) -> Arc<Vitals> {
+                self.below().vitals()
             }
 
             /// As [`Store::close`], of the store below.
@@ -60,6 +68,10 @@ macro_rules! verbs {
         impl<T: Over> Store for T {
             fn generation(&self) -> u64 {
                 Over::generation(self)
+            }
+
+            fn vitals(&self) -> Arc<Vitals> {
+                Over::vitals(self)
             }
 
             async fn close(&self) {
@@ -83,6 +95,11 @@ macro_rules! verbs {
         impl Store for Nothing {
             fn generation(&self) -> u64 {
                 1
+            }
+
+            fn vitals(&self) -> Arc<Vitals> {
+                let clock = causeway_core::clock::ManualClock::at(Timestamp::UNIX_EPOCH);
+                Vitals::new(Arc::new(clock), Arc::default())
             }
 
             async fn close(&self) {}
@@ -159,4 +176,6 @@ verbs! {
     sweep_blobs(now: Timestamp) -> u64;
     examine() -> Vec<Finding>;
     census() -> BTreeMap<State, u64>;
+    ledger() -> Ledger;
+    backlog(now: Timestamp) -> Backlog;
 }

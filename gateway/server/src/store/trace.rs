@@ -290,6 +290,34 @@ pub struct Retention {
     pub webhooks: Duration,
 }
 
+/// The two sides of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ledger {
+    /// Of all accepted applications that are kept, as they were accepted.
+    pub targets: u64,
+    /// Deliveries by state.
+    pub states: BTreeMap<State, u64>,
+}
+
+impl Ledger {
+    /// Targets less deliveries. Anything but 0 is a delivery that was lost, or invented.
+    pub fn difference(&self) -> i64 {
+        let deliveries: u64 = self.states.values().sum();
+        i64::try_from(i128::from(self.targets) - i128::from(deliveries)).unwrap_or(i64::MAX)
+    }
+}
+
+/// Since when the oldest work of each kind has been due; none where nothing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Deliveries that could be claimed.
+    pub deliveries: Option<Timestamp>,
+    /// Webhooks that could be sent.
+    pub webhooks: Option<Timestamp>,
+    /// Delivered ones that could be read back.
+    pub read_backs: Option<Timestamp>,
+}
+
 /// What a retention run removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct RetentionReport {

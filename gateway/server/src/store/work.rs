@@ -88,6 +88,8 @@ pub struct WorkItem {
     pub received_at: Timestamp,
     /// The receipt's code.
     pub code: String,
+    /// The trace it came with, which its delivery goes on.
+    pub trace_id: String,
     /// The vendor's references so far.
     pub refs: Refs,
     /// Steps already settled well, by name.

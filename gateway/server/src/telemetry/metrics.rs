@@ -82,6 +82,9 @@ pub struct Metric {
     pub always: bool,
 }
 
+/// What came of asking Redis.
+const REDIS_OUTCOMES: &[&str] = &["answered", "failed", "timed_out", "bypassed"];
+
 /// Every route template; the last stands for the rest.
 pub const ROUTES: &[&str] =
     &["/v1/applications", "/v1/applications/{id}", "/v1/hooks/{account}", "/problems/{code}", "/v1/support", "other"];
@@ -256,6 +259,10 @@ metrics! {
     PAUSED: Gauge "causeway_account_paused" ["account": Values::Account] Schedule true;
     /// The share of the calls that this process may make in the vendor's window and has made, from 0 to 1.
     QUOTA_USE: Gauge "causeway_account_quota_used_ratio" ["account": Values::Account] Every true;
+    /// Calls that left for the account's vendor.
+    QUOTA_USED: Counter "causeway_account_calls_total" ["account": Values::Account] Every true;
+    /// Calls that the account's limits would let go now.
+    QUOTA_LEFT: Gauge "causeway_account_quota_left" ["account": Values::Account] Every true;
     /// 1 while the account's breaker lets no call through, else 0.
     BREAKER: Gauge "causeway_account_breaker_open" ["account": Values::Account] Every true;
     /// Accounts whose secrets have expired.
@@ -280,6 +287,12 @@ metrics! {
     // --- RabbitMQ ---
     /// 1 while the broker is connected, else 0.
     QUEUE_CONNECTED: Gauge "causeway_queue_connected" [] Queue true;
+    /// 1 while rings come in, else 0.
+    QUEUE_CONSUMING: Gauge "causeway_queue_consuming" [] Queue true;
+    /// 1 while the broker takes nothing, because it is short of memory or disk, else 0.
+    QUEUE_BLOCKED: Gauge "causeway_queue_blocked" [] Queue true;
+    /// Connections to the broker that were opened again.
+    QUEUE_RECONNECTS: Counter "causeway_queue_reconnects_total" [] Queue true;
     /// Rings published.
     RINGS_PUBLISHED: Counter "causeway_queue_rings_published_total" [] Queue true;
     /// Rings that the broker confirmed.
@@ -301,7 +314,7 @@ metrics! {
     /// 1 while Redis answers, else 0.
     REDIS_UP: Gauge "causeway_redis_up" [] Redis true;
     /// Calls to Redis; bypassed: not made, because it did not answer lately.
-    REDIS_CALLS: Counter "causeway_redis_calls_total" ["outcome": Values::Of(&["answered", "failed", "timed_out", "bypassed"])] Redis true;
+    REDIS_CALLS: Counter "causeway_redis_calls_total" ["outcome": Values::Of(REDIS_OUTCOMES)] Redis true;
 
     // --- traces ---
     /// Spans by what became of them: exported, dropped (the queue was full), failed (the collector did not take them).

@@ -33,6 +33,8 @@ use crate::egress::{SiteAnswer, SiteClient};
 use crate::retry::{self, Follow, RetryPolicy, Situation};
 use crate::store::webhooks::{ClaimMessages, ClaimedMessage, Tried, Webhooks};
 use crate::store::{self, StoreError};
+use crate::telemetry::figures::Counters;
+use crate::telemetry::metrics::{self, Page};
 
 /// A new secret, as the site is given it.
 pub fn new_secret(entropy: &dyn Entropy) -> Secret {
@@ -85,6 +87,7 @@ pub struct SenderParts {
 /// See the module's documentation.
 pub struct Sender {
     parts: SenderParts,
+    sent: Counters<bool>,
 }
 
 /// What is on the wire, by endpoint.
@@ -93,7 +96,15 @@ type OnTheWire = BTreeMap<EndpointId, usize>;
 impl Sender {
     /// Sends nothing yet.
     pub fn new(parts: SenderParts) -> Arc<Self> {
-        Arc::new(Self { parts })
+        Arc::new(Self { parts, sent: Counters::default() })
+    }
+
+    /// Onto the page.
+    pub fn put(&self, page: &mut Page) {
+        let sent = self.sent.read();
+        for (taken, outcome) in [(true, "taken"), (false, "failed")] {
+            page.put(&metrics::WEBHOOKS, &[outcome], sent.get(&taken).copied().unwrap_or(0));
+        }
     }
 
     /// Sends until told to stop, then lets what is on the wire end. A try that panics is logged; its lease brings the
@@ -156,6 +167,7 @@ impl Sender {
     /// Tries a message and records what it came to.
     async fn one(&self, claim: &ClaimedMessage) {
         let answer = self.post(claim).await;
+        self.sent.add(is_taken(&answer), 1);
         let now = self.parts.clock.now();
         let dice = retry::dice(&*self.parts.entropy);
         let tried = follow(&self.parts.retry.get(), self.parts.policy.patience, claim, &answer, (now, dice));

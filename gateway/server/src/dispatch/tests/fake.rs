@@ -73,6 +73,8 @@ pub(crate) struct Inner {
     /// So many settlements fail first.
     pub(crate) settle_fails: u32,
     pub(crate) leases_taken: Vec<String>,
+    /// Given back.
+    pub(crate) leases_ended: Vec<String>,
 }
 
 #[derive(Default)]
@@ -183,6 +185,7 @@ impl Row {
             document: self.document.clone(),
             received_at: Timestamp::UNIX_EPOCH,
             code: "CODE".to_owned(),
+            trace_id: String::new(),
             refs: self.refs.clone(),
             done: self.done.clone(),
             possible_duplicate: self.possible_duplicate,
@@ -504,8 +507,12 @@ impl Over for FakeStore {
         Ok(())
     }
 
-    async fn lease_job(&self, job: &str, _: &str, _: Timestamp, _: Duration) -> Result<Option<u64>> {
+    async fn lease_job(&self, job: &str, _: &str, _: Timestamp, lease: Duration) -> Result<Option<u64>> {
         let mut inner = self.lock();
+        if lease.is_zero() {
+            inner.leases_ended.push(job.to_owned());
+            return Ok(Some(inner.leases_taken.len() as u64));
+        }
         inner.leases_taken.push(job.to_owned());
         Ok(Some(inner.leases_taken.len() as u64))
     }

@@ -27,7 +27,9 @@ use tokio_util::task::TaskTracker;
 use tracing::subscriber::DefaultGuard;
 
 use super::auth::{ApiKey, KeyPrefix};
-use super::{Config, Ingress, IngressParts, Readiness, management_document, public_document};
+use super::{Config, Ingress, IngressParts, management_document, public_document};
+use crate::config::ProcessRole;
+use crate::health::Health;
 use crate::intake;
 use crate::intake::fake::World;
 use crate::openapi::contract::{Contract, Seen};
@@ -37,6 +39,7 @@ use crate::store::{self, Store, StoreError};
 use crate::support::test_custody::NoCustody;
 use crate::support::test_store::TestStore;
 use crate::support::{self, Support};
+use crate::telemetry::metrics::{Page, READY};
 use crate::webhooks;
 
 /// How long anything in these tests may take before it counts as never.
@@ -92,7 +95,7 @@ impl Served {
         let (public, management) = (public_socket.local_addr().unwrap(), management_socket.local_addr().unwrap());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let stopped = stop.clone().cancelled_owned();
-        tasks.spawn(ingress.serve(public_socket, management_socket, stopped));
+        tasks.spawn(ingress.serve(Some(public_socket), management_socket, stopped));
         let [public, management] =
             [(public, true), (management, false)].map(|(address, is_public)| Door { address, is_public });
         Self { world, public, management, key, tasks, stop }
@@ -136,8 +139,8 @@ fn ingress(world: &World, config: Config, intake: intake::Config) -> Ingress {
         support: support::http::routes().with_state(support),
         receipts: Arc::new(NoReceipts),
         webhooks: webhooks::http::routes().with_state(Arc::new(nothing::NoWebhooks)),
-        metrics: vec![Arc::new(|out: &mut String| out.push_str("more 1\n"))],
-        readiness: Arc::new(Readiness::default()),
+        metrics: vec![Arc::new(|page: &mut Page| page.put(&READY, &[], true))],
+        health: Arc::new(Health::new(&[ProcessRole::Ingress], clock())),
         clock: clock(),
         entropy: Arc::clone(&world.entropy) as Arc<dyn Entropy>,
     })

@@ -89,7 +89,7 @@ async fn management_answers_while_the_public_listener_sheds() {
     }
     let metrics = String::from_utf8(served.manage("/metrics").await.body).unwrap();
     let overloaded = "causeway_http_requests_total{route=\"/v1/applications\",status=\"503\"} 1";
-    assert!(metrics.contains(overloaded) && metrics.contains("more 1"), "{metrics}");
+    assert!(metrics.contains(overloaded) && metrics.contains("causeway_ready 1"), "{metrics}");
 }
 
 #[tokio::test]
@@ -99,7 +99,11 @@ async fn readiness_follows_the_store() {
     let answer = served.post_json(document().to_string().as_bytes()).await;
     assert_eq!((answer.says(), answer.header("retry-after")), ((503, "store_unavailable".to_owned()), Some("2")));
     let ready = served.manage("/readyz").await;
-    assert_eq!((ready.status, ready.body), (503, b"the store cannot be written\n".to_vec()));
+    assert_eq!((ready.status, &ready.json()["ready"]), (503, &false.into()));
+    let checks = ready.json()["checks"].as_array().unwrap().clone();
+    let database = checks.iter().find(|check| check["check"] == "database").unwrap();
+    assert_eq!((&database["state"], &database["detail"]), (&"failing".into(), &"the store cannot be written".into()));
+    assert!(database["since"].is_string());
     assert_eq!(served.manage("/healthz").await.status, 200);
 }
 

@@ -112,10 +112,13 @@ fn known(session: &Session, batch: &[&mut Acceptance]) -> Op<Vec<Known>> {
 /// Tenant, e-mail, posting, and which world.
 type Person = ([u8; 16], [u8; 16], String, bool);
 
+/// The fingerprint and the receipt that a key is bound to.
+type Bound = ([u8; 32], Vec<u8>);
+
 /// What the batch itself has that is not written yet.
 #[derive(Default)]
 struct Within {
-    keys: HashMap<([u8; 16], [u8; 32]), ([u8; 32], Vec<u8>)>,
+    keys: HashMap<([u8; 16], [u8; 32]), Bound>,
     same: HashMap<(Person, [u8; 32]), Vec<u8>>,
     first: HashMap<Person, SubmissionId>,
 }
@@ -145,7 +148,8 @@ impl Within {
 }
 
 /// What each account says, by tenant and id.
-type Accounts = HashMap<([u8; 16], [u8; 16]), Standing>;
+type Accounts = HashMap<Place, Standing>;
+type Place = ([u8; 16], [u8; 16]);
 
 fn accounts(session: &Session, made: &[(&mut Acceptance, Option<SubmissionId>)]) -> Op<Accounts> {
     let targets = made.iter().flat_map(|(one, _)| &one.prepared.new.deliveries);
@@ -154,9 +158,9 @@ fn accounts(session: &Session, made: &[(&mut Acceptance, Option<SubmissionId>)])
     ids.dedup();
     let ids: Vec<&[u8]> = ids.iter().map(<[u8; 16]>::as_slice).collect();
     let found = session.query_arrays(text!("accounts"), &[(&ids, Type::BYTEA_ARRAY)])?;
-    let read = |row: &super::Row| -> Op<(([u8; 16], [u8; 16]), Standing)> {
+    let read = |row: &super::Row| -> Op<(Place, Standing)> {
         let row = Row::Postgres(row);
-        let key: ([u8; 16], [u8; 16]) = (row.col("tenant")?, row.col("id")?);
+        let key: Place = (row.col("tenant")?, row.col("id")?);
         Ok((key, Standing::read(&row)?))
     };
     found.iter().map(read).collect()

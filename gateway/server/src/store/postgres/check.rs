@@ -177,10 +177,10 @@ fn settings(session: &Session) -> Op<Finding> {
         }
     }
     session.batch("ROLLBACK")?;
-    Ok(verdict("store settings", wrong, "every one is safe, and time-outs are taken"))
+    Ok(verdict("store settings", &wrong, "every one is safe, and time-outs are taken"))
 }
 
-fn verdict(what: &str, wrong: Vec<String>, well: &str) -> Finding {
+fn verdict(what: &str, wrong: &[String], well: &str) -> Finding {
     let (state, text): (Health, String) =
         if wrong.is_empty() { (Well, well.to_owned()) } else { (Bad, wrong.join("; ")) };
     Finding::new(what, state, text)
@@ -222,9 +222,9 @@ fn role(session: &Session) -> Op<Finding> {
 
 fn wall(session: &Session) -> Op<Finding> {
     let open = session.text(NOT_WALLED)?;
-    let wrong =
+    let wrong: Vec<String> =
         open.map(|tables| format!("no row-level security on {tables}: run `causeway migrate`")).into_iter().collect();
-    Ok(verdict("walls between tenants", wrong, "row-level security is forced on every table that names a tenant"))
+    Ok(verdict("walls between tenants", &wrong, "row-level security is forced on every table that names a tenant"))
 }
 
 fn lying(session: &Session) -> Op<Finding> {

@@ -52,6 +52,12 @@ static TABLE: &[Line] = &[
         then: Again,
         means: Unavailable("the database is contended"),
     },
+    // There are no other checks: a partition was made while the row was on its way to where it would have been.
+    Line {
+        states: &[SqlState::CHECK_VIOLATION],
+        then: Again,
+        means: Unavailable("a partition was made at this moment"),
+    },
     Line { states: &[SqlState::LOCK_NOT_AVAILABLE], then: Again, means: Unavailable("the database is locked") },
     Line { states: &[SqlState::QUERY_CANCELED], then: RollBack, means: Unavailable("the database took too long") },
     Line {

@@ -42,6 +42,7 @@ pub(super) const ALL: &[Migration] = migrations! {
     1 "0001-first" from 3;
     2 "0002-tenants-apart" from 3;
     3 "0003-partitions" from 3;
+    4 "0004-ledger" from 4;
 };
 
 /// Why the database was not migrated, or is not used.
@@ -127,7 +128,8 @@ pub fn migrate(owner: &Secret, dsn: &Secret, now: Timestamp) -> Result<Migrated,
 fn apply(session: &Session, migration: &Migration, now: Timestamp) -> Result<(), Stop> {
     // The time-out that waits for locks is short: a migration that waits keeps every gateway waiting behind it.
     session.batch("BEGIN; SET LOCAL lock_timeout = '5s'")?;
-    let done = session.batch(migration.sql).and_then(|()| {
+    // A migration becomes the tables' owner, who has no right to this table; whoever migrates need not be a superuser.
+    let done = session.batch(migration.sql).and_then(|()| session.batch("RESET ROLE")).and_then(|()| {
         session.execute(
             "INSERT INTO migrations (number, name, checksum, applied_at, least) VALUES (?1, ?2, ?3, ?4, ?5)",
             &[

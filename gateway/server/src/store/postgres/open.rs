@@ -20,6 +20,7 @@ use super::text::Use;
 use super::watch::{self, Setup, Watch, Watched};
 use super::writer::{Parts, Writer};
 use super::{PostgresEngine, check};
+use crate::bucket::Bucket;
 use crate::store::StoreError;
 use crate::store::blobs::Blobs;
 use crate::store::keys::{Keyring, RootKey};
@@ -29,6 +30,7 @@ use crate::store::sql::floors::Floors;
 use crate::store::sql::numbers::Numbers;
 use crate::store::sql::rows::{execute, params, sql};
 use crate::store::sql::{Engine, OnFatal, SqlStore, receipts};
+use crate::store::vitals::Vitals;
 
 /// The exit code after a failed sync of a blob.
 const EXIT_DISK: i32 = 74;
@@ -43,6 +45,8 @@ pub struct OpenOptions {
     pub pooler: bool,
     /// The directory of attachments, shared by every gateway of this database.
     pub blobs: PathBuf,
+    /// Where attachments are instead, if anywhere.
+    pub bucket: Option<Bucket>,
     /// Wraps the tenants' keys. Every gateway has the same.
     pub root_key: RootKey,
     /// For what has no time of its own.
@@ -68,7 +72,7 @@ impl OpenOptions {
     ) -> Self {
         let on_fatal: OnFatal = Arc::new(|_| std::process::exit(EXIT_DISK));
         let (pooler, writers, readers) = (false, 2, 6);
-        Self { dsn, pooler, blobs: blobs.into(), root_key, clock, entropy, on_fatal, writers, readers }
+        Self { dsn, pooler, blobs: blobs.into(), bucket: None, root_key, clock, entropy, on_fatal, writers, readers }
     }
 }
 
@@ -120,7 +124,8 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         let path = path.clone();
         move |source| OpenError::Io { path, source }
     };
-    let blobs = Arc::new(Blobs::open(&options.blobs).map_err(io(&options.blobs))?);
+    let blobs = Arc::new(Blobs::at(options.bucket.clone(), &options.blobs).map_err(io(&options.blobs))?);
+    let vitals = Vitals::new(Arc::clone(&options.clock), blobs.counts());
     let generation = Arc::new(AtomicU64::new(1));
     let tenants = Arc::new(TenantOf::default());
     let setup = Arc::new(Setup::new(Arc::clone(&generation)));
@@ -130,6 +135,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         entropy: Arc::clone(&options.entropy),
         setup: Arc::clone(&setup),
         tenants: Arc::clone(&tenants),
+        vitals: Arc::clone(&vitals),
     };
     let writer = Arc::new(Writer::start(&parts, options.writers).map_err(io(&options.blobs))?);
     let watched = Watched {
@@ -151,6 +157,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         on_fatal,
         generation,
         numbers: Numbers::default(),
+        vitals,
         floors: Arc::new(Floors::kept()),
     }))
 }

@@ -5,7 +5,7 @@ mod faults;
 mod refused;
 mod several;
 
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use causeway_core::clock::{Clock, ManualClock, SeededEntropy};
 use causeway_core::pii::Secret;
@@ -57,8 +57,13 @@ fn template() -> &'static str {
         let server = Server::shared().unwrap();
         make_role(server);
         let owner = server.database().unwrap();
-        migrated(&owner, &as_role(&owner));
-        owner.rsplit_once('/').and_then(|(_, name)| name.split('?').next()).unwrap().to_owned()
+        let name = owner.rsplit_once('/').and_then(|(_, name)| name.split('?').next()).unwrap().to_owned();
+        // Whoever migrates owns the database and may make roles, and is no superuser.
+        let migrator = format!("CREATE ROLE migrator LOGIN CREATEROLE PASSWORD '{PASSWORD}'");
+        server.psql("postgres", &migrator).unwrap();
+        server.psql("postgres", &format!("ALTER DATABASE {name} OWNER TO migrator")).unwrap();
+        migrated(&as_role(&owner).replacen(ROLE, "migrator", 1), &as_role(&owner));
+        name
     })
 }
 
@@ -68,7 +73,7 @@ fn copy() -> String {
     let template = template();
     let server = Server::shared().unwrap();
     // Two copies of one template at once are one too many.
-    let mut count = COPYING.lock().unwrap();
+    let mut count = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
     *count += 1;
     let name = format!("copy_{count}");
     server.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}")).unwrap();
@@ -132,7 +137,11 @@ mod pooled {
         fn default() -> Self {
             static POOLER: OnceLock<PgBouncer> = OnceLock::new();
             let dsn = copy();
-            let pooler = POOLER.get_or_init(|| PgBouncer::before(&Server::shared().unwrap().dsn()).unwrap());
+            let pooler = POOLER.get_or_init(|| {
+                // One pool for each database of a test: it must not keep connections of those that are over.
+                let settings = [("server_idle_timeout", "1"), ("default_pool_size", "10")];
+                PgBouncer::before_with(&Server::shared().unwrap().dsn(), &settings).unwrap()
+            });
             let (_, database) = dsn.rsplit_once('/').unwrap();
             Self(Postgres::at(format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{}/{database}", pooler.port()), true))
         }

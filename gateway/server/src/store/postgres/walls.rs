@@ -21,6 +21,9 @@ const FOREIGN: [u8; 16] = [0x42; 16];
 /// Statements of SQLite's own backups.
 const NOT_OURS: [&str; 1] = ["custody/schema"];
 
+/// Statements that read no table: each says one row of its own.
+const OF_NOTHING: [&str; 2] = ["accept/lock", "person_lock"];
+
 /// Tables of no tenant: what they hold is the installation's, or says who there is.
 const OF_NOBODY: [&str; 4] = ["tenants", "meta", "job_leases", "receipt_keys"];
 
@@ -62,7 +65,8 @@ fn statements() -> BTreeMap<String, String> {
 
 async fn connect(dsn: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(dsn, NoTls).await.unwrap();
-    drop(tokio::spawn(connection));
+    // The connection ends with its client.
+    drop(tokio_util::task::TaskTracker::new().spawn(connection));
     client
 }
 
@@ -147,9 +151,9 @@ fn parameters(text: &str, statement: &Statement) -> Vec<Box<dyn ToSql + Sync + S
     statement.params().iter().enumerate().map(value).collect()
 }
 
-/// Something of somebody: not a count of none.
+/// Something of somebody: not a count of none, and not which of the questions (`n`) it answers.
 fn says_something(row: &Row) -> bool {
-    (0..row.len()).any(|at| match *row.columns()[at].type_() {
+    (0..row.len()).filter(|at| row.columns()[*at].name() != "n").any(|at| match *row.columns()[at].type_() {
         Type::BOOL => row.get::<_, Option<bool>>(at).unwrap_or(false),
         Type::INT4 => row.get::<_, Option<i32>>(at).unwrap_or(0) != 0,
         Type::INT8 => row.get::<_, Option<i64>>(at).unwrap_or(0) != 0,
@@ -194,7 +198,7 @@ async fn without_its_own_question_no_statement_reaches_another_tenants_rows() {
             })
         });
         let reached = reach(&gateway, &text).await;
-        if !is_of_nobody {
+        if !is_of_nobody && !OF_NOTHING.contains(&name.as_str()) {
             assert_eq!(reached.unwrap_or(0), 0, "{name} reaches another tenant's rows");
             seen_without_the_wall += usize::from(reach(&owner, &text).await.is_some_and(|reached| reached > 0));
         }

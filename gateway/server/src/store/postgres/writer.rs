@@ -31,6 +31,7 @@ use crate::store::sql::errors::{Op, Stop};
 use crate::store::sql::jobs::{Job, copy, guarded, job};
 use crate::store::sql::scope::Scope;
 use crate::store::sql::tx::{Heads, Tx};
+use crate::store::vitals::Vitals;
 use crate::store::{Result, StoreError};
 
 /// Requests that may wait for a commit. Beyond it callers are told to come back, so that memory stays bounded.
@@ -90,6 +91,7 @@ pub(super) struct Parts {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) setup: Arc<Setup>,
     pub(super) tenants: Arc<TenantOf>,
+    pub(super) vitals: Arc<Vitals>,
 }
 
 impl Writer {
@@ -210,6 +212,7 @@ impl Thread {
         loop {
             let batch = take(&mut pending.waiting);
             if !batch.is_empty() {
+                self.parts.vitals.waiting(pending.waiting.len());
                 if !pending.waiting.is_empty() {
                     self.shared.wake.notify_one();
                 }
@@ -231,6 +234,7 @@ impl Thread {
             match self.attempt(&mut batch, alone) {
                 Ok(failed) => {
                     self.pace.went_well();
+                    self.parts.vitals.committed(batch.len(), begun.elapsed());
                     return answer(batch, failed);
                 }
                 Err(Failed::Unknown) => {
@@ -253,6 +257,7 @@ impl Thread {
                 }
             }
         };
+        self.parts.vitals.failed();
         tracing::warn!(requests = batch.len(), %error, "a batch of writes was not committed");
         for waiting in batch {
             waiting.job.refuse(copy(&error));

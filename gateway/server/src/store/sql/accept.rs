@@ -4,7 +4,7 @@
 //! it repeat another, is an account paused. Two requests with one key meet in the writer, so one of them is the second; two
 //! of one person and posting do so, too, where there are several writers, because they are alone with that.
 
-use crate::store::sql::rows::{Columns, Conn, Row, StoredId, execute, first, micros, params, sql, value};
+use crate::store::sql::rows::{Columns, Conn, Row, StoredId, execute, first, micros, params, sql, stored, value};
 use crate::store::sql::scope::Scope;
 use bytes::Bytes;
 use causeway_core::account::Repeats;
@@ -183,7 +183,8 @@ fn insert_submission(tx: &Tx<'_>, prepared: &Prepared, repeat_of: Option<Submiss
         new.test,
         sealed.demographics.as_ref().map(|(at, _)| at),
         sealed.demographics.as_ref().map(|(_, sealed)| sealed),
-        sealed.document
+        sealed.document,
+        stored(new.deliveries.len())
     ];
     execute(tx.conn, sql!("accept_submission"), row)?;
     for (kind, wrapped) in &sealed.keys {

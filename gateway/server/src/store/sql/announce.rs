@@ -64,7 +64,7 @@ mod tests {
     use std::path::Path;
 
     /// Statements that write `deliveries.state`, each with what announces it.
-    const KNOWN: [&str; 13] = [
+    const KNOWN: [&str; 14] = [
         "accept_delivery.sql",          // `made`
         "alike/hold_members.sql",       // `held_in`
         "alike/probe_queue.sql",        // to what goes on by itself
@@ -76,6 +76,7 @@ mod tests {
         "hold_of_paused_accounts.sql",  // `of_paused_accounts`
         "live_queue.sql",               // to what goes on by itself
         "pause_hold.sql",               // `held_in`
+        "postgres/accept/insert.sql",   // `made`
         "resume_queue.sql",             // to what goes on by itself
         "trace/erase_delivery.sql",     // `erasing`, once for the application
     ];

@@ -109,6 +109,7 @@ fn open(conn: Conn<'_>, keyring: &Keyring, row: Delivery) -> Op<(WorkItem, DataK
         document,
         received_at: about.received_at,
         code: about.code,
+        trace_id: about.trace_id,
         refs: row.refs,
         done: every(conn, sql!("steps_done"), params![row.id.bytes()], |step| step.col("step"))?,
         possible_duplicate: row.possible_duplicate,
@@ -123,6 +124,7 @@ struct About {
     posting_account: Option<AccountId>,
     received_at: Timestamp,
     code: String,
+    trace_id: String,
 }
 
 fn about(conn: Conn<'_>, submission: SubmissionId, tenant: TenantId) -> Op<About> {
@@ -132,6 +134,7 @@ fn about(conn: Conn<'_>, submission: SubmissionId, tenant: TenantId) -> Op<About
             posting_account: row.maybe_id("posting_account")?,
             received_at: row.time("received_at")?,
             code: row.col("code")?,
+            trace_id: row.col("trace_id")?,
         })
     })?;
     found.ok_or_else(|| StoreError::Corrupt("submission").into())

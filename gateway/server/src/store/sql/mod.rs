@@ -78,7 +78,9 @@ use super::setup::{
     AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, PostingRecord, Sync, SyncReport, Tenant,
 };
 use super::sqlite::{self, SqliteEngine};
-use super::trace::{AuditEntry, Case, Erasure, ErasurePlan, Lookup, LookupQuery, Replayed, Retention, RetentionReport};
+use super::trace::{AuditEntry, Backlog, Case, Erasure, ErasurePlan, Ledger, Lookup, LookupQuery};
+use super::trace::{Replayed, Retention, RetentionReport};
+use super::vitals::Vitals;
 use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 use super::{Result, Store, StoreError};
 use crate::alike::AlikePolicy;
@@ -116,6 +118,7 @@ pub struct SqlStore {
     pub(in crate::store) on_fatal: OnFatal,
     pub(in crate::store) generation: Arc<AtomicU64>,
     pub(in crate::store) numbers: Numbers,
+    pub(in crate::store) vitals: Arc<Vitals>,
     pub(in crate::store) floors: Arc<Floors>,
 }
 
@@ -369,6 +372,15 @@ impl Store for SqlStore {
     async fn census(&self) -> Result<BTreeMap<State, u64>> {
         upkeep::census(self).await
     }
+    async fn ledger(&self) -> Result<Ledger> {
+        upkeep::ledger(self).await
+    }
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
+        upkeep::backlog(self, now).await
+    }
+    fn vitals(&self) -> Arc<Vitals> {
+        Arc::clone(&self.vitals)
+    }
     async fn close(&self) {
         match &self.engine {
             Engine::Sqlite(engine) => engine.close(),
@@ -378,9 +390,9 @@ impl Store for SqlStore {
 }
 
 /// What a failed blob means for the store: a disk error under a promised file ends the process, as a failed sync does.
-fn blob_error(store: &SqlStore, error: &BlobError) -> StoreError {
+pub(in crate::store) fn blob_error(store: &SqlStore, error: &BlobError) -> StoreError {
     match error {
-        BlobError::Unavailable => StoreError::Unavailable("the blob folder cannot be written"),
+        BlobError::Unavailable => StoreError::Unavailable("the attachments cannot be written or read now"),
         BlobError::Disk => {
             tracing::error!("the disk failed under an attachment: the process ends");
             (store.on_fatal)(0);

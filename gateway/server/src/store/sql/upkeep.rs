@@ -1,16 +1,17 @@
-//! Periodic work: job leases, the sweep of unnamed blobs, the census.
+//! Periodic work: job leases, the sweep of unnamed blobs, the census, the ledger, the backlog.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::sql::rows::{Columns, Row, StoredId, every, micros, params, sql, value};
+use crate::store::sql::rows::{Columns, Row, StoredId, every, first, micros, params, sql, value};
 use crate::store::sql::scope::Scope;
 use causeway_core::delivery::State;
 use jiff::Timestamp;
 
 use super::SqlStore;
+use crate::store::blobs::BlobError;
+use crate::store::trace::{Backlog, Ledger};
+use crate::store::vitals::BlobOp;
 use crate::store::{Result, StoreError};
 
 pub(in crate::store) async fn lease_job(
@@ -31,37 +32,31 @@ pub(in crate::store) async fn lease_job(
 }
 
 pub(in crate::store) async fn sweep_blobs(store: &SqlStore, now: Timestamp) -> Result<u64> {
-    let blobs = Arc::clone(&store.blobs);
-    let old = on_disk(move || blobs.old_files(now)).await?;
-    let unnamed = store
-        .read(Scope::Every, move |conn| {
-            let mut unnamed = Vec::new();
-            for (blob, path) in old {
-                if value::<i64>(conn, sql!("attachment_exists"), params![blob.bytes()])?.is_none() {
-                    unnamed.push(path);
+    let failed = |error: BlobError| match error {
+        BlobError::Unavailable => StoreError::Unavailable("the attachments cannot be swept now"),
+        other => StoreError::Failed(other.to_string()),
+    };
+    let (mut pages, mut removed) = (store.blobs.pages(), 0);
+    while let Some(old) = store.blobs.next_old(&mut pages, now).await.map_err(failed)? {
+        let unnamed = store
+            .read(Scope::Every, move |conn| {
+                let mut unnamed = Vec::new();
+                for old in old {
+                    if value::<i64>(conn, sql!("attachment_exists"), params![old.blob.bytes()])?.is_none() {
+                        unnamed.push(old);
+                    }
                 }
-            }
-            Ok(unnamed)
-        })
-        .await?;
-    on_disk(move || {
-        let mut removed = 0;
-        for path in unnamed {
-            match std::fs::remove_file(&path) {
-                Ok(()) => removed += 1,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+                Ok(unnamed)
+            })
+            .await?;
+        let counts = store.blobs.counts();
+        for old in unnamed {
+            let gone = store.blobs.remove(old).await;
+            counts.add((BlobOp::Remove, gone.is_ok()), 1);
+            removed += u64::from(gone.map_err(failed)?);
         }
-        Ok(removed)
-    })
-    .await
-}
-
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    let done = done.map_err(|_| StoreError::Failed("a disk task panicked".to_owned()))?;
-    done.map_err(|error| StoreError::Failed(format!("blob folder: {}", error.kind())))
+    }
+    Ok(removed)
 }
 
 pub(in crate::store) async fn census(store: &SqlStore) -> Result<BTreeMap<State, u64>> {
@@ -71,4 +66,35 @@ pub(in crate::store) async fn census(store: &SqlStore) -> Result<BTreeMap<State,
         .await?
         .into_iter()
         .collect())
+}
+
+/// What the ledger's statement calls the side of the targets, among the states of the other.
+const TARGETS: &str = "targets";
+
+pub(in crate::store) async fn ledger(store: &SqlStore) -> Result<Ledger> {
+    let side = |row: &Row<'_>| Ok((row.col::<String>("side")?, row.unsigned::<u64>("counted")?));
+    let rows = store.read(Scope::Every, move |conn| every(conn, sql!("ledger"), params![], side)).await?;
+    let mut ledger = Ledger::default();
+    for (side, counted) in rows {
+        if side == TARGETS {
+            ledger.targets = counted;
+        } else {
+            let state: State = side.parse().map_err(|_| StoreError::Corrupt("state"))?;
+            ledger.states.insert(state, counted);
+        }
+    }
+    Ok(ledger)
+}
+
+pub(in crate::store) async fn backlog(store: &SqlStore, now: Timestamp) -> Result<Backlog> {
+    let found = store.read(Scope::Leases, move |conn| {
+        first(conn, sql!("backlog"), params![micros(now)], |row| {
+            Ok(Backlog {
+                deliveries: row.maybe_time("deliveries")?,
+                webhooks: row.maybe_time("webhooks")?,
+                read_backs: row.maybe_time("read_backs")?,
+            })
+        })
+    });
+    Ok(found.await?.unwrap_or_default())
 }

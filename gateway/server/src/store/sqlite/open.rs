@@ -19,6 +19,7 @@ use super::checkpoint::Checkpointer;
 use super::pragmas::{self, Unsafe, Use};
 use super::readers::Readers;
 use super::writer::{Commit, OnFatal, Parts, Writer, commit};
+use crate::bucket::Bucket;
 use crate::store::blobs::Blobs;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, MigrateError};
@@ -27,6 +28,7 @@ use crate::store::sql::floors::Floors;
 use crate::store::sql::numbers::Numbers;
 use crate::store::sql::rows::{Columns, Conn, every, execute, params, sql, value};
 use crate::store::sql::{Engine, SqlStore, custody, expire, receipts};
+use crate::store::vitals::Vitals;
 use crate::store::{Result, StoreError};
 
 /// The exit code after a failed sync.
@@ -46,6 +48,8 @@ pub struct OpenOptions {
     pub on_fatal: OnFatal,
     /// Connections that read.
     pub readers: usize,
+    /// Where attachments are; none: in the data directory.
+    pub bucket: Option<Bucket>,
     pub(in crate::store) commit: Commit,
 }
 
@@ -53,7 +57,16 @@ impl OpenOptions {
     /// The settings of production.
     pub fn new(path: impl Into<PathBuf>, root_key: RootKey, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let on_fatal: OnFatal = Arc::new(|_| std::process::exit(EXIT_DISK));
-        Self { path: path.into(), root_key, clock, entropy, on_fatal, readers: 4, commit: Arc::new(commit) }
+        Self {
+            path: path.into(),
+            root_key,
+            clock,
+            entropy,
+            on_fatal,
+            readers: 4,
+            bucket: None,
+            commit: Arc::new(commit),
+        }
     }
 }
 
@@ -128,7 +141,8 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
     sync_folder(&options.path).map_err(|source| OpenError::Io { path: options.path.clone(), source })?;
 
     let blobs = options.path.join("blobs");
-    let blobs = Arc::new(Blobs::open(&blobs).map_err(|source| OpenError::Io { path: blobs, source })?);
+    let blobs = Arc::new(Blobs::at(options.bucket, &blobs).map_err(|source| OpenError::Io { path: blobs, source })?);
+    let vitals = Vitals::new(Arc::clone(&options.clock), blobs.counts());
     let readers = Readers::open(&path, options.readers)?;
     let checkpoint = Connection::open(&path).map_err(Unsafe::from)?;
     pragmas::apply(&checkpoint, Use::Checkpoint)?;
@@ -141,6 +155,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         entropy: Arc::clone(&options.entropy),
         generation: Arc::clone(&generation),
         on_fatal: Arc::clone(&options.on_fatal),
+        vitals: Arc::clone(&vitals),
         checkpointer,
         commit: options.commit,
     })
@@ -155,6 +170,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         on_fatal,
         generation,
         numbers: Numbers::default(),
+        vitals,
         floors: Arc::new(Floors::none()),
     }))
 }

@@ -1,6 +1,7 @@
 //! The contract on SQLite, and what only this backend can be put through: kills, tampering, a full disk, a failed sync.
 
 mod backups;
+mod bucket;
 mod custody;
 mod damage;
 mod durability;

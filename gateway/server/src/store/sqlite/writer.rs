@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use causeway_core::clock::Entropy;
 use rusqlite::Connection;
@@ -21,6 +22,7 @@ use crate::store::sql::conn::{Conn, Sql};
 use crate::store::sql::errors::{Op, Stop};
 use crate::store::sql::jobs::{Job, copy, job};
 use crate::store::sql::tx::{Heads, Tx};
+use crate::store::vitals::Vitals;
 use crate::store::{Result, StoreError};
 
 /// Requests that may wait for a commit. Beyond it callers are told to come back, so that memory stays bounded.
@@ -83,6 +85,7 @@ pub(in crate::store) struct Parts {
     pub(in crate::store) entropy: Arc<dyn Entropy>,
     pub(in crate::store) generation: Arc<AtomicU64>,
     pub(in crate::store) on_fatal: OnFatal,
+    pub(in crate::store) vitals: Arc<Vitals>,
     pub(in crate::store) checkpointer: Checkpointer,
     /// Ends the transaction; a parameter so that a test can make it fail as a disk would.
     pub(in crate::store) commit: Commit,
@@ -227,6 +230,8 @@ impl Thread {
         loop {
             self.truncations.append(&mut pending.truncations);
             if !pending.jobs.is_empty() || !self.truncations.is_empty() {
+                // What comes from now on waits until this batch is committed.
+                self.parts.vitals.waiting(pending.jobs.len());
                 return Some(std::mem::take(&mut pending.jobs));
             }
             if pending.closed.is_some() {
@@ -238,9 +243,11 @@ impl Thread {
 
     fn batch(&mut self, mut jobs: Jobs) -> Batch {
         let mut setup_changed = false;
+        let began = Instant::now();
         let outcome = self.attempt(&mut jobs, &mut setup_changed);
         let stop = match outcome {
             Ok(failed) => {
+                self.parts.vitals.committed(jobs.len(), began.elapsed());
                 if setup_changed {
                     self.parts.generation.fetch_add(1, Ordering::Release);
                 }
@@ -255,6 +262,7 @@ impl Thread {
             }
             Err(stop) => stop,
         };
+        self.parts.vitals.failed();
         self.heads.forget();
         if let Stop::Fatal(code) = stop {
             return self.fatal(code, jobs);

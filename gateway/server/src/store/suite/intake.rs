@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use causeway_core::account::Repeats;
-use causeway_core::delivery::State;
+use causeway_core::delivery::{HeldCause, State};
 use causeway_core::email::NormalEmail;
 use causeway_core::ids::SubmissionId;
 use causeway_core::problem::FieldError;
@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 
 use super::world::{Backend, JOB, World};
 use crate::store::StoreError;
-use crate::store::intake::{Accepted, EdgeCount, NewApplication, NewRefusal};
+use crate::store::intake::{Accepted, EdgeCount, NewApplication, NewAttachment, NewRefusal};
 
 fn keyed<B: Backend>(w: &World<B>, key: &str) -> NewApplication {
     NewApplication { idempotency_key: Some(key.into()), ..w.application("ada@example.org") }
@@ -145,6 +145,45 @@ pub(crate) async fn codes_are_never_given_twice_and_only_the_stores_own_are_take
     let store = backend.open(clock);
     for _ in 0..500 {
         assert!(given.insert(store.new_code().await.unwrap()), "not after it was opened again either");
+    }
+}
+
+/// What comes in one batch is answered as if it had come one after the other, whichever engine takes it how.
+pub(crate) async fn many_at_once_are_what_they_are_one_by_one<B: Backend>(w: World<B>) {
+    let (_, theirs) = w.other_tenant().await;
+    let cv = Bytes::from_static(b"a curriculum vitae");
+    let person = |number: usize| {
+        let mut application = w.application(&format!("person{number}@example.org"));
+        application.deliveries.push(w.target(w.crm));
+        let sha256 = crate::hash::sha256(&cv);
+        application.attachments.push(NewAttachment { id: "cv".into(), sha256, bytes: cv.clone() });
+        application
+    };
+    let mut at_once: Vec<NewApplication> = (0..20).map(person).collect();
+    at_once[1].document = Bytes::from_static(br#"{"job":"4001","demographics":[1],"a":2}"#);
+    at_once[2].idempotency_key = Some("k2".into());
+    // The same bytes; other bytes of the same person; the same key; nobody's account; one that waits.
+    at_once.push(person(0));
+    at_once.push(NewApplication { fingerprint: b"other".to_vec(), ..person(1) });
+    at_once.push(NewApplication { idempotency_key: Some("k2".into()), ..person(2) });
+    at_once.push(NewApplication { deliveries: vec![w.target(theirs)], ..person(21) });
+    let mut waits = person(22);
+    waits.deliveries[0].held = Some((HeldCause::PostingUnknown, Reason::PostingUnknown, Vec::new()));
+    let waits_for_its_job = waits.id;
+    at_once.push(waits);
+    let answers = join_all(at_once.into_iter().map(|application| w.store.accept(application))).await;
+    let count = |what: fn(&Result<Accepted, StoreError>) -> bool| answers.iter().filter(|answer| what(answer)).count();
+    assert_eq!(count(|answer| matches!(answer, Ok(Accepted::New { repeat_of: None, .. }))), 21);
+    assert_eq!(count(|answer| matches!(answer, Ok(Accepted::New { repeat_of: Some(_), .. }))), 1);
+    assert_eq!(count(|answer| matches!(answer, Ok(Accepted::Before { .. }))), 2);
+    assert_eq!(count(|answer| matches!(answer, Err(StoreError::NotFound("account")))), 1);
+    let queued = [(State::Queued, 43), (State::Held, 1)];
+    assert_eq!(w.store.census().await.unwrap(), queued.into());
+    let targets = w.store.application(w.tenant, waits_for_its_job, false).await.unwrap().targets;
+    assert_eq!(targets.iter().map(|target| target.state).collect::<Vec<_>>(), [State::Held, State::Queued]);
+    assert_eq!(w.store.verify_audit(w.tenant).await.unwrap(), None);
+    for claim in w.claim(50).await {
+        w.store.load(&claim, true).await.unwrap();
     }
 }
 

@@ -17,6 +17,9 @@ pub(crate) mod trace;
 pub(crate) mod webhooks;
 pub(crate) mod world;
 
+/// Cases that open their store anew: nobody else may hold it.
+pub(crate) const OPENS_AGAIN: &[&str] = &["codes_are_never_given_twice_and_only_the_stores_own_are_taken"];
+
 /// Runs every case on a backend.
 macro_rules! store_suite {
     ($backend:ty) => {
@@ -57,6 +60,7 @@ macro_rules! store_suite {
                 repeats_follow_the_accounts_policy
                 codes_are_never_given_twice_and_only_the_stores_own_are_taken
                 another_tenants_account_is_no_target
+                many_at_once_are_what_they_are_one_by_one
                 refusals_and_edge_counts_are_taken
             ]
             dispatch: [
@@ -162,7 +166,13 @@ macro_rules! store_suite {
             $(#[tokio::test]
             async fn $case() {
                 let world = $crate::store::suite::world::World::<$backend>::new().await;
+                let stays_open = !$crate::store::suite::OPENS_AGAIN.contains(&stringify!($case));
+                let store = stays_open.then(|| std::sync::Arc::clone(&world.store));
                 $crate::store::suite::$group::$case(world).await;
+                // Whatever the case did: nothing was lost, and nothing stands where nobody would find it.
+                if let Some(store) = store {
+                    assert_eq!(store.ledger().await.unwrap().difference(), 0);
+                }
             })*
         })*
     };

@@ -50,8 +50,11 @@ pub(crate) const JOB: &str = "4001";
 
 impl<B: Backend> World<B> {
     pub(crate) async fn new() -> Self {
+        Self::on(B::default()).await
+    }
+
+    pub(crate) async fn on(backend: B) -> Self {
         let clock = Arc::new(ManualClock::at("2026-03-02T09:00:00Z".parse().unwrap()));
-        let backend = B::default();
         let store = backend.open(Arc::clone(&clock));
         let entropy = SeededEntropy::new(11);
         let tenant = NewTenant { name: "acme".into(), actor: "test".into(), now: clock.now() };

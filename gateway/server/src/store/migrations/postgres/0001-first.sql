@@ -255,8 +255,10 @@ CREATE INDEX submissions_refused_seq ON submissions_refused (seq);
 CREATE INDEX submissions_by_email ON submissions (tenant, email_exact, posting_id, received_at)
     WHERE email_exact IS NOT NULL;
 CREATE INDEX submissions_by_base ON submissions (tenant, email_base, received_at) WHERE email_base IS NOT NULL;
-CREATE INDEX submissions_by_time ON submissions (tenant, received_at);
-CREATE INDEX submissions_by_posting ON submissions (tenant, posting_id, received_at);
+-- For lookups, which say the condition. It is always true; an accept does not say it, so that no plan for one, made while
+-- nothing was known about these tables yet, can walk over all that a tenant or a posting ever got.
+CREATE INDEX submissions_by_time ON submissions (tenant, received_at) WHERE normaliser >= 0;
+CREATE INDEX submissions_by_posting ON submissions (tenant, posting_id, received_at) WHERE normaliser >= 0;
 CREATE INDEX submissions_with_demographics ON submissions (tenant, received_at) WHERE demographics_sealed IS NOT NULL;
 
 -- The file's plaintext hash, size and id in the document are inside meta_sealed, under the submission's key.

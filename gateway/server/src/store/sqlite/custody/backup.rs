@@ -6,23 +6,22 @@
 //! themselves live; what it opens may be kept longer. The root key is never part of a backup.
 
 use std::fs::{self, DirBuilder, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use causeway_core::ids::BlobId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::manifest::{BLOBS, DATABASE, FORMAT, KEYS, Manifest, hash_of};
-use crate::store::blobs::relative;
+use crate::store::blobs::{BlobError, relative};
 use crate::store::custody::BackupReport;
-use crate::store::sql::SqlStore;
 use crate::store::sql::custody::erasures;
 use crate::store::sql::errors::Op;
 use crate::store::sql::rows::{Columns, Conn, Sql, StoredId, every, micros, params, sql, value};
 use crate::store::sql::scope::Scope;
+use crate::store::sql::{SqlStore, blob_error};
 use crate::store::sqlite::SqliteEngine;
 use crate::store::{Result, StoreError};
 
@@ -147,7 +146,7 @@ fn empty(into: &Path) -> io::Result<()> {
 
 /// A new file of the backup, for its owner only.
 fn create(path: &Path) -> io::Result<()> {
-    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.sync_all()
+    create_new(path)?.sync_all()
 }
 
 /// A connection that writes to nothing but what is attached to it.
@@ -244,21 +243,22 @@ fn persons_keys(database: &Path, into: &Path, now: Timestamp) -> Result<(), Trou
 
 /// Copies the attachments. One that is gone must be gone from the live rows too.
 async fn attachments(store: &SqlStore, into: &Path, blobs: Vec<BlobId>) -> Result<(u64, u64)> {
-    let (source, target) = (Arc::clone(&store.blobs), into.join(BLOBS));
-    let (copied, missing) = on_disk(move || {
-        DirBuilder::new().mode(0o700).create(&target)?;
-        let (mut copied, mut missing) = (0, Vec::new());
-        for blob in blobs {
-            match copy_blob(&source.path_of(blob), &target.join(relative(blob))) {
-                Ok(()) => copied += 1,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(blob),
-                Err(error) => return Err(error.into()),
+    let target = into.join(BLOBS);
+    let folder = target.clone();
+    on_disk(move || Ok(DirBuilder::new().mode(0o700).create(&folder)?)).await?;
+    let (mut copied, mut missing) = (0, Vec::new());
+    for blob in blobs {
+        match store.blobs.sealed(blob).await {
+            Ok(sealed) => {
+                let to = target.join(relative(blob));
+                on_disk(move || Ok(write_blob(&sealed, &to)?)).await?;
+                copied += 1;
             }
+            Err(BlobError::Missing) => missing.push(blob),
+            Err(error) => return Err(blob_error(store, &error)),
         }
-        sync_folders(&target)?;
-        Ok((copied, missing))
-    })
-    .await?;
+    }
+    on_disk(move || Ok(sync_folders(&target)?)).await?;
     let gone = u64::try_from(missing.len()).unwrap_or(u64::MAX);
     let still_named = store
         .read(Scope::Every, move |conn| {
@@ -272,13 +272,26 @@ async fn attachments(store: &SqlStore, into: &Path, blobs: Vec<BlobId>) -> Resul
     Ok((copied, gone))
 }
 
+fn write_blob(sealed: &[u8], to: &Path) -> io::Result<()> {
+    if let Some(folder) = to.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut target = create_new(to)?;
+    target.write_all(sealed)?;
+    target.sync_all()
+}
+
+fn create_new(path: &Path) -> io::Result<File> {
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
 /// Copies a file and syncs it. The source is looked at first: a missing one makes no folder.
 pub(in crate::store) fn copy_blob(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = File::open(from)?;
     if let Some(folder) = to.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    let mut target = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    let mut target = create_new(to)?;
     io::copy(&mut source, &mut target)?;
     target.sync_all()
 }

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::{copy_blob, sync_folders};
 use super::manifest::{BLOBS, DATABASE, FORMAT, KEYS, Manifest, hash_of};
-use crate::store::blobs::relative;
+use crate::bucket::Bucket;
+use crate::store::blobs::{Blobs, relative};
 use crate::store::custody::SuspendedKey;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, MigrateError};
@@ -50,6 +51,8 @@ pub struct RestoreOptions {
     pub erasures: Erasures,
     /// The data directory to make.
     pub into: PathBuf,
+    /// Where the attachments go; none: into the data directory.
+    pub bucket: Option<Bucket>,
     /// The one the data was sealed with. It is not part of a backup.
     pub root_key: RootKey,
     /// For what is written now.
@@ -111,6 +114,9 @@ pub enum RestoreError {
     /// An attachment is missing.
     #[error("the backup lacks {0} of its attachments")]
     BlobsMissing(u64),
+    /// The bucket of the configuration does not take them.
+    #[error("the attachments cannot be put into the bucket of blobs.url: see `causeway doctor`, then restore again")]
+    Bucket,
     /// The database was made with another root key.
     #[error("the root key is not the one this backup was sealed with; put that one in place first")]
     WrongRootKey,
@@ -300,7 +306,10 @@ fn make(options: &RestoreOptions, sound: &Sound) -> Result<RestoreReport, Restor
     let changed = change(options, sound, &conn, now)?;
     let text = erasures::text(Conn::Sqlite(&conn), &sound.keyring)?;
     let blobs: Vec<BlobId> = every(Conn::Sqlite(&conn), sql!("custody/blobs"), params![], |row| row.id("blob"))?;
-    let attachments = copy_blobs(&options.from.join(BLOBS), &options.into.join(BLOBS), &blobs)?;
+    let attachments = match &options.bucket {
+        None => copy_blobs(&options.from.join(BLOBS), &options.into.join(BLOBS), &blobs)?,
+        Some(bucket) => put_blobs(&options.from.join(BLOBS), bucket.clone(), &blobs)?,
+    };
     let submissions: i64 = value(Conn::Sqlite(&conn), sql!("custody/submissions"), params![])?.unwrap_or(0);
     conn.close().map_err(|(_, error)| error)?;
     erasures::put(&options.into, &text)?;
@@ -409,12 +418,28 @@ fn erase_without_key(tx: &Tx<'_>, now: Timestamp) -> Op<u64> {
     Ok(erased)
 }
 
+/// Puts what is still named into the bucket. If the restore ends early, the sweep finds what no row names.
+fn put_blobs(from: &Path, bucket: Bucket, blobs: &[BlobId]) -> Result<u64, RestoreError> {
+    all_there(from, blobs)?;
+    let runtime = tokio::runtime::Handle::try_current().map_err(|_| RestoreError::Bucket)?;
+    let bucket = Blobs::in_bucket(bucket);
+    for blob in blobs {
+        let sealed = fs::read(from.join(relative(*blob)))?;
+        runtime.block_on(bucket.put_sealed(*blob, sealed.into())).map_err(|_| RestoreError::Bucket)?;
+    }
+    Ok(u64::try_from(blobs.len()).unwrap_or(u64::MAX))
+}
+
+fn all_there(from: &Path, blobs: &[BlobId]) -> Result<(), RestoreError> {
+    match blobs.iter().filter(|blob| !from.join(relative(**blob)).is_file()).count() {
+        0 => Ok(()),
+        missing => Err(RestoreError::BlobsMissing(u64::try_from(missing).unwrap_or(u64::MAX))),
+    }
+}
+
 /// Copies what is still named. Missing ones are counted before any is copied.
 fn copy_blobs(from: &Path, to: &Path, blobs: &[BlobId]) -> Result<u64, RestoreError> {
-    let missing = blobs.iter().filter(|blob| !from.join(relative(**blob)).is_file()).count();
-    if missing > 0 {
-        return Err(RestoreError::BlobsMissing(u64::try_from(missing).unwrap_or(u64::MAX)));
-    }
+    all_there(from, blobs)?;
     DirBuilder::new().mode(0o700).create(to)?;
     for blob in blobs {
         copy_blob(&from.join(relative(*blob)), &to.join(relative(*blob)))?;

@@ -53,6 +53,7 @@ impl Ground {
             keys: None,
             erasures,
             into: self.path("restored"),
+            bucket: None,
             root_key: Self::root(),
             clock: Arc::new(ManualClock::at(at(600))),
             entropy: Arc::new(SeededEntropy::new(77)),

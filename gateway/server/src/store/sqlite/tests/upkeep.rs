@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use causeway_core::reason::Reason;
 use rusqlite::Connection;
 
 use super::Sqlite;
 use crate::store::sql::rows::{Sql, sql};
 use crate::store::suite::people::{People, VENDOR_WORDS, at, email};
 use crate::store::suite::world::World;
+use crate::store::trace::Backlog;
+use crate::telemetry::metrics::Page;
 
 /// The statements whose rows have to come newest first from their index, so that reading can stop early. That none of
 /// the store's statements scans a table is tested with the others.
@@ -198,4 +201,76 @@ async fn an_erased_persons_keys_and_indexes_are_in_no_file() {
 fn count_files(folder: &Path) -> usize {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.map(|path| if path.is_dir() { count_files(&path) } else { 1 }).sum()
+}
+
+#[tokio::test]
+async fn what_is_missing_or_found_by_nobody_shows_in_the_ledger() {
+    let base = World::<Sqlite>::new().await;
+    let store = &base.store;
+    for number in 0..4 {
+        store.accept(base.application(&format!("ada-{number}@example.org"))).await.unwrap();
+    }
+    let ledger = store.ledger().await.unwrap();
+    assert_eq!((ledger.targets, ledger.difference()), (4, 0));
+    let conn = base.backend.raw();
+    for (damage, difference) in [
+        ("DELETE FROM deliveries WHERE seq = 1", 1),
+        // A timer that is gone: nobody would ever come to it again.
+        ("UPDATE deliveries SET next_attempt_at = NULL WHERE seq = 2", 2),
+        // A lease without an end.
+        ("UPDATE deliveries SET state = 'in_flight', next_attempt_at = NULL WHERE seq = 3", 3),
+        (
+            "INSERT INTO deliveries (id, tenant, submission, account, serial, state, changed_at) SELECT zeroblob(16), tenant, \
+          submission, account, serial, 'delivered', 0 FROM deliveries WHERE seq = 4",
+            2,
+        ),
+        // An application that went with its deliveries, as at the end of its time, is missed by nobody.
+        ("DELETE FROM deliveries WHERE seq = 4; DELETE FROM submissions WHERE seq = 4", 2),
+    ] {
+        conn.execute_batch(damage).unwrap();
+        assert_eq!(store.ledger().await.unwrap().difference(), difference, "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn the_ledger_is_counted_by_indexes_alone() {
+    let base = World::<Sqlite>::new().await;
+    let conn = base.backend.raw();
+    let text = sql!("ledger").sqlite;
+    let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
+    let plan: Vec<String> = statement.query_map([], |row| row.get("detail")).unwrap().map(Result::unwrap).collect();
+    let read: Vec<&String> = plan
+        .iter()
+        .filter(|step| step.contains("deliveries") || step.contains(" s ") || step.ends_with(" s"))
+        .collect();
+    assert!(read.len() >= 5 && read.iter().all(|step| step.contains("INDEX")), "{plan:?}");
+    // What is settled is most of what there is: its rows are not looked at.
+    assert!(plan.iter().any(|step| step.contains("COVERING INDEX deliveries_settled")), "{plan:?}");
+    assert!(plan.iter().any(|step| step.contains("COVERING INDEX submissions_targets")), "{plan:?}");
+}
+
+#[tokio::test]
+async fn commits_and_what_waits_longest_are_told() {
+    let base = World::<Sqlite>::new().await;
+    let store = &base.store;
+    assert_eq!(store.backlog(base.now()).await.unwrap(), Backlog::default());
+    store.accept(base.application("ada@example.org")).await.unwrap();
+    let accepted = base.now();
+    base.pass(90);
+    store.accept(base.application("bea@example.org")).await.unwrap();
+    let backlog = store.backlog(base.now()).await.unwrap();
+    assert_eq!((backlog.deliveries, backlog.webhooks, backlog.read_backs), (Some(accepted), None, None));
+    store.pause_account(base.ats, Reason::AccountPaused, "test", base.now()).await.unwrap();
+    assert_eq!(store.backlog(base.now()).await.unwrap(), Backlog::default(), "what is paused is not due");
+    let mut page = Page::default();
+    store.vitals().put(&mut page);
+    let text = page.render();
+    let figure = |name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let commits = figure("causeway_store_commit_requests_count");
+    assert!(commits >= 4.0 && figure("causeway_store_commit_requests_sum") >= commits, "{text}");
+    let last = base.now().as_microsecond() as f64 / 1e6;
+    assert!((figure("causeway_store_last_commit_timestamp_seconds") - last).abs() < 1.0, "{text}");
 }
