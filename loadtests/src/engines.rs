@@ -77,6 +77,10 @@ impl Engines {
         Arc::clone(&self.primary.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    pub(crate) fn has_failed_over(&self) -> bool {
+        !self.retired.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     pub(crate) fn promoted(&self, standby: Arc<Postgres>) {
         let before = std::mem::replace(&mut *self.primary.lock().unwrap_or_else(PoisonError::into_inner), standby);
         self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(before);

@@ -139,6 +139,18 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         self.row().name
     }
+
+    pub(crate) fn part(self) -> Part {
+        self.row().part
+    }
+
+    /// An accept may fail meanwhile: it needs a gateway, its store and the way to it, and nothing else.
+    pub(crate) fn touches_accepts(self) -> bool {
+        match self.part() {
+            Part::Gateways | Part::Database | Part::File | Part::Disk | Part::Links => true,
+            Part::Broker | Part::Redis | Part::Vendors => false,
+        }
+    }
 }
 
 /// One fault, with what decides its variant and its victim.

@@ -9,15 +9,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Plan;
-use super::inject::Entry;
+use super::inject::{AFTERMATH, Entry};
 use super::keeper::Exit;
 use super::load::{Attempt, Outcome};
 use super::manners::Manners;
 use super::schedule::{Kind, codes};
 use crate::checker::Verdict;
 
-/// After a fault is over, what it left behind may last so long.
-const AFTERMATH: Duration = Duration::from_secs(2);
 const FIRST_2XX_MAX_S: f64 = 5.0;
 const POOL_MAX_S: f64 = 5.0;
 const CONSUMERS_MAX_S: f64 = 30.0;
@@ -48,7 +46,10 @@ pub(crate) fn timing(attempts: &[Attempt], log: &[Entry], slots: u64) -> Timing 
     let mut ids: HashMap<u64, HashSet<&str>> = HashMap::new();
     let mut calm = Vec::new();
     for attempt in attempts {
-        let quiet = !log.iter().any(|entry| attempt.done >= entry.began && attempt.sent <= entry.over + AFTERMATH);
+        // A fault that no accept needs to notice is no excuse.
+        let quiet = !log.iter().any(|entry| {
+            entry.kind.touches_accepts() && attempt.done >= entry.began && attempt.sent <= entry.over + AFTERMATH
+        });
         timing.attempts_without_faults += u64::from(quiet);
         match &attempt.outcome {
             Outcome::Accepted(id) => {

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use tokio::sync::{Mutex, MutexGuard};
 use serde_json::Value;
 
 use super::Plan;
 use super::clock::RunClock;
 use super::keeper::Keeper;
+use super::schedule::Part;
 use super::vendors::Vendors;
 use crate::disk::Disk;
-use crate::engines::Engines;
+use crate::engines::{Engines, blocking};
 use crate::postings::{self, Open};
 use crate::proxy::Proxy;
 use crate::rig::{self, GatewayOptions, Place, Sandbox};
@@ -28,6 +30,8 @@ const AT_ONCE: u64 = 32;
 const LAG: Duration = Duration::from_millis(600);
 const DISK_MB: u64 = 1_500;
 const GATEWAYS: usize = 2;
+/// An operator gives up after so long.
+const OPERATOR_MAX: Duration = Duration::from_secs(90);
 
 /// A gateway learns quickly here what it learns in hours elsewhere.
 const SETTINGS: &[(&str, &str)] = &[
@@ -57,6 +61,7 @@ pub(crate) struct World {
     pub(crate) postings: Vec<Open>,
     pub(crate) place: Place,
     pub(crate) log: PathBuf,
+    parts: [Mutex<()>; 8],
     /// Commits wait for the standby that takes over.
     pub(crate) synchronous: bool,
     pub(crate) engines: Option<Engines>,
@@ -91,6 +96,7 @@ impl World {
             postings,
             place,
             log,
+            parts: Default::default(),
             synchronous: plan.broken != Some("asynchronous-fail-over"),
             engines,
             disk,
@@ -136,9 +142,27 @@ impl World {
         Ok(())
     }
 
+    /// Waits for a part's turn: two faults of one part are never at work at once.
+    pub(crate) async fn part(&self, part: Part) -> MutexGuard<'_, ()> {
+        self.parts[part as usize].lock().await
+    }
+
     /// What an operator does when something is missing at an engine.
-    pub(crate) fn migrate(&self) -> Result<()> {
-        rig::causeway(&self.place, &["migrate"]).map(drop)
+    pub(crate) async fn migrate(&self) -> Result<()> {
+        self.operate(&["migrate"]).await
+    }
+
+    /// A command, tried again while something else is broken.
+    async fn operate(&self, words: &[&'static str]) -> Result<()> {
+        let deadline = self.clock.now() + OPERATOR_MAX;
+        loop {
+            let (place, words) = (self.place.clone(), words.to_vec());
+            match blocking(move || rig::causeway(&place, &words)).await {
+                Ok(_) => return Ok(()),
+                Err(error) if self.clock.now() > deadline => return Err(error),
+                Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+            }
+        }
     }
 
     pub(crate) fn link(&self, name: &str) -> Result<&Link> {
@@ -159,8 +183,8 @@ impl World {
     }
 
     /// What an operator does when a vendor refused the credentials: looks, and lets the account go on.
-    pub(crate) fn resume(&self, account: &str) -> Result<()> {
-        rig::causeway(&self.place, &["accounts", "resume", account]).map(drop)
+    pub(crate) async fn resume(&self, account: &'static str) -> Result<()> {
+        self.operate(&["accounts", "resume", account]).await
     }
 }
 

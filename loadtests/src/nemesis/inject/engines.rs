@@ -87,7 +87,7 @@ async fn unroutable(world: &World, engines: &Engines, fault: &Fault) -> Result<D
     let connector = connector(fault.draw);
     let removed = engines.unbind(connector).await?;
     sleep(fault.hold).await;
-    world.migrate()?;
+    world.migrate().await?;
     Ok(Done::if_it(removed, format!("{connector} for {}", seconds(fault.hold))))
 }
 
@@ -119,7 +119,7 @@ async fn queue_gone(world: &World, engines: &Engines, fault: &Fault) -> Result<D
         // It may be in use by nobody or, if the gateway was faster, be the right one again.
         engines.rabbitmqctl(&delete).await?;
     }
-    world.migrate()?;
+    world.migrate().await?;
     let back = engines.consumers_are_back(&CONNECTORS).await?;
     let how = if otherwise { "declared otherwise" } else { "deleted" };
     Ok(Done::shown(format!("{connector}, {how}, consumers back after {}", seconds(back))))

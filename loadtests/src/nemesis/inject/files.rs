@@ -10,8 +10,8 @@ use tokio::time::sleep;
 
 use super::Done;
 use crate::disk::free_bytes;
-use crate::engines::blocking;
-use crate::nemesis::schedule::Fault;
+use crate::engines::{Engines, blocking};
+use crate::nemesis::schedule::{Fault, Part};
 use crate::nemesis::world::World;
 
 /// F18: a lock that lets nobody write.
@@ -60,7 +60,13 @@ fn open(database: &PathBuf) -> rusqlite::Result<Connection> {
 
 /// F19: filled to the last block, then freed: the gateways' disk or the database's.
 pub(super) async fn disk_full(world: &World, fault: &Fault) -> Result<Done> {
-    let of_database = world.engines.as_ref().filter(|_| !fault.draw.is_multiple_of(2));
+    // Once it has failed over, its files are elsewhere.
+    let its_own = |engines: &&Engines| !fault.draw.is_multiple_of(2) && !engines.has_failed_over();
+    let of_database = world.engines.as_ref().filter(its_own);
+    let _part = match of_database {
+        Some(_) => Some(world.part(Part::Database).await),
+        None => None,
+    };
     let its = of_database.and_then(|engines| engines.disk.as_ref());
     let (disk, whose) = its.map_or((&world.disk, "the gateway's"), |disk| (disk, "the database's"));
     let filler = disk.fill()?;

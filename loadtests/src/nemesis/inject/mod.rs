@@ -12,11 +12,16 @@ mod vendors;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 
 use super::load::Load;
 use super::schedule::{Fault, Kind, Slot};
 use super::world::World;
 use crate::accept::futures_join;
+
+/// After a fault is over, what it left behind may last so long.
+pub(crate) const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// What was done, in words, and whether it took effect.
 pub(crate) struct Done {
@@ -43,45 +48,68 @@ pub(crate) struct Entry {
     pub(crate) began: Duration,
     /// The cause was gone, and what was ended was there again.
     pub(crate) over: Duration,
-    /// No other fault was at work between.
+    /// No other fault that an accept may fail by was at work meanwhile.
     pub(crate) alone: bool,
     pub(crate) took_effect: bool,
 }
 
-/// All of it, in order. Slots wait for each other; the longest faults go on beside the next ones.
+/// All of it, each slot at its time. What lasts longer than its slot goes on beside the next ones; two faults of one part
+/// never do.
 pub(crate) async fn carry_out(world: &World, slots: &[Slot], load: &Load) -> Result<Vec<Entry>> {
     let began = world.clock.now();
-    let mut log = Vec::new();
+    let (mut log, mut running) = (Vec::new(), FuturesUnordered::new());
     for slot in slots {
-        world.clock.until(began + slot.at).await;
-        let combined = slot.faults.len() > 1;
-        let entries = futures_join(slot.faults.iter().map(|fault| one(world, fault, combined, load))).await?;
-        for entry in &entries {
-            eprintln!(
-                "{:>6.1} s  {} {}: {}{}",
-                entry.began.as_secs_f64(),
-                entry.code,
-                entry.kind.name(),
-                entry.what,
-                if entry.took_effect { "" } else { " (no effect)" }
-            );
+        let at = world.clock.until(began + slot.at);
+        tokio::pin!(at);
+        loop {
+            tokio::select! {
+                () = &mut at => break,
+                Some(entries) = running.next() => log.extend(told(entries)?),
+            }
         }
-        log.extend(entries);
+        running.push(futures_join(slot.faults.iter().map(|fault| one(world, fault, load))));
+    }
+    while let Some(entries) = running.next().await {
+        log.extend(told(entries)?);
+    }
+    log.sort_by_key(|entry| entry.began);
+    for at in 0..log.len() {
+        let one = &log[at];
+        let beside = log.iter().enumerate().any(|(other, entry)| {
+            other != at && entry.kind.touches_accepts() && entry.began <= one.over + AFTERMATH && entry.over >= one.began
+        });
+        log[at].alone = !beside;
     }
     Ok(log)
 }
 
-async fn one(world: &World, fault: &Fault, combined: bool, load: &Load) -> Result<Entry> {
+fn told(entries: Result<Vec<Entry>>) -> Result<Vec<Entry>> {
+    let entries = entries?;
+    for entry in &entries {
+        eprintln!(
+            "{:>6.1} to {:>6.1} s  {} {}: {}{}",
+            entry.began.as_secs_f64(),
+            entry.over.as_secs_f64(),
+            entry.code,
+            entry.kind.name(),
+            entry.what,
+            if entry.took_effect { "" } else { " (no effect)" }
+        );
+    }
+    Ok(entries)
+}
+
+async fn one(world: &World, fault: &Fault, load: &Load) -> Result<Entry> {
+    let _part = world.part(fault.kind.part()).await;
     let began = world.clock.now();
-    let done =
-        inject(world, fault, load).await.with_context(|| format!("{} {}", fault.kind.code(), fault.kind.name()))?;
+    let done = inject(world, fault, load).await.with_context(|| format!("{} {}", fault.kind.code(), fault.kind.name()))?;
     Ok(Entry {
         kind: fault.kind,
         code: fault.kind.code(),
         what: done.what,
         began,
         over: world.clock.now(),
-        alone: !combined,
+        alone: false,
         took_effect: done.took_effect,
     })
 }

@@ -106,7 +106,7 @@ async fn unauthorised(world: &World, what: Value, how: &str, fault: &Fault) -> R
         Vendor::Ats => "greenhouse",
         Vendor::Crm => "hubspot",
     };
-    world.resume(account)?;
+    world.resume(account).await?;
     Ok(done)
 }
 
