@@ -42,6 +42,43 @@ fn names(spans: &[Span]) -> BTreeSet<&str> {
     spans.iter().map(|span| span.name.as_str()).collect()
 }
 
+/// Every part of the way has its span, below the one that led to it.
+fn hangs_together(spans: &[Span]) -> Result<()> {
+    for name in [
+        "request",
+        "intake",
+        "store accept",
+        "queue ring",
+        "dispatch",
+        "dispatch claim",
+        "attempt",
+        "vendor call",
+        "settle",
+    ] {
+        ensure!(names(spans).contains(name), "{name} is not in {:?}", names(spans));
+    }
+    let parents: BTreeMap<&str, &str> = [
+        ("intake", "request"),
+        ("store accept", "intake"),
+        ("queue ring", "intake"),
+        ("dispatch", "store accept"),
+        ("dispatch claim", "dispatch"),
+        ("attempt", "dispatch"),
+        ("vendor call", "attempt"),
+        ("settle", "dispatch"),
+    ]
+    .into();
+    let by_id: BTreeMap<&[u8], &Span> = spans.iter().map(|span| (span.span_id.as_slice(), span)).collect();
+    for span in spans {
+        let Some(expected) = parents.get(span.name.as_str()) else { continue };
+        let parent = by_id.get(span.parent_span_id.as_slice()).map_or("", |parent| parent.name.as_str());
+        // A step may ask the vendor whether it is needed, outside an attempt.
+        let fits = parent == *expected || (span.name == "vendor call" && matches!(parent, "lookup" | "read back"));
+        ensure!(fits, "{} stands below {parent:?}", span.name);
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn one_submission_is_one_trace_through_processes_to_the_vendors() -> Result<()> {
     let collector = Collector::start(Mood::Takes).await?;
@@ -72,38 +109,7 @@ async fn one_submission_is_one_trace_through_processes_to_the_vendors() -> Resul
     ensure!(status.success() && took < STOP_LIMIT, "{status} after {took:?}");
 
     let spans = collector.spans_of(TRACE);
-    for name in [
-        "request",
-        "intake",
-        "store accept",
-        "queue ring",
-        "dispatch",
-        "dispatch claim",
-        "attempt",
-        "vendor call",
-        "settle",
-    ] {
-        ensure!(names(&spans).contains(name), "{name} is not in {:?}", names(&spans));
-    }
-    let parents: BTreeMap<&str, &str> = [
-        ("intake", "request"),
-        ("store accept", "intake"),
-        ("queue ring", "intake"),
-        ("dispatch", "store accept"),
-        ("dispatch claim", "dispatch"),
-        ("attempt", "dispatch"),
-        ("vendor call", "attempt"),
-        ("settle", "dispatch"),
-    ]
-    .into();
-    let by_id: BTreeMap<&[u8], &Span> = spans.iter().map(|span| (span.span_id.as_slice(), span)).collect();
-    for span in &spans {
-        let Some(expected) = parents.get(span.name.as_str()) else { continue };
-        let parent = by_id.get(span.parent_span_id.as_slice()).map_or("", |parent| parent.name.as_str());
-        // A step may ask the vendor whether it is needed, outside an attempt.
-        let fits = parent == *expected || (span.name == "vendor call" && matches!(parent, "lookup" | "read back"));
-        ensure!(fits, "{} stands below {parent:?}", span.name);
-    }
+    hangs_together(&spans)?;
     let request = named(&spans, "request", None)?;
     ensure!(hex(&request.parent_span_id) == SITES_SPAN, "the request goes on what the site began");
     ensure!(attributes(request)["http.response.status_code"] == "202", "{request:?}");

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::sync::{Mutex, MutexGuard};
 use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::Plan;
 use super::clock::RunClock;

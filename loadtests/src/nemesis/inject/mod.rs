@@ -76,7 +76,10 @@ pub(crate) async fn carry_out(world: &World, slots: &[Slot], load: &Load) -> Res
     for at in 0..log.len() {
         let one = &log[at];
         let beside = log.iter().enumerate().any(|(other, entry)| {
-            other != at && entry.kind.touches_accepts() && entry.began <= one.over + AFTERMATH && entry.over >= one.began
+            other != at
+                && entry.kind.touches_accepts()
+                && entry.began <= one.over + AFTERMATH
+                && entry.over >= one.began
         });
         log[at].alone = !beside;
     }
@@ -102,7 +105,8 @@ fn told(entries: Result<Vec<Entry>>) -> Result<Vec<Entry>> {
 async fn one(world: &World, fault: &Fault, load: &Load) -> Result<Entry> {
     let _part = world.part(fault.kind.part()).await;
     let began = world.clock.now();
-    let done = inject(world, fault, load).await.with_context(|| format!("{} {}", fault.kind.code(), fault.kind.name()))?;
+    let done =
+        inject(world, fault, load).await.with_context(|| format!("{} {}", fault.kind.code(), fault.kind.name()))?;
     Ok(Entry {
         kind: fault.kind,
         code: fault.kind.code(),
