@@ -152,15 +152,17 @@ fn parameters(text: &str, statement: &Statement) -> Vec<Box<dyn ToSql + Sync + S
     statement.params().iter().enumerate().map(value).collect()
 }
 
-/// Something of somebody: not a count of none, and not which of the questions (`n`) it answers.
+/// Something of somebody: not a count of none, not which of the questions (`n`) it answers, nor on which side a count is.
 fn says_something(row: &Row) -> bool {
-    (0..row.len()).filter(|at| row.columns()[*at].name() != "n").any(|at| match *row.columns()[at].type_() {
-        Type::BOOL => row.get::<_, Option<bool>>(at).unwrap_or(false),
-        Type::INT4 => row.get::<_, Option<i32>>(at).unwrap_or(0) != 0,
-        Type::INT8 => row.get::<_, Option<i64>>(at).unwrap_or(0) != 0,
-        Type::TEXT => row.get::<_, Option<String>>(at).is_some(),
-        Type::BYTEA => row.get::<_, Option<Vec<u8>>>(at).is_some(),
-        ref other => panic!("a column of type {other}"),
+    (0..row.len()).filter(|at| !["n", "side"].contains(&row.columns()[*at].name())).any(|at| {
+        match *row.columns()[at].type_() {
+            Type::BOOL => row.get::<_, Option<bool>>(at).unwrap_or(false),
+            Type::INT4 => row.get::<_, Option<i32>>(at).unwrap_or(0) != 0,
+            Type::INT8 => row.get::<_, Option<i64>>(at).unwrap_or(0) != 0,
+            Type::TEXT => row.get::<_, Option<String>>(at).is_some(),
+            Type::BYTEA => row.get::<_, Option<Vec<u8>>>(at).is_some(),
+            ref other => panic!("a column of type {other}"),
+        }
     })
 }
 
