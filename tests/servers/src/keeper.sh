@@ -64,7 +64,13 @@ finish() {
 leave() {
   finish
   cd /
-  rm -rf -- "$folder"
+  # A process that lost its parent earlier may write a last time meanwhile.
+  tries=0
+  until rm -rf -- "$folder" 2>/dev/null; do
+    tries=$((tries + 1))
+    [ $tries -lt 600 ] || exit 1
+    sleep 0.1
+  done
   exit 0
 }
 trap leave TERM INT HUP
