@@ -5,8 +5,6 @@
 
 mod pump;
 mod rules;
-#[cfg(test)]
-mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -164,3 +162,6 @@ async fn carry(
 fn reset(stream: &TcpStream) {
     drop(stream.set_zero_linger());
 }
+
+#[cfg(test)]
+mod tests;
