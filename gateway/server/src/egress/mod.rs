@@ -215,6 +215,7 @@ impl Egress {
     pub fn put(&self, page: &mut Page) {
         for quota in self.quotas() {
             let account = quota.account.to_string();
+            page.put(&metrics::QUOTA_USE, &[&account], quota.ratio());
             page.put(&metrics::QUOTA_USED, &[&account], quota.used);
             page.put(&metrics::QUOTA_LEFT, &[&account], quota.left as u64);
         }
