@@ -40,6 +40,11 @@ const MOST_PENDING: usize = 8_192;
 /// Requests of one transaction.
 const MOST_IN_BATCH: usize = 128;
 
+/// A commit costs the same for few as for many: fewer than these are left for a moment, where another thread writes, to
+/// become more or to be taken by it.
+const FEW: usize = 32;
+const MOMENT: Duration = Duration::from_millis(2);
+
 /// Until a caller is told to come back.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -63,7 +68,15 @@ struct Waiting {
 #[derive(Default)]
 struct Pending {
     waiting: VecDeque<Waiting>,
+    /// Threads that have a batch.
+    writing: usize,
     closed: bool,
+}
+
+impl Pending {
+    fn is_worth_waiting(&self) -> bool {
+        self.writing > 0 && !self.closed && (1..FEW).contains(&self.waiting.len())
+    }
 }
 
 struct Shared {
@@ -136,7 +149,7 @@ impl Writer {
     }
 
     fn push(&self, waiting: Waiting) -> Result<()> {
-        {
+        let is_news = {
             let mut pending = self.shared.pending();
             if pending.closed {
                 return Err(StoreError::Unavailable("the store is closing"));
@@ -148,8 +161,12 @@ impl Writer {
                 return Err(StoreError::Unavailable("too many requests wait to be written"));
             }
             pending.waiting.push_back(waiting);
+            // Whoever sleeps is woken by the first, and whoever waits for more when there are enough.
+            matches!(pending.waiting.len(), 1 | FEW)
+        };
+        if is_news {
+            self.shared.wake.notify_one();
         }
-        self.shared.wake.notify_one();
         Ok(())
     }
 
@@ -202,6 +219,7 @@ impl Thread {
     fn run(mut self) {
         while let Some(batch) = self.next() {
             self.write(batch);
+            self.shared.pending().writing -= 1;
         }
     }
 
@@ -209,9 +227,17 @@ impl Thread {
     /// by itself, when it is its turn.
     fn next(&self) -> Option<Vec<Waiting>> {
         let mut pending = self.shared.pending();
+        let mut is_patient = true;
         loop {
+            if is_patient && pending.is_worth_waiting() {
+                let waited = self.shared.wake.wait_timeout(pending, MOMENT).unwrap_or_else(PoisonError::into_inner);
+                is_patient = !waited.1.timed_out();
+                pending = waited.0;
+                continue;
+            }
             let batch = take(&mut pending.waiting);
             if !batch.is_empty() {
+                pending.writing += 1;
                 self.parts.vitals.waiting(pending.waiting.len());
                 if !pending.waiting.is_empty() {
                     self.shared.wake.notify_one();
@@ -221,6 +247,7 @@ impl Thread {
             if pending.closed {
                 return None;
             }
+            is_patient = true;
             pending = self.shared.wake.wait(pending).unwrap_or_else(PoisonError::into_inner);
         }
     }
