@@ -404,8 +404,7 @@ fn main_host(descriptor: &Descriptor, account: &Account) -> Option<String> {
     url.host_str().map(str::to_owned)
 }
 
-/// The vendor's limits, unless the account has its own (`limit_calls`, `limit_window_ms`, `limit_concurrency`). Who knows
-/// another window than the vendor's usual one knows the day's, too.
+/// The vendor's limits, unless the account has its own (`limit_calls`, `limit_window_ms`, `limit_concurrency`).
 pub fn limits(descriptor: &Descriptor, account: &Account) -> Limits {
     let number = |name: &str| account.settings.get(name).and_then(serde_json::Value::as_u64).filter(|value| *value > 0);
     let small = |name: &str, default: u32| number(name).and_then(|value| u32::try_from(value).ok()).unwrap_or(default);
@@ -413,7 +412,6 @@ pub fn limits(descriptor: &Descriptor, account: &Account) -> Limits {
         window: number("limit_window_ms").map_or(descriptor.limits.window, Duration::from_millis),
         calls: small("limit_calls", descriptor.limits.calls),
         concurrency: small("limit_concurrency", descriptor.limits.concurrency),
-        daily: descriptor.limits.daily.filter(|_| number("limit_calls").is_none()),
     }
 }
 

@@ -206,7 +206,7 @@ const fn descriptor(name: &'static str, roles: &'static [Role]) -> Descriptor {
         auth: &[],
         find: FindSupport::None,
         visibility_lag: Duration::ZERO,
-        limits: Limits { window: Duration::from_secs(1), calls: 1, concurrency: 1, daily: None },
+        limits: Limits { window: Duration::from_secs(1), calls: 1, concurrency: 1 },
         read_pace: |_| None,
         takes_files: false,
         names_hosts: false,
