@@ -1,4 +1,4 @@
-//! Looks after the process every other second: can the store be written, is what it leans on there, how long has its work
+//! Looks after the process every other second, and sooner when a request could not be stored: can the store be written, is what it leans on there, how long has its work
 //! been due. It sets [`Health`]'s checks and holds the figures of the backlog; it does no work and repairs nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +17,8 @@ use crate::telemetry::metrics::{self, Page};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(2);
+/// Between two looks, whatever is doubted.
+const SHORTEST: Duration = Duration::from_millis(250);
 /// A store that has not answered after this cannot be worked with.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Work that has been due for longer is late.
@@ -61,8 +63,13 @@ impl Probe {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let looks = async {
             loop {
-                ticks.tick().await;
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    () = self.parts.health.doubt.notified() => {}
+                }
                 self.look().await;
+                // Every refused request is a doubt.
+                tokio::time::sleep(SHORTEST).await;
             }
         };
         stop.run_until_cancelled(looks).await;
@@ -217,6 +224,24 @@ mod tests {
             let (is_ready, found) = rig.of(Check::Database).await;
             assert_eq!((is_ready, found.unwrap().1), (ready, detail), "{mood}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_doubt_is_looked_into_and_decides_nothing_itself() {
+        let rig = rig(&[ProcessRole::Ingress]);
+        let health = Arc::clone(&rig.probe.parts.health);
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(Arc::clone(&rig.probe).run(stop.clone()));
+        tokio::time::sleep(EVERY + SHORTEST * 2).await;
+        for (mood, ready) in [(0, true), (1, false)] {
+            rig.store.0.store(mood, Ordering::Relaxed);
+            health.doubt_the_store();
+            assert!(health.report().ready, "nothing was looked at yet");
+            tokio::time::sleep(SHORTEST * 2).await;
+            assert_eq!(health.report().ready, ready, "{mood}: before the next look is due");
+        }
+        stop.cancel();
+        running.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
