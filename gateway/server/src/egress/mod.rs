@@ -79,6 +79,8 @@ pub struct EgressPolicy {
     pub busy_pause: Duration,
     /// The longest `Retry-After` that is believed.
     pub retry_after_cap: Live<Duration>,
+    /// How many gateways the vendors' limits are for. They share them through the link, or each has its part.
+    pub gateways: u32,
     /// A stack not used for so long is dropped.
     pub idle: Duration,
 }
@@ -92,6 +94,7 @@ impl Default for EgressPolicy {
             wait: Duration::from_secs(2),
             busy_pause: Duration::from_secs(1),
             retry_after_cap: Duration::from_hours(24).into(),
+            gateways: 1,
             idle: Duration::from_mins(10),
         }
     }
@@ -320,7 +323,8 @@ impl Egress {
             Some(old) => Arc::clone(&old.limiter),
             None => {
                 let sharing = self.parts.link.clone().map(|link| Sharing { link, account: account.id });
-                Arc::new(Limiter::new(limits, host, self.moments.clone(), self.parts.policy.wait, sharing))
+                let EgressPolicy { wait, gateways, .. } = self.parts.policy;
+                Arc::new(Limiter::new(limits, host, self.moments.clone(), wait, sharing, gateways))
             }
         };
         let entropy = Arc::clone(&self.parts.entropy);

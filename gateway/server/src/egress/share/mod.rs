@@ -21,8 +21,8 @@ use causeway_core::connector::Limits;
 
 use super::limit::MOST_CALLS;
 
-/// Shorter windows are no time to ask anybody.
-const SHORTEST: Duration = Duration::from_millis(200);
+/// In shorter windows a token would be too old when it arrives: an answer may take a tenth of a second.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest a token is good for.
 const FRESHEST: Duration = Duration::from_secs(1);
 

@@ -39,7 +39,7 @@ async fn link(redis: &Redis, gateways: u32) -> Arc<Link> {
 
 fn limiter(link: &Arc<Link>, account: AccountId, wait: Duration) -> Arc<Limiter> {
     let sharing = Sharing { link: Arc::clone(link), account };
-    Arc::new(Limiter::new(LIMITS, None, moments(), wait, Some(sharing)))
+    Arc::new(Limiter::new(LIMITS, None, moments(), wait, Some(sharing), 1))
 }
 
 /// Waits for it, and not for ever.
