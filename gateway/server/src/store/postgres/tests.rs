@@ -4,6 +4,7 @@
 mod faults;
 mod refused;
 mod several;
+mod waits;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 

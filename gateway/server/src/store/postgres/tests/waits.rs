@@ -1,0 +1,150 @@
+//! Who waits for whom: what one gateway holds, and who gets on meanwhile.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use causeway_core::clock::{Entropy, ManualClock, SeededEntropy};
+use causeway_servers::Postgres as Server;
+use futures_util::poll;
+use tokio::task::JoinHandle;
+
+use super::Postgres;
+use crate::store::postgres::{Among, OpenOptions, PostgresEngine, open};
+use crate::store::sql::conn::Sql;
+use crate::store::sql::errors::Op;
+use crate::store::sql::rows::{Conn, StoredId, execute, params, value};
+use crate::store::sql::scope::Scope;
+use crate::store::sql::{Engine, SqlStore};
+use crate::store::suite::world::World;
+use crate::store::work::ClaimRequest;
+use crate::store::{Result, Store};
+
+/// Longer than anything here takes that waits for nobody; shorter than a request is kept waiting for another.
+const SOON: Duration = Duration::from_secs(8);
+
+/// Another gateway on the same database, with so many connections that write.
+fn gateway(w: &World<Postgres>, seed: u64, writers: usize) -> Arc<SqlStore> {
+    let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
+    open(OpenOptions { entropy, writers, ..w.backend.options(&Arc::new(ManualClock::at(w.now()))) }).unwrap()
+}
+
+fn engine(store: &SqlStore) -> &PostgresEngine {
+    match &store.engine {
+        Engine::Postgres(engine) => engine,
+        Engine::Sqlite(_) => panic!("the other engine"),
+    }
+}
+
+/// A verb that stays in its transaction until it is let go.
+struct Held {
+    inside: Arc<AtomicBool>,
+    open: Arc<(Mutex<bool>, Condvar)>,
+    task: Option<JoinHandle<Result<()>>>,
+}
+
+impl Held {
+    /// Begins, runs `first`, and stays.
+    fn by(
+        store: &Arc<SqlStore>,
+        (scope, among): (Scope, Among),
+        first: impl Fn(Conn<'_>) -> Op<()> + Send + 'static,
+    ) -> Self {
+        const ALIVE: Sql = Sql::of("SELECT 1");
+        let (inside, open) = (Arc::<AtomicBool>::default(), Arc::<(Mutex<bool>, Condvar)>::default());
+        let (entered, gate, store) = (Arc::clone(&inside), Arc::clone(&open), Arc::clone(store));
+        let task = tokio::spawn(async move {
+            let verb = move |tx: &mut crate::store::sql::tx::Tx<'_>| {
+                first(tx.conn)?;
+                entered.store(true, Ordering::SeqCst);
+                let mut is_open = gate.0.lock().unwrap();
+                while !*is_open {
+                    // The server ends a transaction that says nothing for long.
+                    value::<i64>(tx.conn, ALIVE, params![])?;
+                    is_open = gate.1.wait_timeout(is_open, Duration::from_secs(2)).unwrap().0;
+                }
+                Ok(())
+            };
+            engine(&store).write(scope, among, verb).await
+        });
+        Self { inside, open, task: Some(task) }
+    }
+
+    async fn inside(self) -> Self {
+        until("it has begun", async || self.inside.load(Ordering::SeqCst)).await;
+        self
+    }
+
+    fn let_go(&self) {
+        *self.open.0.lock().unwrap() = true;
+        self.open.1.notify_all();
+    }
+
+    async fn ends(mut self) {
+        self.let_go();
+        drop(self.task.take().unwrap().await.unwrap());
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Also when the test fails: the store's writers are waited for.
+        self.let_go();
+    }
+}
+
+/// Waits, half a minute at most.
+async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    for _ in 0..600 {
+        if done().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what}");
+}
+
+/// Done while others are kept waiting.
+async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, work).await.unwrap_or_else(|_| panic!("kept waiting: {what}"))
+}
+
+/// Asks the world's database as its owner; `Err` where it says no.
+async fn psql(w: &World<Postgres>, sql: String) -> std::result::Result<String, String> {
+    let name = w.backend.dsn.rsplit_once('/').and_then(|(_, name)| name.split('?').next()).unwrap().to_owned();
+    let asked = move || Server::shared().unwrap().psql(&name, &sql).map_err(|error| format!("{error:#}"));
+    tokio::task::spawn_blocking(asked).await.unwrap()
+}
+
+async fn somebody_waits(w: &World<Postgres>) {
+    const WAITING: &str =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until("somebody waits", async || psql(w, WAITING.to_owned()).await.unwrap().trim() != "0").await;
+}
+
+fn nothing(_: Conn<'_>) -> Op<()> {
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn accounts_are_locked_in_one_order_whoever_s_turn_it_is() {
+    const LOCK: Sql = Sql::of("UPDATE accounts SET name = name WHERE id = ?1");
+    let w = World::<Postgres>::new().await;
+    let (low, high) = (w.ats.min(w.crm), w.ats.max(w.crm));
+    let lock = move |conn: Conn<'_>| execute(conn, LOCK, params![low.bytes()]).map(|_| ());
+    let locked = Held::by(&w.backend.inner(), (Scope::Tenant(w.tenant), Among::Beside), lock).inside().await;
+    // Both wishes come into one batch: its only writer is busy until they are there.
+    let other = gateway(&w, 61, 1);
+    let busy = Held::by(&other, (Scope::Nobody, Among::Beside), nothing).inside().await;
+    let wants = vec![(high, 1), (low, 1)];
+    let request = ClaimRequest { owner: "worker".into(), wants, lease: Duration::from_secs(60), now: w.now() };
+    let mut claim = other.claim(request);
+    assert!(poll!(&mut claim).is_pending());
+    busy.ends().await;
+    somebody_waits(&w).await;
+    let hex = data_encoding::HEXLOWER.encode(&high.bytes());
+    let free = psql(&w, format!("SELECT 1 FROM accounts WHERE id = '\\x{hex}' FOR UPDATE NOWAIT")).await;
+    locked.ends().await;
+    assert_eq!(claim.await.unwrap(), []);
+    assert!(free.is_ok(), "it holds one and waits for the other: {free:?}");
+}
