@@ -284,8 +284,14 @@ impl Store for SqlStore {
     async fn awaiting(&self, limit: usize) -> Result<Vec<ReadyDelivery>> {
         awaiting::awaiting(self, limit).await
     }
-    async fn decide_held(&self, delivery: DeliveryId, decision: Decision, now: Timestamp) -> Result<()> {
-        awaiting::decide_held(self, delivery, decision, now).await
+    async fn decide_held(
+        &self,
+        tenant: TenantId,
+        delivery: DeliveryId,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Result<()> {
+        awaiting::decide_held(self, tenant, delivery, decision, now).await
     }
 
     async fn due(&self, now: Timestamp) -> Result<(Vec<DueAccount>, Option<Timestamp>)> {

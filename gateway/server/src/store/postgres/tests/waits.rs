@@ -10,6 +10,7 @@ use futures_util::poll;
 use tokio::task::JoinHandle;
 
 use super::Postgres;
+use crate::store::intake::Decision;
 use crate::store::postgres::{Among, OpenOptions, PostgresEngine, open};
 use crate::store::sql::conn::Sql;
 use crate::store::sql::errors::Op;
@@ -19,6 +20,8 @@ use crate::store::sql::{Engine, SqlStore};
 use crate::store::suite::world::World;
 use crate::store::work::ClaimRequest;
 use crate::store::{Result, Store};
+use causeway_core::delivery::HeldCause;
+use causeway_core::reason::Reason;
 
 /// Longer than anything here takes that waits for nobody; shorter than a request is kept waiting for another.
 const SOON: Duration = Duration::from_secs(8);
@@ -147,4 +150,15 @@ async fn accounts_are_locked_in_one_order_whoever_s_turn_it_is() {
     locked.ends().await;
     assert_eq!(claim.await.unwrap(), []);
     assert!(free.is_ok(), "it holds one and waits for the other: {free:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_decided_for_one_tenant_waits_for_no_other() {
+    let w = World::<Postgres>::new().await;
+    let (_, delivery) = w.accept_held(HeldCause::FormUnknown, Reason::FormNotFetchedYet).await;
+    let (other, _) = w.other_tenant().await;
+    let held = Held::by(&gateway(&w, 62, 1), (Scope::Tenant(other), Among::Alone), nothing).inside().await;
+    let invalid = Decision::HoldInvalid { fields: Vec::new() };
+    soon("a decision", w.store.decide_held(w.tenant, delivery, invalid, w.now())).await.unwrap();
+    held.ends().await;
 }
