@@ -110,5 +110,5 @@ async fn on_one<T: Send + 'static>(
 
 pub(in crate::store) async fn audit(store: &SqlStore, entry: AuditEntry) -> Result<()> {
     let AuditEntry { tenant, at, actor, action, subject } = entry;
-    store.write(Scope::Tenant(tenant), move |tx| tx.audit(tenant, at, &actor, &action, &subject)).await
+    store.write_beside(Scope::Tenant(tenant), move |tx| tx.audit(tenant, at, &actor, &action, &subject)).await
 }

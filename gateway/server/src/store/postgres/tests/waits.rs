@@ -18,6 +18,7 @@ use crate::store::sql::rows::{Conn, StoredId, execute, params, value};
 use crate::store::sql::scope::Scope;
 use crate::store::sql::{Engine, SqlStore};
 use crate::store::suite::world::World;
+use crate::store::trace::AuditEntry;
 use crate::store::work::ClaimRequest;
 use crate::store::{Result, Store};
 use causeway_core::delivery::HeldCause;
@@ -161,4 +162,16 @@ async fn what_is_decided_for_one_tenant_waits_for_no_other() {
     let invalid = Decision::HoldInvalid { fields: Vec::new() };
     soon("a decision", w.store.decide_held(w.tenant, delivery, invalid, w.now())).await.unwrap();
     held.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_row_of_the_audit_waits_for_nobody_who_writes_for_its_tenant() {
+    let w = World::<Postgres>::new().await;
+    let beside = (Scope::Tenant(w.tenant), Among::Beside);
+    let held = Held::by(&gateway(&w, 63, 1), beside, nothing).inside().await;
+    let [actor, action, subject] = ["test", "support.lookup", "somebody"].map(str::to_owned);
+    let entry = AuditEntry { tenant: w.tenant, at: w.now(), actor, action, subject };
+    soon("a row of the audit", w.store.audit(entry)).await.unwrap();
+    held.ends().await;
+    assert_eq!(w.store.verify_audit(w.tenant).await.unwrap(), None);
 }
