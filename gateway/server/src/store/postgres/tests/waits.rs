@@ -175,3 +175,15 @@ async fn a_row_of_the_audit_waits_for_nobody_who_writes_for_its_tenant() {
     held.ends().await;
     assert_eq!(w.store.verify_audit(w.tenant).await.unwrap(), None);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_look_up_that_failed_is_in_nobody_s_way() {
+    let w = World::<Postgres>::new().await;
+    // The only connection is the one on which it failed.
+    let other = gateway(&w, 64, 1);
+    let write = async || engine(&other).write(Scope::Account(w.ats), Among::Beside, |_| Ok(())).await;
+    psql(&w, "REVOKE SELECT (id, tenant, paused_since) ON accounts FROM causeway_leases".to_owned()).await.unwrap();
+    write().await.unwrap_err();
+    psql(&w, "GRANT SELECT (id, tenant, paused_since) ON accounts TO causeway_leases".to_owned()).await.unwrap();
+    write().await.unwrap();
+}
