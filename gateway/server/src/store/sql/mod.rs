@@ -136,7 +136,7 @@ impl SqlStore {
     }
 
     /// [`SqlStore::write`] beside others that write so: for a verb that changes nothing but rows it locks or makes.
-    async fn write_beside<T: Send + 'static>(
+    pub(in crate::store) async fn write_beside<T: Send + 'static>(
         &self,
         scope: Scope,
         verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,

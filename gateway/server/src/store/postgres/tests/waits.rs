@@ -187,3 +187,44 @@ async fn a_look_up_that_failed_is_in_nobody_s_way() {
     psql(&w, "GRANT SELECT (id, tenant, paused_since) ON accounts TO causeway_leases".to_owned()).await.unwrap();
     write().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_done_for_every_tenant_waits_for_those_it_concerns() {
+    let w = World::<Postgres>::new().await;
+    let (other, foreign) = w.other_tenant().await;
+    w.accept(w.application("ada@example.org")).await;
+    w.one_claim().await;
+    let held = Held::by(&gateway(&w, 65, 1), (Scope::Tenant(other), Among::Alone), nothing).inside().await;
+    w.pass(90);
+    assert_eq!(soon("leases that ran out", w.store.expire_leases(w.now())).await.unwrap(), (0, 1));
+    let group = format!(
+        "INSERT INTO alike_groups (account, mark, tenant, step, class, fields, everyone, case_id, opened_at, next_probe_at) \
+         SELECT id, 'm', tenant, 'submit', 'refused', '[]', 0, decode(repeat('01', 16), 'hex'), 0, 0 FROM accounts WHERE id <> '\\x{}'",
+        data_encoding::HEXLOWER.encode(&foreign.bytes())
+    );
+    psql(&w, group).await.unwrap();
+    let policy = crate::alike::AlikePolicy::default();
+    soon("probes", w.store.probe_alike(&policy, w.now())).await.unwrap();
+    let left = psql(&w, "SELECT count(*) FROM alike_groups".to_owned()).await.unwrap();
+    assert_eq!(left.trim(), "0", "nobody was in them: they are over");
+    // A gateway that starts, and its first number.
+    let late = soon("a gateway", async { gateway(&w, 66, 1) }).await;
+    soon("a number", late.new_code()).await.unwrap();
+    held.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_number_is_given_by_one_gateway_alone() {
+    let w = World::<Postgres>::new().await;
+    psql(&w, "DELETE FROM meta WHERE name = 'numbers'".to_owned()).await.unwrap();
+    let mut asked = tokio::task::JoinSet::new();
+    for seed in 70..76 {
+        let store = gateway(&w, seed, 1);
+        asked.spawn(async move { store.new_code().await.unwrap() });
+    }
+    let mut codes = asked.join_all().await;
+    codes.sort_unstable();
+    let count = codes.len();
+    codes.dedup();
+    assert_eq!(codes.len(), count, "each has a block of its own");
+}
