@@ -179,7 +179,7 @@ impl Over for FakeStore {
         Ok(std::mem::take(&mut self.inside().ready))
     }
 
-    async fn decide_held(&self, delivery: DeliveryId, decision: Decision, _: Timestamp) -> Result<()> {
+    async fn decide_held(&self, _: TenantId, delivery: DeliveryId, decision: Decision, _: Timestamp) -> Result<()> {
         self.inside().decided.push((delivery, decision));
         Ok(())
     }

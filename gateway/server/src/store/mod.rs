@@ -189,7 +189,13 @@ pub trait Store: Send + std::marker::Sync {
     /// Deliveries held as `posting_unknown` or `form_unknown` whose posting or form is known now.
     async fn awaiting(&self, limit: usize) -> Result<Vec<ReadyDelivery>>;
     /// Decides a held delivery that was awaiting its posting or form.
-    async fn decide_held(&self, delivery: DeliveryId, decision: intake::Decision, now: Timestamp) -> Result<()>;
+    async fn decide_held(
+        &self,
+        tenant: TenantId,
+        delivery: DeliveryId,
+        decision: intake::Decision,
+        now: Timestamp,
+    ) -> Result<()>;
 
     // --- delivery ---------------------------------------------------------------------------------------------------
 

@@ -150,7 +150,7 @@ verbs! {
     count_edge(counts: Vec<EdgeCount>) -> ();
     application(tenant: TenantId, id: SubmissionId, test: bool) -> ApplicationView;
     awaiting(limit: usize) -> Vec<ReadyDelivery>;
-    decide_held(delivery: DeliveryId, decision: Decision, now: Timestamp) -> ();
+    decide_held(tenant: TenantId, delivery: DeliveryId, decision: Decision, now: Timestamp) -> ();
     due(now: Timestamp) -> (Vec<DueAccount>, Option<Timestamp>);
     claim(request: ClaimRequest) -> Vec<Claim>;
     load(claim: &Claim, with_files: bool) -> (WorkItem, Vec<File>);

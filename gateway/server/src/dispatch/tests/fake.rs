@@ -508,7 +508,7 @@ impl Over for FakeStore {
         Ok(ready.collect())
     }
 
-    async fn decide_held(&self, delivery: DeliveryId, decision: Decision, _: Timestamp) -> Result<()> {
+    async fn decide_held(&self, _: TenantId, delivery: DeliveryId, decision: Decision, _: Timestamp) -> Result<()> {
         let mut inner = self.lock();
         inner.decided.push(delivery);
         if !matches!(decision, Decision::AwaitForm) {

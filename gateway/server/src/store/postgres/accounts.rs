@@ -45,9 +45,13 @@ impl TenantOf {
 fn ask(session: &Session, account: AccountId) -> Op<Option<TenantId>> {
     let mut reach = Reach::default();
     reach.add(Whose::Leases, Among::Beside);
-    session.batch(&reach.begin_reading(LIMITS))?;
-    let rows = session.query(sql!("account_tenant").postgres, &[&account.bytes()])?;
-    session.batch("COMMIT")?;
+    let asked = session
+        .batch(&reach.begin_reading(LIMITS))
+        .and_then(|()| session.query(sql!("account_tenant").postgres, &[&account.bytes()]));
+    // Also where it failed: whoever comes next begins a transaction of its own. What went wrong is what is told.
+    let ended = session.batch("ROLLBACK");
+    let rows = asked?;
+    ended?;
     let Some(row) = rows.first() else { return Ok(None) };
     match row.first()? {
         Value::Blob(bytes) => {

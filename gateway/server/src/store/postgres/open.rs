@@ -169,7 +169,7 @@ fn begin(connector: &Connector, keys: &Keyring, options: &OpenOptions) -> Result
         return Err(OpenError::Refused { what: bad.what, text: bad.text });
     }
     let mut reach = Reach::default();
-    reach.add(Whose::Every, Among::Alone);
+    reach.add(Whose::Every, Among::Beside);
     session.batch(&reach.begin(LIMITS))?;
     let seen = first_time(&session, keys, options)?;
     session.batch("COMMIT")?;
@@ -178,6 +178,7 @@ fn begin(connector: &Connector, keys: &Keyring, options: &OpenOptions) -> Result
 
 fn first_time(session: &Session, keys: &Keyring, options: &OpenOptions) -> Op<Option<Vec<u8>>> {
     let conn = Conn::Postgres(session);
+    // Of two that are the first, one waits here for the other.
     execute(conn, sql!("meta_init"), params!["root_key_check", keys.check_value()])?;
     receipts::make_first_key(conn, keys, &*options.entropy, options.clock.now())?;
     watch::install(conn, keys)?;

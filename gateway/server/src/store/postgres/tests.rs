@@ -2,8 +2,10 @@
 //! servers and connections, several gateways at once, unsafe settings, missing rights.
 
 mod faults;
+mod notice;
 mod refused;
 mod several;
+mod waits;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 

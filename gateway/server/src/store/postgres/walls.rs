@@ -240,7 +240,7 @@ async fn who_asks_for_due_work_reads_what_a_lease_is_made_of_and_writes_nothing(
     assert!(!owner.query_one(inherits, &[]).await.unwrap().get::<_, bool>(0));
     gateway.batch_execute("SET ROLE causeway_leases").await.unwrap();
     let statements = statements();
-    for name in ["due_accounts", "due_next", "expired_any", "webhooks/due", "account_tenant"] {
+    for name in ["due_accounts", "due_next", "expired_tenants", "webhooks/due", "account_tenant"] {
         gateway.prepare(&statements[name]).await.unwrap();
     }
     assert_eq!(gateway.query("SELECT seq FROM deliveries", &[]).await.unwrap().len(), 1, "of every tenant");

@@ -70,6 +70,13 @@ impl Setup {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
+    /// [`Setup::changed`], perhaps: it is not known whether what was raised was committed, or will be. The watch looks again
+    /// at whatever it finds.
+    pub(super) fn may_have_changed(&self) {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.changed();
+    }
+
     fn is_own(&self, value: &[u8]) -> bool {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|own| own == value)
     }

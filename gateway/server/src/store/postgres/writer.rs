@@ -296,6 +296,9 @@ impl Thread {
                 Ok(failed)
             }
             Err(failed) => {
+                if run.setup_changed.get() && matches!(failed, Failed::Unknown) {
+                    self.parts.setup.may_have_changed();
+                }
                 if session.is_usable() && session.batch("ROLLBACK").is_err() {
                     self.session = None;
                 }

@@ -136,7 +136,7 @@ impl SqlStore {
     }
 
     /// [`SqlStore::write`] beside others that write so: for a verb that changes nothing but rows it locks or makes.
-    async fn write_beside<T: Send + 'static>(
+    pub(in crate::store) async fn write_beside<T: Send + 'static>(
         &self,
         scope: Scope,
         verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
@@ -284,8 +284,14 @@ impl Store for SqlStore {
     async fn awaiting(&self, limit: usize) -> Result<Vec<ReadyDelivery>> {
         awaiting::awaiting(self, limit).await
     }
-    async fn decide_held(&self, delivery: DeliveryId, decision: Decision, now: Timestamp) -> Result<()> {
-        awaiting::decide_held(self, delivery, decision, now).await
+    async fn decide_held(
+        &self,
+        tenant: TenantId,
+        delivery: DeliveryId,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Result<()> {
+        awaiting::decide_held(self, tenant, delivery, decision, now).await
     }
 
     async fn due(&self, now: Timestamp) -> Result<(Vec<DueAccount>, Option<Timestamp>)> {
