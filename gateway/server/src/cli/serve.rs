@@ -59,7 +59,7 @@ pub(super) async fn run(config: Config, read: ReadConfig, json: bool) -> anyhow:
 async fn open(config: Config) -> anyhow::Result<Gateway> {
     let mut said = String::new();
     loop {
-        let error = match Gateway::open(config.clone()).await {
+        let error = match Box::pin(Gateway::open(config.clone())).await {
             Err(error) if !config.fixed.store.dsn.is_empty() && passes_by_itself(&error) => format!("{error:#}"),
             opened => return opened,
         };

@@ -231,17 +231,18 @@ mod tests {
         let rig = rig(&[ProcessRole::Ingress]);
         let health = Arc::clone(&rig.probe.parts.health);
         let stop = CancellationToken::new();
-        let running = tokio::spawn(Arc::clone(&rig.probe).run(stop.clone()));
-        tokio::time::sleep(EVERY + SHORTEST * 2).await;
-        for (mood, ready) in [(0, true), (1, false)] {
-            rig.store.0.store(mood, Ordering::Relaxed);
-            health.doubt_the_store();
-            assert!(health.report().ready, "nothing was looked at yet");
-            tokio::time::sleep(SHORTEST * 2).await;
-            assert_eq!(health.report().ready, ready, "{mood}: before the next look is due");
-        }
-        stop.cancel();
-        running.await.unwrap();
+        let doubts = async {
+            tokio::time::sleep(EVERY + SHORTEST * 2).await;
+            for (mood, ready) in [(0, true), (1, false)] {
+                rig.store.0.store(mood, Ordering::Relaxed);
+                health.doubt_the_store();
+                assert!(health.report().ready, "nothing was looked at yet");
+                tokio::time::sleep(SHORTEST * 2).await;
+                assert_eq!(health.report().ready, ready, "{mood}: before the next look is due");
+            }
+            stop.cancel();
+        };
+        tokio::join!(Arc::clone(&rig.probe).run(stop.clone()), doubts);
     }
 
     #[tokio::test(start_paused = true)]

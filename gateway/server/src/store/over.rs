@@ -174,6 +174,7 @@ verbs! {
     retain(retention: &Retention, now: Timestamp, limit: usize) -> RetentionReport;
     lease_job(job: &str, owner: &str, now: Timestamp, lease: Duration) -> Option<u64>;
     sweep_blobs(now: Timestamp) -> u64;
+    time() -> Option<Timestamp>;
     examine() -> Vec<Finding>;
     census() -> BTreeMap<State, u64>;
     ledger() -> Ledger;

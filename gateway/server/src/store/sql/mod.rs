@@ -375,6 +375,9 @@ impl Store for SqlStore {
             Engine::Postgres(engine) => engine.examine(Arc::clone(&self.keys)).await,
         }
     }
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        upkeep::time(self).await
+    }
     async fn census(&self) -> Result<BTreeMap<State, u64>> {
         upkeep::census(self).await
     }

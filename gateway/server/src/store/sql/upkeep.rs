@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::store::sql::rows::{Columns, Row, StoredId, every, first, micros, params, sql, value};
+use crate::store::sql::rows::{Columns, Conn, Row, StoredId, every, first, micros, params, sql, value};
 use crate::store::sql::scope::Scope;
 use causeway_core::delivery::State;
 use jiff::Timestamp;
@@ -57,6 +57,12 @@ pub(in crate::store) async fn sweep_blobs(store: &SqlStore, now: Timestamp) -> R
         }
     }
     Ok(removed)
+}
+
+/// The engine's clock; a file has none.
+pub(in crate::store) async fn time(store: &SqlStore) -> Result<Option<Timestamp>> {
+    let asked = |conn: Conn<'_>| first(conn, sql!("time", apart), params![], |row| row.maybe_time("at"));
+    Ok(store.read(Scope::Nobody, asked).await?.flatten())
 }
 
 pub(in crate::store) async fn census(store: &SqlStore) -> Result<BTreeMap<State, u64>> {
