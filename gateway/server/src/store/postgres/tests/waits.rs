@@ -228,3 +228,39 @@ async fn a_number_is_given_by_one_gateway_alone() {
     codes.dedup();
     assert_eq!(codes.len(), count, "each has a block of its own");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_tenant_that_somebody_keeps_keeps_no_other_waiting() {
+    let w = World::<Postgres>::new().await;
+    let (other, _) = w.other_tenant().await;
+    let kept = (Scope::Tenant(w.tenant), Among::Alone);
+    let held = Held::by(&gateway(&w, 67, 1), kept, nothing).inside().await;
+    let store = gateway(&w, 68, 2);
+    let write = |scope, among| {
+        let store = Arc::clone(&store);
+        async move { engine(&store).write(scope, among, |_| Ok(())).await }
+    };
+    // Everything the tenant may ask for, and what concerns everybody.
+    let mut theirs = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        theirs.spawn(write(Scope::Tenant(w.tenant), Among::Alone));
+        theirs.spawn(write(Scope::Account(w.ats), Among::Beside));
+        theirs.spawn(write(Scope::Tenant(w.tenant), Among::Beside));
+    }
+    theirs.spawn(write(Scope::Every, Among::Alone));
+    somebody_waits(&w).await;
+    for round in 0..20 {
+        theirs.spawn(write(Scope::Tenant(w.tenant), Among::Beside));
+        let beside = futures_util::future::join_all((0..4).map(|_| write(Scope::Tenant(other), Among::Beside)));
+        for done in soon("the other tenant", beside).await {
+            done.unwrap();
+        }
+        if round % 10 == 0 {
+            soon("alone in the other", write(Scope::Tenant(other), Among::Alone)).await.unwrap();
+        }
+    }
+    held.ends().await;
+    for done in theirs.join_all().await {
+        done.unwrap();
+    }
+}
