@@ -514,7 +514,8 @@ fn millis(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
-/// The next batch of those whose turn it is: one that is alone, or all that may be together.
+/// The next batch of those whose turn it is: one that is alone, or all that may be together. Who sees every tenant's rows is
+/// among its like: for the others the walls stand.
 fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
     let first = waiting.iter().position(|next| !next.job.is_abandoned() && has_its_turn(next));
     if let Some(at) = first
@@ -522,6 +523,8 @@ fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiting) -> bool
     {
         return waiting.remove(at).into_iter().collect();
     }
+    let sees_all = |next: &Waiting| next.scope == Scope::Every;
+    let among = first.and_then(|at| waiting.get(at)).is_some_and(sees_all);
     let mut batch = Vec::new();
     let mut rest = VecDeque::with_capacity(waiting.len());
     while let Some(next) = waiting.pop_front() {
@@ -532,7 +535,7 @@ fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiting) -> bool
         }
         match next.among {
             _ if next.job.is_abandoned() => {}
-            Among::Beside if has_its_turn(&next) => batch.push(next),
+            Among::Beside if sees_all(&next) == among && has_its_turn(&next) => batch.push(next),
             Among::Alone | Among::Beside => rest.push_back(next),
         }
     }

@@ -264,3 +264,25 @@ async fn a_tenant_that_somebody_keeps_keeps_no_other_waiting() {
         done.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_sees_every_tenant_is_in_no_batch_with_who_must_not() {
+    const SEEN: Sql = Sql::of("SELECT current_setting('causeway.tenants')");
+    let w = World::<Postgres>::new().await;
+    let store = gateway(&w, 69, 1);
+    let busy = Held::by(&store, (Scope::Nobody, Among::Beside), nothing).inside().await;
+    let seen = |scope| {
+        let verb = |tx: &mut crate::store::sql::tx::Tx<'_>| value::<String>(tx.conn, SEEN, params![]);
+        Box::pin(engine(&store).write(scope, Among::Beside, verb))
+    };
+    let mut asked = [Scope::Tenant(w.tenant), Scope::Every, Scope::Tenant(w.tenant)].map(seen);
+    // They wait for one batch.
+    for one in &mut asked {
+        assert!(poll!(one).is_pending());
+    }
+    busy.ends().await;
+    let seen = futures_util::future::join_all(asked).await;
+    let seen: Vec<String> = seen.into_iter().map(|seen| seen.unwrap().unwrap()).collect();
+    assert_eq!(seen[1], "*");
+    assert!(seen[0] != "*" && seen[0] == seen[2], "{seen:?}");
+}
