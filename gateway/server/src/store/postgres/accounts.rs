@@ -23,19 +23,26 @@ pub(super) struct TenantOf {
 const LIMITS: Limits = Limits { pooled: true, statement: 5_000 };
 
 impl TenantOf {
+    /// Whose rows the scope means, if that is known.
+    pub(super) fn known(&self, scope: Scope) -> Result<Whose, AccountId> {
+        match scope {
+            Scope::Tenant(tenant) => Ok(Whose::Tenant(tenant)),
+            Scope::Every => Ok(Whose::Every),
+            Scope::Nobody => Ok(Whose::Nobody),
+            Scope::Leases => Ok(Whose::Leases),
+            Scope::Account(account) => {
+                let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&account).copied();
+                known.map(Whose::Tenant).ok_or(account)
+            }
+        }
+    }
+
     /// Whose rows the scope means. Asks, outside of any transaction, what is not known yet.
     pub(super) fn whose(&self, session: &Session, scope: Scope) -> Op<Whose> {
-        let account = match scope {
-            Scope::Tenant(tenant) => return Ok(Whose::Tenant(tenant)),
-            Scope::Every => return Ok(Whose::Every),
-            Scope::Nobody => return Ok(Whose::Nobody),
-            Scope::Leases => return Ok(Whose::Leases),
-            Scope::Account(account) => account,
+        let account = match self.known(scope) {
+            Ok(whose) => return Ok(whose),
+            Err(account) => account,
         };
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&account).copied();
-        if let Some(tenant) = known {
-            return Ok(Whose::Tenant(tenant));
-        }
         let Some(tenant) = ask(session, account)? else { return Ok(Whose::Nobody) };
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(account, tenant);
         Ok(Whose::Tenant(tenant))

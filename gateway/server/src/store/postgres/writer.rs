@@ -6,9 +6,12 @@
 //! connection broke before its commit, is run again whole. A connection that breaks during the commit leaves it unknown
 //! whether it happened: then every request is told so, none that it was done, and whoever asks again with its key finds out.
 //! Nobody waits longer than a deadline, whatever the database does.
+//!
+//! What is alone may take long and may be kept waiting: of two or more threads one is always there for what is not. A tenant
+//! whose lock cannot be had is barred for a moment: its requests go back to the others and wait for their next turn.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -21,7 +24,7 @@ use super::accounts::TenantOf;
 use super::connect::Connector;
 use super::errors::Then;
 use super::pace::Pace;
-use super::scope::{Among, Limits, Reach};
+use super::scope::{Among, Limits, Reach, Whose, not_free};
 use super::session::Session;
 use super::text::Use;
 use super::watch::Setup;
@@ -53,6 +56,10 @@ const STATEMENT_ALONE: Duration = Duration::from_secs(55);
 /// Longer than the server's, which ends a statement without ending the connection.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// How long nobody asks again for a tenant's lock that could not be had, and for that of all, for which everybody waits.
+const BARRED: Duration = Duration::from_millis(50);
+const BARRED_ALL: Duration = Duration::from_secs(2);
+
 /// A request that waits.
 struct Waiting {
     job: Box<dyn Job>,
@@ -64,9 +71,15 @@ struct Waiting {
 struct Pending {
     waiting: VecDeque<Waiting>,
     closed: bool,
+    /// Whose lock could not be had, and until when it is not asked for.
+    barred: Vec<(Whose, Instant)>,
+    /// Threads that run what is alone.
+    alone: usize,
 }
 
 struct Shared {
+    /// As many threads may run what is alone: all but one, if there are more.
+    most_alone: usize,
     pending: Mutex<Pending>,
     wake: Condvar,
 }
@@ -97,7 +110,11 @@ pub(super) struct Parts {
 impl Writer {
     /// Starts the threads; each connects when it has something to write.
     pub(super) fn start(parts: &Parts, count: usize) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { pending: Mutex::default(), wake: Condvar::new() });
+        let shared = Arc::new(Shared {
+            most_alone: count.saturating_sub(1).max(1),
+            pending: Mutex::default(),
+            wake: Condvar::new(),
+        });
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let (parts, shared) = (parts.clone(), Arc::clone(&shared));
@@ -136,6 +153,7 @@ impl Writer {
     }
 
     fn push(&self, waiting: Waiting) -> Result<()> {
+        let is_alone = waiting.among == Among::Alone;
         {
             let mut pending = self.shared.pending();
             if pending.closed {
@@ -149,7 +167,12 @@ impl Writer {
             }
             pending.waiting.push_back(waiting);
         }
-        self.shared.wake.notify_one();
+        // Not every thread may take what is alone.
+        if is_alone {
+            self.shared.wake.notify_all()
+        } else {
+            self.shared.wake.notify_one()
+        }
         Ok(())
     }
 
@@ -201,28 +224,84 @@ struct Thread {
 impl Thread {
     fn run(mut self) {
         while let Some(batch) = self.next() {
+            let is_alone = batch.first().is_some_and(|first| first.among == Among::Alone);
             self.write(batch);
+            if is_alone {
+                self.shared.pending().alone -= 1;
+                self.shared.wake.notify_all();
+            }
         }
     }
 
     /// What waits, once something does; `None` when the store is closing and nothing is left. What has to be alone is taken
     /// by itself, when it is its turn.
     fn next(&self) -> Option<Vec<Waiting>> {
-        let mut pending = self.shared.pending();
+        let mut guard = self.shared.pending();
         loop {
-            let batch = take(&mut pending.waiting);
-            if !batch.is_empty() {
+            let (now, pending) = (Instant::now(), &mut *guard);
+            pending.barred.retain(|(_, until)| *until > now);
+            let may_be_alone = pending.alone < self.shared.most_alone;
+            let barred = &pending.barred;
+            let batch = take(&mut pending.waiting, |next| {
+                (next.among == Among::Beside || may_be_alone) && !self.is_barred(next, barred)
+            });
+            if let Some(first) = batch.first() {
+                pending.alone += usize::from(first.among == Among::Alone);
                 self.parts.vitals.waiting(pending.waiting.len());
                 if !pending.waiting.is_empty() {
-                    self.shared.wake.notify_one();
+                    self.shared.wake.notify_all();
                 }
                 return Some(batch);
             }
-            if pending.closed {
+            if pending.closed && pending.waiting.is_empty() {
                 return None;
             }
-            pending = self.shared.wake.wait(pending).unwrap_or_else(PoisonError::into_inner);
+            let until = pending.barred.iter().map(|(_, until)| *until).min();
+            guard = match until {
+                Some(until) => {
+                    let waited = self.shared.wake.wait_timeout(guard, until.saturating_duration_since(now));
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.shared.wake.wait(guard).unwrap_or_else(PoisonError::into_inner),
+            };
         }
+    }
+
+    fn is_barred(&self, next: &Waiting, barred: &[(Whose, Instant)]) -> bool {
+        if barred.is_empty() {
+            return false;
+        }
+        // Whose an account is that is not known is found out by its turn.
+        let Ok(whose) = self.parts.tenants.known(next.scope) else { return false };
+        // Only those who are alone among all wait for all.
+        let asks = whose != Whose::Every || next.among == Among::Alone;
+        asks && barred.iter().any(|(barred, _)| *barred == whose)
+    }
+
+    /// Those whose tenant is kept by somebody go back, and are left alone for a moment. False when it is nobody's.
+    fn put_back(&self, batch: &mut Vec<Waiting>) -> bool {
+        let Some(session) = &self.session else { return false };
+        let known = |waiting: &Waiting| self.parts.tenants.known(waiting.scope).map(|whose| (whose, waiting.among));
+        let wanted: BTreeMap<Whose, Among> = batch.iter().flat_map(known).collect();
+        let wanted: Vec<(Whose, Among)> = wanted.into_iter().collect();
+        let Some(asked) = not_free(&wanted) else { return false };
+        // What went wrong with the connection is found by whoever uses it next.
+        let Ok(Some(kept)) = session.text(&asked) else { return false };
+        let kept: Vec<Whose> =
+            kept.split(' ').filter_map(|at| wanted.get(at.parse::<usize>().ok()?).map(|(whose, _)| *whose)).collect();
+        let is_kept =
+            |waiting: &Waiting| self.parts.tenants.known(waiting.scope).is_ok_and(|whose| kept.contains(&whose));
+        let (back, stay): (Vec<_>, Vec<_>) = std::mem::take(batch).into_iter().partition(is_kept);
+        *batch = stay;
+        let mut pending = self.shared.pending();
+        for whose in kept {
+            let time = if whose == Whose::Every { BARRED_ALL } else { BARRED };
+            pending.barred.push((whose, Instant::now() + time));
+        }
+        for waiting in back.into_iter().rev() {
+            pending.waiting.push_front(waiting);
+        }
+        true
     }
 
     /// Commits the batch or says why not; answers every request of it.
@@ -253,7 +332,11 @@ impl Thread {
                     if then == Then::RollBack || is_over || batch.is_empty() {
                         break error;
                     }
-                    self.pace.wait();
+                    if then != Then::Again || !self.put_back(&mut batch) {
+                        self.pace.wait();
+                    } else if batch.is_empty() {
+                        return;
+                    }
                 }
             }
         };
@@ -431,14 +514,17 @@ fn millis(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
-/// The next batch: one that is alone, or all that may be together.
-fn take(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
-    while waiting.front().is_some_and(|first| first.job.is_abandoned()) {
-        waiting.pop_front();
+/// The next batch of those whose turn it is: one that is alone, or all that may be together. Who sees every tenant's rows is
+/// among its like: for the others the walls stand.
+fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
+    let first = waiting.iter().position(|next| !next.job.is_abandoned() && has_its_turn(next));
+    if let Some(at) = first
+        && waiting.get(at).is_some_and(|first| first.among == Among::Alone)
+    {
+        return waiting.remove(at).into_iter().collect();
     }
-    if waiting.front().is_some_and(|first| first.among == Among::Alone) {
-        return waiting.pop_front().into_iter().collect();
-    }
+    let sees_all = |next: &Waiting| next.scope == Scope::Every;
+    let among = first.and_then(|at| waiting.get(at)).is_some_and(sees_all);
     let mut batch = Vec::new();
     let mut rest = VecDeque::with_capacity(waiting.len());
     while let Some(next) = waiting.pop_front() {
@@ -449,8 +535,8 @@ fn take(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
         }
         match next.among {
             _ if next.job.is_abandoned() => {}
-            Among::Beside => batch.push(next),
-            Among::Alone => rest.push_back(next),
+            Among::Beside if sees_all(&next) == among && has_its_turn(&next) => batch.push(next),
+            Among::Alone | Among::Beside => rest.push_back(next),
         }
     }
     *waiting = rest;

@@ -228,3 +228,61 @@ async fn a_number_is_given_by_one_gateway_alone() {
     codes.dedup();
     assert_eq!(codes.len(), count, "each has a block of its own");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_tenant_that_somebody_keeps_keeps_no_other_waiting() {
+    let w = World::<Postgres>::new().await;
+    let (other, _) = w.other_tenant().await;
+    let kept = (Scope::Tenant(w.tenant), Among::Alone);
+    let held = Held::by(&gateway(&w, 67, 1), kept, nothing).inside().await;
+    let store = gateway(&w, 68, 2);
+    let write = |scope, among| {
+        let store = Arc::clone(&store);
+        async move { engine(&store).write(scope, among, |_| Ok(())).await }
+    };
+    // Everything the tenant may ask for, and what concerns everybody.
+    let mut theirs = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        theirs.spawn(write(Scope::Tenant(w.tenant), Among::Alone));
+        theirs.spawn(write(Scope::Account(w.ats), Among::Beside));
+        theirs.spawn(write(Scope::Tenant(w.tenant), Among::Beside));
+    }
+    theirs.spawn(write(Scope::Every, Among::Alone));
+    somebody_waits(&w).await;
+    for round in 0..20 {
+        theirs.spawn(write(Scope::Tenant(w.tenant), Among::Beside));
+        let beside = futures_util::future::join_all((0..4).map(|_| write(Scope::Tenant(other), Among::Beside)));
+        for done in soon("the other tenant", beside).await {
+            done.unwrap();
+        }
+        if round % 10 == 0 {
+            soon("alone in the other", write(Scope::Tenant(other), Among::Alone)).await.unwrap();
+        }
+    }
+    held.ends().await;
+    for done in theirs.join_all().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_sees_every_tenant_is_in_no_batch_with_who_must_not() {
+    const SEEN: Sql = Sql::of("SELECT current_setting('causeway.tenants')");
+    let w = World::<Postgres>::new().await;
+    let store = gateway(&w, 69, 1);
+    let busy = Held::by(&store, (Scope::Nobody, Among::Beside), nothing).inside().await;
+    let seen = |scope| {
+        let verb = |tx: &mut crate::store::sql::tx::Tx<'_>| value::<String>(tx.conn, SEEN, params![]);
+        Box::pin(engine(&store).write(scope, Among::Beside, verb))
+    };
+    let mut asked = [Scope::Tenant(w.tenant), Scope::Every, Scope::Tenant(w.tenant)].map(seen);
+    // They wait for one batch.
+    for one in &mut asked {
+        assert!(poll!(one).is_pending());
+    }
+    busy.ends().await;
+    let seen = futures_util::future::join_all(asked).await;
+    let seen: Vec<String> = seen.into_iter().map(|seen| seen.unwrap().unwrap()).collect();
+    assert_eq!(seen[1], "*");
+    assert!(seen[0] != "*" && seen[0] == seen[2], "{seen:?}");
+}
