@@ -159,6 +159,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         numbers: Numbers::default(),
         vitals,
         floors: Arc::new(Floors::kept()),
+        backlogs: Arc::default(),
     }))
 }
 

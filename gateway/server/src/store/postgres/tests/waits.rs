@@ -5,6 +5,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use causeway_core::clock::{Entropy, ManualClock, SeededEntropy};
+use causeway_core::delivery::HeldCause;
+use causeway_core::reason::Reason;
 use causeway_servers::Postgres as Server;
 use futures_util::poll;
 use tokio::task::JoinHandle;
@@ -20,9 +22,7 @@ use crate::store::sql::{Engine, SqlStore};
 use crate::store::suite::world::World;
 use crate::store::trace::AuditEntry;
 use crate::store::work::ClaimRequest;
-use crate::store::{Result, Store};
-use causeway_core::delivery::HeldCause;
-use causeway_core::reason::Reason;
+use crate::store::{Result, Store, StoreError};
 
 /// Longer than anything here takes that waits for nobody; shorter than a request is kept waiting for another.
 const SOON: Duration = Duration::from_secs(8);
@@ -285,4 +285,22 @@ async fn who_sees_every_tenant_is_in_no_batch_with_who_must_not() {
     let seen: Vec<String> = seen.into_iter().map(|seen| seen.unwrap().unwrap()).collect();
     assert_eq!(seen[1], "*");
     assert!(seen[0] != "*" && seen[0] == seen[2], "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_look_at_the_backlog_ends_soon_and_is_one_at_a_time() {
+    const LOCK: Sql = Sql::of("LOCK TABLE deliveries");
+    let w = World::<Postgres>::new().await;
+    w.store.backlog(w.now()).await.unwrap();
+    let lock = |conn: Conn<'_>| execute(conn, LOCK, params![]).map(|_| ());
+    let held = Held::by(&gateway(&w, 80, 1), (Scope::Nobody, Among::Beside), lock).inside().await;
+    let mut first = w.store.backlog(w.now());
+    assert!(poll!(&mut first).is_pending());
+    let second = w.store.backlog(w.now()).await;
+    assert!(matches!(second, Err(StoreError::Unavailable(why)) if why.contains("already")), "{second:?}");
+    // Sooner than a lock is waited for, which would be told in other words.
+    let first = first.await;
+    assert!(matches!(first, Err(StoreError::Unavailable(why)) if why.contains("took too long")), "{first:?}");
+    held.ends().await;
+    w.store.backlog(w.now()).await.unwrap();
 }
