@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use causeway_core::clock::{Entropy, ManualClock, SeededEntropy};
+use causeway_core::clock::{Clock, Entropy, ManualClock, SeededEntropy};
 use causeway_core::delivery::HeldCause;
+use causeway_core::pii::Secret;
 use causeway_core::reason::Reason;
 use causeway_servers::Postgres as Server;
 use futures_util::poll;
@@ -13,6 +14,8 @@ use tokio::task::JoinHandle;
 
 use super::Postgres;
 use crate::store::intake::Decision;
+use crate::store::postgres::connect::Connector;
+use crate::store::postgres::partitions::Keeper;
 use crate::store::postgres::{Among, OpenOptions, PostgresEngine, open};
 use crate::store::sql::conn::Sql;
 use crate::store::sql::errors::Op;
@@ -303,4 +306,25 @@ async fn a_look_at_the_backlog_ends_soon_and_is_one_at_a_time() {
     assert!(matches!(first, Err(StoreError::Unavailable(why)) if why.contains("took too long")), "{first:?}");
     held.ends().await;
     w.store.backlog(w.now()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_gateway_looks_after_partitions_and_waits_shortly() {
+    const LEASED: &str = "SELECT count(*) FROM job_leases WHERE job = 'partitions'";
+    let w = World::<Postgres>::new().await;
+    let connector = Arc::new(Connector::new(&Secret::new(&*w.backend.dsn), false).unwrap());
+    let keep = async |seed| {
+        let entropy = SeededEntropy::new(seed);
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&w.clock);
+        let keeper = Keeper::new(Arc::clone(&connector), clock, &entropy);
+        tokio::task::spawn_blocking(move || keeper.keep()).await.unwrap().unwrap()
+    };
+    until("the first gateway has it", async || psql(&w, LEASED.to_owned()).await.unwrap().trim() == "1").await;
+    assert_eq!(keep(90).await, None, "another's");
+    w.pass(2 * 3600);
+    assert!(keep(91).await.is_some(), "it was not renewed");
+    assert_eq!(keep(92).await, None);
+    assert!(keep(91).await.is_some(), "its own");
+    let waits = "SELECT proconfig::text FROM pg_proc WHERE proname = 'causeway_keep_partitions'".to_owned();
+    assert!(psql(&w, waits).await.unwrap().contains("lock_timeout=200ms"));
 }
