@@ -82,10 +82,16 @@ impl Reach {
         }
     }
 
-    /// A transaction that writes.
-    pub(super) fn begin(&self, limits: Limits) -> String {
+    /// A transaction that writes what no verb relies on, and takes no part in the locks.
+    pub(super) fn begin_apart(&self, limits: Limits) -> String {
         let mut text = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;".to_owned();
         self.settings(limits, &mut text);
+        text
+    }
+
+    /// A transaction that writes.
+    pub(super) fn begin(&self, limits: Limits) -> String {
+        let mut text = self.begin_apart(limits);
         let all = Lock { key: ALL, among: self.every.unwrap_or(Among::Beside) };
         // Each tenant's in one order, though nobody waits for long.
         let mut tenants: Vec<Lock> =

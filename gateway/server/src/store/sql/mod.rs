@@ -120,6 +120,8 @@ pub struct SqlStore {
     pub(in crate::store) numbers: Numbers,
     pub(in crate::store) vitals: Arc<Vitals>,
     pub(in crate::store) floors: Arc<Floors>,
+    /// Held by who looks at the backlog.
+    pub(in crate::store) backlogs: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl SqlStore {

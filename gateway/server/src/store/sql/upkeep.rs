@@ -1,6 +1,7 @@
 //! Periodic work: job leases, the sweep of unnamed blobs, the census, the ledger, the backlog.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::store::sql::rows::{Columns, Conn, Row, StoredId, every, first, micros, params, sql, value};
@@ -92,8 +93,17 @@ pub(in crate::store) async fn ledger(store: &SqlStore) -> Result<Ledger> {
     Ok(ledger)
 }
 
+/// A look at the backlog takes no longer on a server. It begins at the oldest timer, and what is dead there cannot go while
+/// somebody reads an old snapshot.
+const BACKLOG: Duration = Duration::from_millis(1_500);
+
+/// One at a time: who asked may have gone, what it asked is still read.
 pub(in crate::store) async fn backlog(store: &SqlStore, now: Timestamp) -> Result<Backlog> {
+    let alone = Arc::clone(&store.backlogs).try_lock_owned();
+    let alone = alone.map_err(|_| StoreError::Unavailable("the backlog is being looked at already"))?;
     let found = store.read(Scope::Leases, move |conn| {
+        let _alone = alone;
+        conn.limit(BACKLOG)?;
         first(conn, sql!("backlog"), params![micros(now)], |row| {
             Ok(Backlog {
                 deliveries: row.maybe_time("deliveries")?,
