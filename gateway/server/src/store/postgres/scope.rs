@@ -12,6 +12,8 @@ use causeway_core::ids::TenantId;
 /// How a verb stands to the others of its tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Among {
+    /// Takes part in none of it, and in no batch: it may take long, and changes nothing that another kind of verb relies on.
+    Apart,
     /// With others that write so.
     Beside,
     /// With nobody.
@@ -76,9 +78,12 @@ impl Reach {
     pub(super) fn begin(&self, limits: Limits) -> String {
         let mut text = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;".to_owned();
         self.settings(limits, &mut text);
+        if self.is_apart() {
+            return text;
+        }
         text.push_str(match self.every {
             Some(Among::Alone) => "SELECT pg_advisory_xact_lock(",
-            Some(Among::Beside) | None => "SELECT pg_advisory_xact_lock_shared(",
+            Some(Among::Apart | Among::Beside) | None => "SELECT pg_advisory_xact_lock_shared(",
         });
         push(&mut text, ALL);
         text.push(')');
@@ -87,12 +92,18 @@ impl Reach {
         for (key, among) in keys {
             text.push_str(match among {
                 Among::Alone => ",pg_advisory_xact_lock(",
-                Among::Beside => ",pg_advisory_xact_lock_shared(",
+                Among::Apart | Among::Beside => ",pg_advisory_xact_lock_shared(",
             });
             push(&mut text, key);
             text.push(')');
         }
         text
+    }
+
+    /// Everybody in it is.
+    fn is_apart(&self) -> bool {
+        let mut all = self.tenants.values().copied().chain(self.every).peekable();
+        all.peek().is_some() && all.all(|among| among == Among::Apart)
     }
 
     /// A snapshot that only reads.
@@ -198,6 +209,16 @@ mod tests {
         check(&[(tenant(1), Among::Beside), (tenant(1), Among::Alone)], &[SHARED, "_advisory_xact_lock"]);
         check(&[(Whose::Every, Among::Beside)], &[SHARED]);
         check(&[(Whose::Every, Among::Beside), (Whose::Every, Among::Alone)], &["pg_advisory_xact_lock"]);
+    }
+
+    #[test]
+    fn who_is_apart_waits_for_nobody_and_nobody_for_it() {
+        for whose in [tenant(1), Whose::Every] {
+            let mut reach = Reach::default();
+            reach.add(whose, Among::Apart);
+            let text = reach.begin(LIMITS);
+            assert!(!text.contains("pg_advisory") && text.contains("causeway.tenants"), "{text}");
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ const MOST_IN_BATCH: usize = 128;
 /// Until a caller is told to come back.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The same for what is alone in its tenants: it may have much to do.
+/// The same for what is in no batch: it may have much to do.
 const ANSWER_ALONE: Duration = Duration::from_secs(60);
 
 /// A statement of a batch, on the server.
@@ -64,6 +64,9 @@ struct Waiting {
 struct Pending {
     waiting: VecDeque<Waiting>,
     closed: bool,
+    /// Threads that run what is apart, and how many may: of two or more, one is always there for what is quick.
+    apart: usize,
+    most_apart: usize,
 }
 
 struct Shared {
@@ -97,7 +100,8 @@ pub(super) struct Parts {
 impl Writer {
     /// Starts the threads; each connects when it has something to write.
     pub(super) fn start(parts: &Parts, count: usize) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { pending: Mutex::default(), wake: Condvar::new() });
+        let pending = Pending { most_apart: count.saturating_sub(1).max(1), ..Pending::default() };
+        let shared = Arc::new(Shared { pending: Mutex::new(pending), wake: Condvar::new() });
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let (parts, shared) = (parts.clone(), Arc::clone(&shared));
@@ -128,7 +132,7 @@ impl Writer {
         answer: oneshot::Receiver<Result<T>>,
     ) -> Result<T> {
         self.push(Waiting { job, scope, among })?;
-        let patience = if among == Among::Alone { ANSWER_ALONE } else { ANSWER };
+        let patience = if among == Among::Beside { ANSWER } else { ANSWER_ALONE };
         match tokio::time::timeout(patience, answer).await {
             Ok(answer) => answer.unwrap_or(Err(StoreError::Unavailable("the store has ended"))),
             Err(_) => Err(StoreError::Unavailable("the database does not answer in time")),
@@ -201,17 +205,24 @@ struct Thread {
 impl Thread {
     fn run(mut self) {
         while let Some(batch) = self.next() {
+            let is_apart = batch.first().is_some_and(|first| first.among == Among::Apart);
             self.write(batch);
+            if is_apart {
+                self.shared.pending().apart -= 1;
+                self.shared.wake.notify_one();
+            }
         }
     }
 
-    /// What waits, once something does; `None` when the store is closing and nothing is left. What has to be alone is taken
-    /// by itself, when it is its turn.
+    /// What waits, once something does; `None` when the store is closing and nothing is left. What has to be alone or apart
+    /// is taken by itself, when it is its turn.
     fn next(&self) -> Option<Vec<Waiting>> {
         let mut pending = self.shared.pending();
         loop {
-            let batch = take(&mut pending.waiting);
-            if !batch.is_empty() {
+            let may_be_apart = pending.apart < pending.most_apart;
+            let batch = take(&mut pending.waiting, may_be_apart);
+            if let Some(first) = batch.first() {
+                pending.apart += usize::from(first.among == Among::Apart);
                 self.parts.vitals.waiting(pending.waiting.len());
                 if !pending.waiting.is_empty() {
                     self.shared.wake.notify_one();
@@ -227,7 +238,7 @@ impl Thread {
 
     /// Commits the batch or says why not; answers every request of it.
     fn write(&mut self, mut batch: Vec<Waiting>) {
-        let alone = batch.first().is_some_and(|first| first.among == Among::Alone);
+        let alone = batch.first().is_some_and(|first| first.among != Among::Beside);
         let patience = if alone { ANSWER_ALONE } else { ANSWER };
         let begun = Instant::now();
         let error = loop {
@@ -428,13 +439,16 @@ fn millis(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
-/// The next batch: one that is alone, or all that may be together.
-fn take(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
+/// The next batch: one that is alone or apart, or all that may be together.
+fn take(waiting: &mut VecDeque<Waiting>, may_be_apart: bool) -> Vec<Waiting> {
     while waiting.front().is_some_and(|first| first.job.is_abandoned()) {
         waiting.pop_front();
     }
-    if waiting.front().is_some_and(|first| first.among == Among::Alone) {
-        return waiting.pop_front().into_iter().collect();
+    let has_its_turn = |next: &Waiting| next.among != Among::Apart || may_be_apart;
+    if let Some(at) = waiting.iter().position(has_its_turn)
+        && waiting.get(at).is_some_and(|next| next.among != Among::Beside)
+    {
+        return waiting.remove(at).into_iter().collect();
     }
     let mut batch = Vec::new();
     let mut rest = VecDeque::with_capacity(waiting.len());
@@ -447,7 +461,7 @@ fn take(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
         match next.among {
             _ if next.job.is_abandoned() => {}
             Among::Beside => batch.push(next),
-            Among::Alone => rest.push_back(next),
+            Among::Apart | Among::Alone => rest.push_back(next),
         }
     }
     *waiting = rest;

@@ -138,13 +138,7 @@ async fn a_commit_that_no_standby_has_is_not_acknowledged() {
     const WAITING: &str = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = 'gateway'";
     let w = World::<Own>::new().await;
     let store = w.backend.postgres.inner();
-    on(&w.backend.server, |server| {
-        server.set("synchronous_standby_names", "nobody").unwrap();
-        while server.psql("postgres", "SHOW synchronous_standby_names").unwrap() != "nobody" {
-            std::thread::yield_now();
-        }
-    })
-    .await;
+    on(&w.backend.server, |server| server.set("synchronous_standby_names", "nobody").unwrap()).await;
     let cut = on(&w.backend.server, |server| {
         loop {
             let waiting = server.psql("postgres", WAITING).unwrap();
