@@ -26,6 +26,13 @@ pub(super) struct Migration {
     least: i64,
 }
 
+#[cfg(test)]
+impl Migration {
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 macro_rules! migrations {
     ($($number:literal $name:literal from $least:literal;)*) => {
         &[$(Migration {

@@ -11,6 +11,7 @@ mod array;
 mod audit;
 mod check;
 mod connect;
+mod dsn;
 mod errors;
 mod migrate;
 mod open;

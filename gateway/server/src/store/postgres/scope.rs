@@ -16,6 +16,8 @@ use causeway_core::ids::TenantId;
 /// How a verb stands to the others of its tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Among {
+    /// Takes part in none of it, and in no batch: it may take long, and changes nothing that another kind of verb relies on.
+    Apart,
     /// With others that write so.
     Beside,
     /// With nobody.
@@ -92,6 +94,9 @@ impl Reach {
     /// A transaction that writes.
     pub(super) fn begin(&self, limits: Limits) -> String {
         let mut text = self.begin_apart(limits);
+        if self.is_apart() {
+            return text;
+        }
         let all = Lock { key: ALL, among: self.every.unwrap_or(Among::Beside) };
         // Each tenant's in one order, though nobody waits for long.
         let mut tenants: Vec<Lock> =
@@ -115,6 +120,12 @@ impl Reach {
             timed(&tenants, LOCK_BESIDE, &mut text);
         }
         text
+    }
+
+    /// Everybody in it is.
+    fn is_apart(&self) -> bool {
+        let mut all = self.tenants.values().copied().chain(self.every).peekable();
+        all.peek().is_some() && all.all(|among| among == Among::Apart)
     }
 
     /// A snapshot that only reads.
@@ -200,7 +211,7 @@ impl Lock {
     fn take(self, text: &mut String) {
         text.push_str(match self.among {
             Among::Alone => "pg_advisory_xact_lock(",
-            Among::Beside => "pg_advisory_xact_lock_shared(",
+            Among::Apart | Among::Beside => "pg_advisory_xact_lock_shared(",
         });
         push(text, self.key);
         text.push(')');
@@ -226,7 +237,7 @@ pub(super) fn not_free(wanted: &[(Whose, Among)]) -> Option<String> {
         let Some(lock) = Lock::of(*whose, *among) else { continue };
         let mut one = match among {
             Among::Alone => format!("({at},pg_try_advisory_xact_lock("),
-            Among::Beside => format!("({at},pg_try_advisory_xact_lock_shared("),
+            Among::Apart | Among::Beside => format!("({at},pg_try_advisory_xact_lock_shared("),
         };
         push(&mut one, lock.key);
         one.push_str("))");
@@ -296,6 +307,16 @@ mod tests {
         assert!(
             asked.contains("(1,pg_try_advisory_xact_lock_shared(") && asked.contains("(2,pg_try_advisory_xact_lock(")
         );
+    }
+
+    #[test]
+    fn who_is_apart_waits_for_nobody_and_nobody_for_it() {
+        for whose in [tenant(1), Whose::Every] {
+            let mut reach = Reach::default();
+            reach.add(whose, Among::Apart);
+            let text = reach.begin(LIMITS);
+            assert!(!text.contains("pg_advisory") && text.contains("causeway.tenants"), "{text}");
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ const MOST_IN_BATCH: usize = 128;
 /// Until a caller is told to come back.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The same for what is alone in its tenants: it may have much to do.
+/// The same for what is in no batch: it may have much to do.
 const ANSWER_ALONE: Duration = Duration::from_secs(60);
 
 /// A statement of a batch, on the server.
@@ -73,7 +73,7 @@ struct Pending {
     closed: bool,
     /// Whose lock could not be had, and until when it is not asked for.
     barred: Vec<(Whose, Instant)>,
-    /// Threads that run what is alone.
+    /// Threads that run what is alone or apart.
     alone: usize,
 }
 
@@ -145,7 +145,7 @@ impl Writer {
         answer: oneshot::Receiver<Result<T>>,
     ) -> Result<T> {
         self.push(Waiting { job, scope, among })?;
-        let patience = if among == Among::Alone { ANSWER_ALONE } else { ANSWER };
+        let patience = if among == Among::Beside { ANSWER } else { ANSWER_ALONE };
         match tokio::time::timeout(patience, answer).await {
             Ok(answer) => answer.unwrap_or(Err(StoreError::Unavailable("the store has ended"))),
             Err(_) => Err(StoreError::Unavailable("the database does not answer in time")),
@@ -169,9 +169,9 @@ impl Writer {
         }
         // Not every thread may take what is alone.
         if is_alone {
-            self.shared.wake.notify_all()
+            self.shared.wake.notify_all();
         } else {
-            self.shared.wake.notify_one()
+            self.shared.wake.notify_one();
         }
         Ok(())
     }
@@ -224,7 +224,7 @@ struct Thread {
 impl Thread {
     fn run(mut self) {
         while let Some(batch) = self.next() {
-            let is_alone = batch.first().is_some_and(|first| first.among == Among::Alone);
+            let is_alone = batch.first().is_some_and(|first| first.among != Among::Beside);
             self.write(batch);
             if is_alone {
                 self.shared.pending().alone -= 1;
@@ -233,8 +233,8 @@ impl Thread {
         }
     }
 
-    /// What waits, once something does; `None` when the store is closing and nothing is left. What has to be alone is taken
-    /// by itself, when it is its turn.
+    /// What waits, once something does; `None` when the store is closing and nothing is left. What has to be alone or apart
+    /// is taken by itself, when it is its turn.
     fn next(&self) -> Option<Vec<Waiting>> {
         let mut guard = self.shared.pending();
         loop {
@@ -246,7 +246,7 @@ impl Thread {
                 (next.among == Among::Beside || may_be_alone) && !self.is_barred(next, barred)
             });
             if let Some(first) = batch.first() {
-                pending.alone += usize::from(first.among == Among::Alone);
+                pending.alone += usize::from(first.among != Among::Beside);
                 self.parts.vitals.waiting(pending.waiting.len());
                 if !pending.waiting.is_empty() {
                     self.shared.wake.notify_all();
@@ -268,7 +268,7 @@ impl Thread {
     }
 
     fn is_barred(&self, next: &Waiting, barred: &[(Whose, Instant)]) -> bool {
-        if barred.is_empty() {
+        if barred.is_empty() || next.among == Among::Apart {
             return false;
         }
         // Whose an account is that is not known is found out by its turn.
@@ -306,7 +306,7 @@ impl Thread {
 
     /// Commits the batch or says why not; answers every request of it.
     fn write(&mut self, mut batch: Vec<Waiting>) {
-        let alone = batch.first().is_some_and(|first| first.among == Among::Alone);
+        let alone = batch.first().is_some_and(|first| first.among != Among::Beside);
         let patience = if alone { ANSWER_ALONE } else { ANSWER };
         let begun = Instant::now();
         let error = loop {
@@ -519,7 +519,7 @@ fn millis(time: Duration) -> u32 {
 fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
     let first = waiting.iter().position(|next| !next.job.is_abandoned() && has_its_turn(next));
     if let Some(at) = first
-        && waiting.get(at).is_some_and(|first| first.among == Among::Alone)
+        && waiting.get(at).is_some_and(|first| first.among != Among::Beside)
     {
         return waiting.remove(at).into_iter().collect();
     }
@@ -536,7 +536,7 @@ fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiting) -> bool
         match next.among {
             _ if next.job.is_abandoned() => {}
             Among::Beside if sees_all(&next) == among && has_its_turn(&next) => batch.push(next),
-            Among::Alone | Among::Beside => rest.push_back(next),
+            Among::Apart | Among::Alone | Among::Beside => rest.push_back(next),
         }
     }
     *waiting = rest;

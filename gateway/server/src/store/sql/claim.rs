@@ -92,7 +92,7 @@ fn claim_lane(
         return Ok(0);
     }
     let (began, until) = (Instant::now(), micros(request.now));
-    let from = floors.lane(account, lane, began);
+    let from = floors.deliveries.from((account, lane), began);
     let due = params![account.bytes(), lane, until, stored(want), from];
     let due: Vec<(i64, i64)> =
         every(tx.conn, sql!("claim_due"), due, |row| Ok((row.col("seq")?, row.col("next_attempt_at")?)))?;
@@ -112,10 +112,10 @@ fn claim_lane(
             Err(stop) => return Err(stop),
         }
     }
-    if floors.are_kept() {
+    if floors.deliveries.are_kept() {
         let left = params![account.bytes(), lane, from, end];
         let left: Option<i64> = value(tx.conn, sql!("claim_left"), left)?.flatten();
-        floors.looked(account, lane, from, (end, left), began);
+        floors.deliveries.looked((account, lane), from, (end, left), began);
     }
     Ok(claimed)
 }

@@ -4,8 +4,8 @@
 //! their sealing and opening on the caller's side and keep the engine's part short. They never wait for a vendor, a queue
 //! or a blob while a transaction is open.
 //!
-//! A verb says how it writes: alone in its tenants, or beside others of its kind because it touches nothing but rows it
-//! locks or makes. On SQLite, which has one writer, that is the same; what a verb relies on is written for the other.
+//! A verb says how it writes: alone in its tenants, beside others of its kind because it touches nothing but rows it
+//! locks or makes, or apart because it may take long and nobody relies on what it changes. On SQLite, which has one writer, that is the same; what a verb relies on is written for the other.
 
 pub(in crate::store) mod accept;
 pub(in crate::store) mod accounts;
@@ -146,6 +146,19 @@ impl SqlStore {
         match &self.engine {
             Engine::Sqlite(engine) => engine.write(scope, verb).await,
             Engine::Postgres(engine) => engine.write(scope, Among::Beside, verb).await,
+        }
+    }
+
+    /// [`SqlStore::write`] in a transaction of its own that keeps nobody waiting and waits for nobody: for a verb that may
+    /// take long, and locks whatever it has to.
+    pub(in crate::store) async fn write_apart<T: Send + 'static>(
+        &self,
+        scope: Scope,
+        verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
+    ) -> Result<T> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.write(scope, verb).await,
+            Engine::Postgres(engine) => engine.write(scope, Among::Apart, verb).await,
         }
     }
 

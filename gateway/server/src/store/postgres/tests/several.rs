@@ -20,13 +20,13 @@ use crate::store::sql::{Engine, SqlStore};
 use crate::store::suite::world::World;
 
 /// Another gateway on the same database, with ids of its own.
-fn another(w: &World<Postgres>, seed: u64) -> Arc<SqlStore> {
+pub(super) fn another(w: &World<Postgres>, seed: u64) -> Arc<SqlStore> {
     let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
     open(OpenOptions { entropy, ..w.backend.options(&Arc::new(ManualClock::at(w.now()))) }).unwrap()
 }
 
 /// Waits, half a minute at most.
-async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     for _ in 0..600 {
         if done().await {
             return;

@@ -11,6 +11,7 @@ use causeway_core::reason::Reason;
 use causeway_servers::Postgres as Server;
 use futures_util::poll;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 use super::Postgres;
 use crate::store::intake::Decision;
@@ -60,7 +61,7 @@ impl Held {
         const ALIVE: Sql = Sql::of("SELECT 1");
         let (inside, open) = (Arc::<AtomicBool>::default(), Arc::<(Mutex<bool>, Condvar)>::default());
         let (entered, gate, store) = (Arc::clone(&inside), Arc::clone(&open), Arc::clone(store));
-        let task = tokio::spawn(async move {
+        let task = TaskTracker::new().spawn(async move {
             let verb = move |tx: &mut crate::store::sql::tx::Tx<'_>| {
                 first(tx.conn)?;
                 entered.store(true, Ordering::SeqCst);
