@@ -72,6 +72,9 @@ impl Rig {
         let roles = String::new();
         let mut rig = Self { gateway: None, ats, crm, site, management, job, settings, roles, disk: None, folder };
         rig.ask(&["keys", "init-root"])?;
+        if rig.settings.iter().any(|(name, _)| name == "CAUSEWAY_STORE_DSN") {
+            rig.ask(&["migrate"])?;
+        }
         rig.ask(&["tenants", "create", "acme"])?;
         rig.add_account("greenhouse", "ats", &rig.ats, &[])?;
         rig.add_account("hubspot", "crm", &rig.crm, &[])?;
@@ -137,7 +140,11 @@ impl Rig {
     pub(crate) fn cli(&self, arguments: &[&str], input: &str) -> Result<Ran> {
         let data = self.data();
         let data = data.to_str().context("a path of ours")?;
-        run(&[("CAUSEWAY_DATA_DIR", data), ("CAUSEWAY_LOG_FILTER", "warn")], arguments, input)
+        let store = self.settings.iter().filter(|(name, _)| name.starts_with("CAUSEWAY_STORE_"));
+        let store = store.map(|(name, value)| (name.as_str(), value.as_str()));
+        let told: Vec<_> =
+            [("CAUSEWAY_DATA_DIR", data), ("CAUSEWAY_LOG_FILTER", "warn")].into_iter().chain(store).collect();
+        run(&told, arguments, input)
     }
 
     /// Runs a command that has to be answered, for machines.

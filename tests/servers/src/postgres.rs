@@ -138,10 +138,14 @@ impl Postgres {
         psql(&self.dsn_of(database), sql)
     }
 
-    /// Changes a setting while it runs. Some take effect at a restart only; a wipe forgets it.
+    /// Changes a setting while it runs, and returns when every new session has it. Some take effect at a restart only; a
+    /// wipe forgets it.
     pub fn set(&self, key: &str, value: &str) -> Result<()> {
+        let read = || self.psql("postgres", "SELECT pg_conf_load_time()");
+        let before = read()?;
         self.psql("postgres", &format!("ALTER SYSTEM SET {key} = '{}'", value.replace('\'', "''")))?;
-        self.psql("postgres", "SELECT pg_reload_conf()").map(drop)
+        self.psql("postgres", "SELECT pg_reload_conf()")?;
+        tools::until("the server has read its settings", || Ok((read()? != before).then_some(())))
     }
 
     /// Ends at once without a checkpoint: the next start recovers from the log.

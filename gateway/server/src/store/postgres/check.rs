@@ -70,9 +70,14 @@ const TOO_MUCH: &str = "SELECT CASE WHEN rolsuper THEN 'a superuser' WHEN rolbyp
     WHEN pg_has_role(rolname, 'causeway_owner', 'MEMBER') THEN 'an owner of the tables' END \
     FROM pg_roles WHERE rolname = session_user";
 
-/// Transactions of others that keep the dead rows of this database from being cleaned up.
-const LYING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
-    AND (backend_xmin IS NOT NULL OR state LIKE 'idle in transaction%') AND xact_start < now() - interval '10 minutes'";
+/// Transactions of others that keep the dead rows of this database from being cleaned up, and whether those of other roles
+/// can be seen at all.
+const LYING: &str = "SELECT count(*) || ' ' || pg_has_role('pg_read_all_stats', 'USAGE') FROM pg_stat_activity \
+    WHERE datname = current_database() AND pid <> pg_backend_pid() \
+    AND (backend_xmin IS NOT NULL OR state LIKE 'idle in transaction%') AND xact_start < now() - interval";
+
+/// From when on a transaction is one of them.
+const OLD: &str = "'10 minutes'";
 
 /// The finding that decides whether the rest can be read.
 const ROOT_KEY: &str = "store root key";
@@ -126,7 +131,7 @@ pub(super) fn of(session: &Session, keys: &Keyring) -> Op<Vec<Finding>> {
     if !are_there {
         return Ok(found);
     }
-    found.extend([role(session)?, wall(session)?, lying(session)?]);
+    found.extend([role(session)?, wall(session)?, lying(session, OLD)?]);
     if !found.iter().any(is_bad) {
         found.push(root_key(session, keys)?);
     }
@@ -150,13 +155,17 @@ pub(super) fn is_bad(finding: &Finding) -> bool {
 }
 
 fn server(session: &Session) -> Op<Finding> {
-    let number: u32 = session.text("SHOW server_version_num")?.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let number = session.text("SHOW server_version_num")?.and_then(|text| text.parse().ok());
+    Ok(version(number.unwrap_or(0)))
+}
+
+fn version(number: u32) -> Finding {
     let version = format!("{}.{}", number / 10_000, number % 10_000);
-    Ok(if number < OLDEST {
+    if number < OLDEST {
         Finding::new("PostgreSQL", Bad, format!("the server is {version}; 14 or newer is needed: upgrade it"))
     } else {
         Finding::new("PostgreSQL", Well, version)
-    })
+    }
 }
 
 fn settings(session: &Session) -> Op<Finding> {
@@ -227,15 +236,23 @@ fn wall(session: &Session) -> Op<Finding> {
     Ok(verdict("walls between tenants", &wrong, "row-level security is forced on every table that names a tenant"))
 }
 
-fn lying(session: &Session) -> Op<Finding> {
+pub(super) fn lying(session: &Session, old: &str) -> Op<Finding> {
     let what = "old transactions";
-    let count = session.text(LYING)?.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    Ok(if count == 0 {
-        Finding::new(what, Well, "none is older than ten minutes")
-    } else {
-        let text =
-            format!("{count} are older than ten minutes and keep dead rows: end them (pg_stat_activity names them)");
-        Finding::new(what, Warning, text)
+    let seen = session.text(&format!("{LYING} {old}"))?.unwrap_or_default();
+    let (count, sees_all) = seen.split_once(' ').unwrap_or_default();
+    Ok(match (count, sees_all) {
+        ("0", "true") => Finding::new(what, Well, "none is older than ten minutes"),
+        ("0", _) => {
+            let text = "none of this role is older than ten minutes; to have those of others looked at: GRANT \
+                        pg_read_all_stats TO the role of store.dsn";
+            Finding::new(what, Well, text)
+        }
+        _ => {
+            let text = format!(
+                "{count} are older than ten minutes and keep dead rows: end them (pg_stat_activity names them)"
+            );
+            Finding::new(what, Warning, text)
+        }
     })
 }
 
@@ -258,4 +275,25 @@ fn stored_check(session: &Session) -> Op<Option<[u8; 32]>> {
     let stored = value(Conn::Postgres(session), sql!("meta_get"), params!["root_key_check"])?;
     session.batch("ROLLBACK")?;
     Ok(stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+    use crate::store::finding::Health::{Bad, Well};
+
+    #[test]
+    fn a_server_that_is_too_old_is_named_with_what_is_needed() {
+        for (number, state, says) in [
+            (0, Bad, "the server is 0.0; 14 or newer is needed: upgrade it"),
+            (90_624, Bad, "the server is 9.624; 14 or newer is needed: upgrade it"),
+            (139_999, Bad, "the server is 13.9999; 14 or newer is needed: upgrade it"),
+            (140_000, Well, "14.0"),
+            (150_014, Well, "15.14"),
+            (180_001, Well, "18.1"),
+        ] {
+            let found = version(number);
+            assert_eq!((found.state, &*found.text), (state, says));
+        }
+    }
 }

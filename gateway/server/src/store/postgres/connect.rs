@@ -1,4 +1,4 @@
-//! How connections are made: the address from a DSN, TLS with the system's roots, and a deadline for everything.
+//! How connections are made: the address from a DSN, TLS with the system's roots or the DSN's, and a deadline for everything.
 //!
 //! A DSN holds a password: it is never printed, and neither is what the driver says about one it cannot read.
 
@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_core::pii::Secret;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::dsn::{self, Dsn, Roots};
 use super::scope::settings;
 use super::session::{Opening, Session};
 use super::text::Use;
@@ -31,20 +34,15 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// Reads a DSN: `postgresql://role:password@host:port/database?sslmode=require`, or words as libpq has them.
+    /// Reads a DSN: `postgresql://role:password@host:port/database?sslmode=require`, or words as libpq has them. Of its
+    /// words about TLS: `sslmode`, `sslnegotiation` and `sslrootcert`.
     pub(crate) fn new(dsn: &Secret, pooler: bool) -> Result<Self> {
         let unreadable = || {
             StoreError::Failed(
                 "store.dsn is none: write postgresql://role:password@host:5432/database?sslmode=require".to_owned(),
             )
         };
-        // Every TLS connection is verified against the host's name here, so the stricter modes are the same as `require`.
-        let text = dsn.reveal().replace("sslmode=verify-full", "sslmode=require");
-        let text = text.replace("sslmode=verify-ca", "sslmode=require");
-        let mut config: Config = text.parse().map_err(|_| unreadable())?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(unreadable());
-        }
+        let Dsn { mut config, roots } = dsn::read(dsn.reveal()).ok_or_else(unreadable)?;
         config
             .application_name("causeway")
             .connect_timeout(CONNECT)
@@ -55,7 +53,7 @@ impl Connector {
             .keepalives_retries(3);
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => None,
-            _ => Some(MakeRustlsConnect::new(tls()?)),
+            _ => Some(MakeRustlsConnect::new(tls(&roots)?)),
         };
         Ok(Self { config, tls, pooler })
     }
@@ -87,15 +85,30 @@ impl Connector {
     }
 }
 
-/// The system's roots; a database with a certificate of its own authority needs that installed.
-fn tls() -> Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+/// A certificate has to be signed by one of these, and be for the host's name.
+fn tls(roots: &Roots) -> Result<ClientConfig> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Roots::System => {
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        Roots::File(file) => {
+            let unusable = || {
+                StoreError::Failed(format!("sslrootcert of store.dsn, {}, is no file of certificates", file.display()))
+            };
+            for certificate in CertificateDer::pem_file_iter(file).map_err(|_| unusable())? {
+                store.add(certificate.map_err(|_| unusable())?).map_err(|_| unusable())?;
+            }
+            if store.is_empty() {
+                return Err(unusable());
+            }
+        }
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| StoreError::Failed("TLS cannot be set up".to_owned()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    Ok(config.with_root_certificates(store).with_no_client_auth())
 }
 
 #[cfg(test)]

@@ -175,16 +175,34 @@ pub(super) fn cannot_connect(error: &Error) -> StoreError {
     if error.code().is_some() {
         return classify(error).0.into();
     }
-    let tls = error.source().is_some_and(|source| {
-        source.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData)
-    });
-    if tls || error.to_string().contains("TLS") {
+    let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    if let Some(refused) = io.and_then(|io| io.get_ref()?.downcast_ref::<rustls::Error>()) {
+        return StoreError::Failed(certificate(refused).to_owned());
+    }
+    if error.to_string().contains("TLS") {
         return StoreError::Failed(
-            "the database's certificate is not trusted or TLS fails: install its CA, or say sslmode in store.dsn"
-                .to_owned(),
+            "the database does not speak TLS: switch its ssl on, or say sslmode=disable in store.dsn".to_owned(),
         );
     }
     StoreError::Unavailable("the database cannot be reached: check that it runs and the host and port of store.dsn")
+}
+
+/// Why a database is not believed to be the one that is meant.
+const fn certificate(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Refused;
+    match error {
+        rustls::Error::InvalidCertificate(Refused::UnknownIssuer | Refused::BadSignature) => {
+            "the database's certificate is signed by nobody who is trusted: name its authority's file as sslrootcert in \
+             store.dsn, or install it on this machine"
+        }
+        rustls::Error::InvalidCertificate(Refused::NotValidForName | Refused::NotValidForNameContext { .. }) => {
+            "the database's certificate is for another name: use the name it is for as the host in store.dsn"
+        }
+        rustls::Error::InvalidCertificate(Refused::Expired | Refused::ExpiredContext { .. }) => {
+            "the database's certificate has run out: renew it"
+        }
+        _ => "TLS with the database fails: its log says why, or try sslmode and sslrootcert in store.dsn with psql",
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use futures_util::future::maybe_done;
 use tokio::runtime::Runtime;
+use tokio_postgres::error::Severity;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, Error, Socket, Statement};
@@ -98,7 +99,8 @@ impl Session {
             loop {
                 match connection.poll_message(context) {
                     Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
-                        if notice.severity() == "WARNING" {
+                        // What it is called depends on the server's language.
+                        if notice.parsed_severity() == Some(Severity::Warning) {
                             theirs.store(true, Ordering::Relaxed);
                         }
                     }

@@ -1,10 +1,18 @@
 //! The contract on PostgreSQL, straight and through a pooler, and what only this backend can be put through: killed
 //! servers and connections, several gateways at once, unsafe settings, missing rights.
 
+mod between;
 mod faults;
+mod migrating;
+mod notice;
 mod plans;
 mod refused;
 mod several;
+mod snapshots;
+mod tls;
+mod trouble;
+mod waiting;
+mod waits;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 

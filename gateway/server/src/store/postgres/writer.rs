@@ -6,9 +6,12 @@
 //! connection broke before its commit, is run again whole. A connection that breaks during the commit leaves it unknown
 //! whether it happened: then every request is told so, none that it was done, and whoever asks again with its key finds out.
 //! Nobody waits longer than a deadline, whatever the database does.
+//!
+//! What is alone may take long and may be kept waiting: of two or more threads one is always there for what is not. A tenant
+//! whose lock cannot be had is barred for a moment: its requests go back to the others and wait for their next turn.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -21,7 +24,7 @@ use super::accounts::TenantOf;
 use super::connect::Connector;
 use super::errors::Then;
 use super::pace::Pace;
-use super::scope::{Among, Limits, Reach};
+use super::scope::{Among, Limits, Reach, Whose, not_free};
 use super::session::Session;
 use super::text::Use;
 use super::watch::Setup;
@@ -48,7 +51,7 @@ const MOMENT: Duration = Duration::from_millis(2);
 /// Until a caller is told to come back.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// The same for what is alone in its tenants: it may have much to do.
+/// The same for what is in no batch: it may have much to do.
 const ANSWER_ALONE: Duration = Duration::from_secs(60);
 
 /// A statement of a batch, on the server.
@@ -57,6 +60,10 @@ const STATEMENT_ALONE: Duration = Duration::from_secs(55);
 
 /// Longer than the server's, which ends a statement without ending the connection.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How long nobody asks again for a tenant's lock that could not be had, and for that of all, for which everybody waits.
+const BARRED: Duration = Duration::from_millis(50);
+const BARRED_ALL: Duration = Duration::from_secs(2);
 
 /// A request that waits.
 struct Waiting {
@@ -68,9 +75,14 @@ struct Waiting {
 #[derive(Default)]
 struct Pending {
     waiting: VecDeque<Waiting>,
-    /// Threads that have a batch.
+    /// Threads that have a batch of what may be together, and threads that have nothing to do.
     writing: usize,
+    asleep: usize,
     closed: bool,
+    /// Whose lock could not be had, and until when it is not asked for.
+    barred: Vec<(Whose, Instant)>,
+    /// Threads that run what is alone or apart.
+    alone: usize,
 }
 
 impl Pending {
@@ -80,6 +92,8 @@ impl Pending {
 }
 
 struct Shared {
+    /// As many threads may run what is alone: all but one, if there are more.
+    most_alone: usize,
     pending: Mutex<Pending>,
     wake: Condvar,
 }
@@ -110,7 +124,11 @@ pub(super) struct Parts {
 impl Writer {
     /// Starts the threads; each connects when it has something to write.
     pub(super) fn start(parts: &Parts, count: usize) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { pending: Mutex::default(), wake: Condvar::new() });
+        let shared = Arc::new(Shared {
+            most_alone: count.saturating_sub(1).max(1),
+            pending: Mutex::default(),
+            wake: Condvar::new(),
+        });
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let (parts, shared) = (parts.clone(), Arc::clone(&shared));
@@ -141,7 +159,7 @@ impl Writer {
         answer: oneshot::Receiver<Result<T>>,
     ) -> Result<T> {
         self.push(Waiting { job, scope, among })?;
-        let patience = if among == Among::Alone { ANSWER_ALONE } else { ANSWER };
+        let patience = if among == Among::Beside { ANSWER } else { ANSWER_ALONE };
         match tokio::time::timeout(patience, answer).await {
             Ok(answer) => answer.unwrap_or(Err(StoreError::Unavailable("the store has ended"))),
             Err(_) => Err(StoreError::Unavailable("the database does not answer in time")),
@@ -149,6 +167,7 @@ impl Writer {
     }
 
     fn push(&self, waiting: Waiting) -> Result<()> {
+        let is_alone = waiting.among == Among::Alone;
         let is_news = {
             let mut pending = self.shared.pending();
             if pending.closed {
@@ -161,10 +180,13 @@ impl Writer {
                 return Err(StoreError::Unavailable("too many requests wait to be written"));
             }
             pending.waiting.push_back(waiting);
-            // Whoever sleeps is woken by the first, and whoever waits for more when there are enough.
-            matches!(pending.waiting.len(), 1 | FEW)
+            // Who waits for more is not woken by each.
+            pending.asleep > 0 || pending.waiting.len() == FEW
         };
-        if is_news {
+        if is_alone {
+            // Not every thread may take what is alone.
+            self.shared.wake.notify_all();
+        } else if is_news {
             self.shared.wake.notify_one();
         }
         Ok(())
@@ -218,43 +240,102 @@ struct Thread {
 impl Thread {
     fn run(mut self) {
         while let Some(batch) = self.next() {
+            let is_alone = batch.first().is_some_and(|first| first.among != Among::Beside);
             self.write(batch);
-            self.shared.pending().writing -= 1;
+            if is_alone {
+                self.shared.pending().alone -= 1;
+                self.shared.wake.notify_all();
+            } else {
+                self.shared.pending().writing -= 1;
+            }
         }
     }
 
-    /// What waits, once something does; `None` when the store is closing and nothing is left. What has to be alone is taken
-    /// by itself, when it is its turn.
+    /// What waits, once something does; `None` when the store is closing and nothing is left. What has to be alone or apart
+    /// is taken by itself, when it is its turn.
     fn next(&self) -> Option<Vec<Waiting>> {
-        let mut pending = self.shared.pending();
-        let mut is_patient = true;
+        let mut guard = self.shared.pending();
+        let mut patience = None;
         loop {
-            if is_patient && pending.is_worth_waiting() {
-                let waited = self.shared.wake.wait_timeout(pending, MOMENT).unwrap_or_else(PoisonError::into_inner);
-                is_patient = !waited.1.timed_out();
-                pending = waited.0;
+            let (now, pending) = (Instant::now(), &mut *guard);
+            if pending.is_worth_waiting() && *patience.get_or_insert(now + MOMENT) > now {
+                let wait = patience.map_or(MOMENT, |until| until.saturating_duration_since(now));
+                guard = self.shared.wake.wait_timeout(guard, wait).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             }
-            let batch = take(&mut pending.waiting);
-            if !batch.is_empty() {
-                pending.writing += 1;
+            patience = None;
+            pending.barred.retain(|(_, until)| *until > now);
+            let may_be_alone = pending.alone < self.shared.most_alone;
+            let barred = &pending.barred;
+            let batch = take(&mut pending.waiting, |next| {
+                (next.among == Among::Beside || may_be_alone) && !self.is_barred(next, barred)
+            });
+            if let Some(first) = batch.first() {
+                let is_alone = first.among != Among::Beside;
+                pending.alone += usize::from(is_alone);
+                pending.writing += usize::from(!is_alone);
                 self.parts.vitals.waiting(pending.waiting.len());
                 if !pending.waiting.is_empty() {
-                    self.shared.wake.notify_one();
+                    self.shared.wake.notify_all();
                 }
                 return Some(batch);
             }
-            if pending.closed {
+            if pending.closed && pending.waiting.is_empty() {
                 return None;
             }
-            is_patient = true;
-            pending = self.shared.wake.wait(pending).unwrap_or_else(PoisonError::into_inner);
+            let until = pending.barred.iter().map(|(_, until)| *until).min();
+            pending.asleep += 1;
+            guard = match until {
+                Some(until) => {
+                    let waited = self.shared.wake.wait_timeout(guard, until.saturating_duration_since(now));
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.shared.wake.wait(guard).unwrap_or_else(PoisonError::into_inner),
+            };
+            guard.asleep -= 1;
         }
+    }
+
+    fn is_barred(&self, next: &Waiting, barred: &[(Whose, Instant)]) -> bool {
+        if barred.is_empty() || next.among == Among::Apart {
+            return false;
+        }
+        // Whose an account is that is not known is found out by its turn.
+        let Ok(whose) = self.parts.tenants.known(next.scope) else { return false };
+        // Only those who are alone among all wait for all.
+        let asks = whose != Whose::Every || next.among == Among::Alone;
+        asks && barred.iter().any(|(barred, _)| *barred == whose)
+    }
+
+    /// Those whose tenant is kept by somebody go back, and are left alone for a moment. False when it is nobody's.
+    fn put_back(&self, batch: &mut Vec<Waiting>) -> bool {
+        let Some(session) = &self.session else { return false };
+        let known = |waiting: &Waiting| self.parts.tenants.known(waiting.scope).map(|whose| (whose, waiting.among));
+        let wanted: BTreeMap<Whose, Among> = batch.iter().flat_map(known).collect();
+        let wanted: Vec<(Whose, Among)> = wanted.into_iter().collect();
+        let Some(asked) = not_free(&wanted) else { return false };
+        // What went wrong with the connection is found by whoever uses it next.
+        let Ok(Some(kept)) = session.text(&asked) else { return false };
+        let kept: Vec<Whose> =
+            kept.split(' ').filter_map(|at| wanted.get(at.parse::<usize>().ok()?).map(|(whose, _)| *whose)).collect();
+        let is_kept =
+            |waiting: &Waiting| self.parts.tenants.known(waiting.scope).is_ok_and(|whose| kept.contains(&whose));
+        let (back, stay): (Vec<_>, Vec<_>) = std::mem::take(batch).into_iter().partition(is_kept);
+        *batch = stay;
+        let mut pending = self.shared.pending();
+        for whose in kept {
+            let time = if whose == Whose::Every { BARRED_ALL } else { BARRED };
+            pending.barred.push((whose, Instant::now() + time));
+        }
+        for waiting in back.into_iter().rev() {
+            pending.waiting.push_front(waiting);
+        }
+        true
     }
 
     /// Commits the batch or says why not; answers every request of it.
     fn write(&mut self, mut batch: Vec<Waiting>) {
-        let alone = batch.first().is_some_and(|first| first.among == Among::Alone);
+        let alone = batch.first().is_some_and(|first| first.among != Among::Beside);
         let patience = if alone { ANSWER_ALONE } else { ANSWER };
         let begun = Instant::now();
         let error = loop {
@@ -280,7 +361,11 @@ impl Thread {
                     if then == Then::RollBack || is_over || batch.is_empty() {
                         break error;
                     }
-                    self.pace.wait();
+                    if then != Then::Again || !self.put_back(&mut batch) {
+                        self.pace.wait();
+                    } else if batch.is_empty() {
+                        return;
+                    }
                 }
             }
         };
@@ -323,6 +408,9 @@ impl Thread {
                 Ok(failed)
             }
             Err(failed) => {
+                if run.setup_changed.get() && matches!(failed, Failed::Unknown) {
+                    self.parts.setup.may_have_changed();
+                }
                 if session.is_usable() && session.batch("ROLLBACK").is_err() {
                     self.session = None;
                 }
@@ -455,14 +543,17 @@ fn millis(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
-/// The next batch: one that is alone, or all that may be together.
-fn take(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
-    while waiting.front().is_some_and(|first| first.job.is_abandoned()) {
-        waiting.pop_front();
+/// The next batch of those whose turn it is: one that is alone, or all that may be together. Who sees every tenant's rows is
+/// among its like: for the others the walls stand.
+fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
+    let first = waiting.iter().position(|next| !next.job.is_abandoned() && has_its_turn(next));
+    if let Some(at) = first
+        && waiting.get(at).is_some_and(|first| first.among != Among::Beside)
+    {
+        return waiting.remove(at).into_iter().collect();
     }
-    if waiting.front().is_some_and(|first| first.among == Among::Alone) {
-        return waiting.pop_front().into_iter().collect();
-    }
+    let sees_all = |next: &Waiting| next.scope == Scope::Every;
+    let among = first.and_then(|at| waiting.get(at)).is_some_and(sees_all);
     let mut batch = Vec::new();
     let mut rest = VecDeque::with_capacity(waiting.len());
     while let Some(next) = waiting.pop_front() {
@@ -473,8 +564,8 @@ fn take(waiting: &mut VecDeque<Waiting>) -> Vec<Waiting> {
         }
         match next.among {
             _ if next.job.is_abandoned() => {}
-            Among::Beside => batch.push(next),
-            Among::Alone => rest.push_back(next),
+            Among::Beside if sees_all(&next) == among && has_its_turn(&next) => batch.push(next),
+            Among::Apart | Among::Alone | Among::Beside => rest.push_back(next),
         }
     }
     *waiting = rest;

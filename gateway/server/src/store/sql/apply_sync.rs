@@ -1,6 +1,7 @@
 //! Takes one sync of an account's postings over, in one transaction.
 //!
-//! Readers see the old list or the new one. Only a complete sync closes what it no longer lists, and a sync that began
+//! Readers see the old list or the new one. It may take seconds: it keeps nobody waiting but another sync of its account,
+//! and nothing else writes what it writes. Only a complete sync closes what it no longer lists, and a sync that began
 //! before the last one that was applied changes nothing: its list is older than what is known.
 
 use std::collections::{HashMap, HashSet};
@@ -40,7 +41,9 @@ pub(in crate::store) async fn apply_sync(store: &SqlStore, sync: Sync) -> Result
             posting_id: posting.posting_id,
         });
     }
-    store.write(Scope::Account(account), move |tx| apply(tx, tenant, account, started_at, complete, &sealed)).await
+    store
+        .write_apart(Scope::Account(account), move |tx| apply(tx, tenant, account, started_at, complete, &sealed))
+        .await
 }
 
 /// Every id a person may call the job by, lower case.
@@ -63,6 +66,7 @@ fn apply(
     postings: &[Sealed],
 ) -> Op<SyncReport> {
     let mut report = SyncReport { listed: postings.len() as u64, ..SyncReport::default() };
+    value::<i64>(tx.conn, sql!("sync_lock", apart), params![account.bytes()])?;
     let newest: Option<i64> = value(tx.conn, sql!("sync_newest"), params![account.bytes()])?.flatten();
     if newest.is_some_and(|newest| newest > micros(started_at)) {
         return Ok(report);

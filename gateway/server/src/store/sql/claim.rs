@@ -31,6 +31,9 @@ const MOST_CLAIMS: u32 = 5;
 const LANES: [i64; 2] = [0, 1];
 
 pub(in crate::store) async fn claim(store: &SqlStore, request: ClaimRequest) -> Result<Vec<Claim>> {
+    let mut request = request;
+    // Accounts' rows are locked in one order by every gateway, whoever's turn it is: two never wait for each other's.
+    request.wants.sort_unstable_by_key(|(account, _)| *account);
     let request = Arc::new(request);
     // Each account by itself, in the same commit mostly: a request reaches the rows of one tenant, and what goes wrong with
     // one account is no other's affair.
@@ -89,7 +92,7 @@ fn claim_lane(
         return Ok(0);
     }
     let (began, until) = (Instant::now(), micros(request.now));
-    let from = floors.lane(account, lane, began);
+    let from = floors.deliveries.from((account, lane), began);
     let due = params![account.bytes(), lane, until, stored(want), from];
     let due: Vec<(i64, i64)> =
         every(tx.conn, sql!("claim_due"), due, |row| Ok((row.col("seq")?, row.col("next_attempt_at")?)))?;
@@ -109,10 +112,10 @@ fn claim_lane(
             Err(stop) => return Err(stop),
         }
     }
-    if floors.are_kept() {
+    if floors.deliveries.are_kept() {
         let left = params![account.bytes(), lane, from, end];
         let left: Option<i64> = value(tx.conn, sql!("claim_left"), left)?.flatten();
-        floors.looked(account, lane, from, (end, left), began);
+        floors.deliveries.looked((account, lane), from, (end, left), began);
     }
     Ok(claimed)
 }

@@ -20,11 +20,11 @@ pub(in crate::store) async fn due(store: &SqlStore, now: Timestamp) -> Result<(V
     store
         .read(Scope::Leases, move |conn| {
             let began = Instant::now();
-            let from = floors.due(micros(now), began);
+            let from = floors.deliveries.due(micros(now), began);
             let accounts = every(conn, sql!("due_accounts"), params![micros(now), from], |row| {
                 Ok(DueAccount { tenant: row.id::<TenantId>("tenant")?, account: row.id::<AccountId>("id")? })
             })?;
-            floors.looked_for_due(&from, began);
+            floors.deliveries.looked_for_due(&from, began);
             let next: Option<i64> = value(conn, sql!("due_next"), params![micros(now)])?.flatten();
             let next = next.map(Timestamp::from_microsecond).transpose().map_err(|_| StoreError::Corrupt("time"))?;
             Ok((accounts, next))

@@ -1,4 +1,4 @@
-//! From where on due work is looked for, in an engine that keeps what is dead while somebody reads an old snapshot.
+//! From where on due work, of each kind, is looked for, in an engine that keeps what is dead while somebody reads an old snapshot.
 //!
 //! The index of timers is read from its oldest entry. What was claimed is dead there, but while a transaction is open
 //! anywhere that began before, it cannot go, and every look walks over it: an hour of that would be millions of entries.
@@ -7,10 +7,11 @@
 //! than a twentieth of the time, which in quiet times is always. Wrong floors cost time, never work.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use causeway_core::ids::AccountId;
+use causeway_core::ids::{AccountId, EndpointId};
 
 use super::rows::StoredId;
 
@@ -44,35 +45,44 @@ struct Lane {
     everything: Pace,
 }
 
-#[derive(Default)]
-struct Known {
-    lanes: HashMap<(AccountId, i64), Lane>,
-    due: Pace,
-    expired: Pace,
+/// What an entry is looked for by; as a statement that looks over all of them names it.
+pub(in crate::store) trait Key: Copy + Eq + Hash {
+    fn name(self) -> String;
 }
 
-/// See the module's documentation.
-pub(in crate::store) struct Floors(Option<Mutex<Known>>);
+impl Key for (AccountId, i64) {
+    fn name(self) -> String {
+        format!("{}{}", self.0.name(), self.1)
+    }
+}
 
-impl Floors {
-    /// For an engine that keeps nothing dead: everything is looked at, always.
-    pub(in crate::store) const fn none() -> Self {
-        Self(None)
+impl Key for AccountId {
+    fn name(self) -> String {
+        data_encoding::HEXLOWER.encode(&self.bytes())
+    }
+}
+
+impl Key for EndpointId {
+    fn name(self) -> String {
+        data_encoding::HEXLOWER.encode(&self.bytes())
+    }
+}
+
+/// The floors of one kind of timer.
+pub(in crate::store) struct Of<K>(Option<Mutex<Known<K>>>);
+
+struct Known<K> {
+    lanes: HashMap<K, Lane>,
+    due: Pace,
+}
+
+impl<K: Key> Of<K> {
+    fn kept() -> Self {
+        Self(Some(Mutex::new(Known { lanes: HashMap::new(), due: Pace::default() })))
     }
 
-    /// For an engine that does.
-    pub(in crate::store) fn kept() -> Self {
-        Self(Some(Mutex::default()))
-    }
-
-    fn known(&self) -> Option<MutexGuard<'_, Known>> {
+    fn known(&self) -> Option<MutexGuard<'_, Known<K>>> {
         self.0.as_ref().map(|known| known.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// From where the account's lane is looked at now.
-    pub(in crate::store) fn lane(&self, account: AccountId, lane: i64, now: Instant) -> i64 {
-        let Some(known) = self.known() else { return EVERYTHING };
-        known.lanes.get(&(account, lane)).filter(|lane| !lane.everything.may(now)).map_or(EVERYTHING, |lane| lane.from)
     }
 
     /// Floors are of use.
@@ -80,20 +90,16 @@ impl Floors {
         self.0.is_some()
     }
 
-    /// It was looked at from `from` to `end`. What was `left` there is looked for again.
-    pub(in crate::store) fn looked(
-        &self,
-        account: AccountId,
-        lane: i64,
-        from: i64,
-        (end, left): (i64, Option<i64>),
-        began: Instant,
-    ) {
+    /// From where its entries are looked at now.
+    pub(in crate::store) fn from(&self, key: K, now: Instant) -> i64 {
+        let Some(known) = self.known() else { return EVERYTHING };
+        known.lanes.get(&key).filter(|lane| !lane.everything.may(now)).map_or(EVERYTHING, |lane| lane.from)
+    }
+
+    /// They were looked at from `from` to `end`. What was `left` there is looked for again.
+    pub(in crate::store) fn looked(&self, key: K, from: i64, (end, left): (i64, Option<i64>), began: Instant) {
         let Some(mut known) = self.known() else { return };
-        let lane = known
-            .lanes
-            .entry((account, lane))
-            .or_insert_with(|| Lane { from: EVERYTHING, everything: Pace::default() });
+        let lane = known.lanes.entry(key).or_insert_with(|| Lane { from: EVERYTHING, everything: Pace::default() });
         let end = end.saturating_sub(LATE);
         lane.from = left.map_or(end, |left| left.min(end));
         if from == EVERYTHING {
@@ -101,37 +107,61 @@ impl Floors {
         }
     }
 
-    /// The floors of every lane that is known, and of all others, as the statement that looks for due accounts reads
-    /// them; empty for everything.
+    /// The floors of all that are known, and of all others, as the statement that looks for what is due reads them; empty
+    /// for everything.
     pub(in crate::store) fn due(&self, until: i64, now: Instant) -> String {
         let Some(known) = self.known().filter(|known| !known.due.may(now)) else { return "{}".to_owned() };
         let mut floors = vec![format!("\"\":{}", until.saturating_sub(LATE))];
-        floors.extend(known.lanes.iter().map(|((account, number), lane)| {
-            let account = data_encoding::HEXLOWER.encode(&account.bytes());
-            format!("\"{account}{number}\":{}", lane.from)
-        }));
+        floors.extend(known.lanes.iter().map(|(key, lane)| format!("\"{}\":{}", key.name(), lane.from)));
         format!("{{{}}}", floors.join(","))
     }
 
-    /// Everything was looked at for due accounts.
+    /// Everything was looked at for what is due.
     pub(in crate::store) fn looked_for_due(&self, floors: &str, began: Instant) {
         if let Some(mut known) = self.known().filter(|_| floors == "{}") {
             known.due.took(began, began.elapsed());
         }
     }
+}
+
+/// See the module's documentation.
+pub(in crate::store) struct Floors {
+    /// Of deliveries, by account and lane.
+    pub(in crate::store) deliveries: Of<(AccountId, i64)>,
+    /// Of webhooks.
+    pub(in crate::store) messages: Of<EndpointId>,
+    /// Of what is to be read back.
+    pub(in crate::store) unproven: Of<AccountId>,
+    expired: Option<Mutex<Pace>>,
+}
+
+impl Floors {
+    /// For an engine that keeps nothing dead: everything is looked at, always.
+    pub(in crate::store) const fn none() -> Self {
+        Self { deliveries: Of(None), messages: Of(None), unproven: Of(None), expired: None }
+    }
+
+    /// For an engine that does.
+    pub(in crate::store) fn kept() -> Self {
+        Self { deliveries: Of::kept(), messages: Of::kept(), unproven: Of::kept(), expired: Some(Mutex::default()) }
+    }
+
+    fn pace(&self) -> Option<MutexGuard<'_, Pace>> {
+        self.expired.as_ref().map(|pace| pace.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 
     /// From where leases that have run out are looked for.
     pub(in crate::store) fn expired(&self, until: i64, kept: i64, now: Instant) -> i64 {
-        match self.known() {
-            Some(known) if !known.expired.may(now) => until.saturating_sub(kept),
+        match self.pace() {
+            Some(pace) if !pace.may(now) => until.saturating_sub(kept),
             Some(_) | None => EVERYTHING,
         }
     }
 
     /// They were looked for there.
     pub(in crate::store) fn looked_for_expired(&self, from: i64, began: Instant) {
-        if let Some(mut known) = self.known().filter(|_| from == EVERYTHING) {
-            known.expired.took(began, began.elapsed());
+        if let Some(mut pace) = self.pace().filter(|_| from == EVERYTHING) {
+            pace.took(began, began.elapsed());
         }
     }
 }
@@ -161,16 +191,16 @@ mod tests {
 
     #[test]
     fn a_look_begins_a_little_before_where_the_last_one_ended() {
-        let floors = Floors::kept();
+        let Floors { deliveries: floors, .. } = Floors::kept();
         // As long ago as a slow look needs to be to last until now.
         let began = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
-        assert_eq!(floors.lane(account(), 0, began), EVERYTHING);
-        floors.looked(account(), 0, EVERYTHING, (10 * LATE, None), began);
-        assert_eq!(floors.lane(account(), 0, Instant::now()), 9 * LATE);
-        assert_eq!(floors.lane(account(), 1, Instant::now()), EVERYTHING, "another lane");
-        let waiting = Floors::kept();
-        waiting.looked(account(), 0, EVERYTHING, (10 * LATE, Some(3)), began);
-        assert_eq!(waiting.lane(account(), 0, Instant::now()), 3, "one that waits for another is not passed by");
+        assert_eq!(floors.from((account(), 0), began), EVERYTHING);
+        floors.looked((account(), 0), EVERYTHING, (10 * LATE, None), began);
+        assert_eq!(floors.from((account(), 0), Instant::now()), 9 * LATE);
+        assert_eq!(floors.from((account(), 1), Instant::now()), EVERYTHING, "another lane");
+        let Floors { deliveries: waiting, .. } = Floors::kept();
+        waiting.looked((account(), 0), EVERYTHING, (10 * LATE, Some(3)), began);
+        assert_eq!(waiting.from((account(), 0), Instant::now()), 3, "one that waits for another is not passed by");
         floors.looked_for_due("{}", began);
         assert_eq!(
             floors.due(20 * LATE, Instant::now()),
@@ -183,11 +213,12 @@ mod tests {
     fn an_engine_without_dead_entries_always_looks_at_everything() {
         let floors = Floors::none();
         let began = Instant::now();
-        floors.looked(account(), 0, EVERYTHING, (LATE, None), began);
-        floors.looked_for_due("{}", began);
+        let deliveries = &floors.deliveries;
+        deliveries.looked((account(), 0), EVERYTHING, (LATE, None), began);
+        deliveries.looked_for_due("{}", began);
         floors.looked_for_expired(EVERYTHING, began);
-        assert_eq!(floors.lane(account(), 0, began), EVERYTHING);
-        assert_eq!(floors.due(LATE, began), "{}");
+        assert_eq!(deliveries.from((account(), 0), began), EVERYTHING);
+        assert_eq!(deliveries.due(LATE, began), "{}");
         assert_eq!(floors.expired(LATE, 0, began), EVERYTHING);
     }
 }

@@ -4,8 +4,8 @@
 //! their sealing and opening on the caller's side and keep the engine's part short. They never wait for a vendor, a queue
 //! or a blob while a transaction is open.
 //!
-//! A verb says how it writes: alone in its tenants, or beside others of its kind because it touches nothing but rows it
-//! locks or makes. On SQLite, which has one writer, that is the same; what a verb relies on is written for the other.
+//! A verb says how it writes: alone in its tenants, beside others of its kind because it touches nothing but rows it
+//! locks or makes, or apart because it may take long and nobody relies on what it changes. On SQLite, which has one writer, that is the same; what a verb relies on is written for the other.
 
 pub(in crate::store) mod accept;
 pub(in crate::store) mod accounts;
@@ -120,6 +120,8 @@ pub struct SqlStore {
     pub(in crate::store) numbers: Numbers,
     pub(in crate::store) vitals: Arc<Vitals>,
     pub(in crate::store) floors: Arc<Floors>,
+    /// Held by who looks at the backlog.
+    pub(in crate::store) backlogs: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl SqlStore {
@@ -136,7 +138,7 @@ impl SqlStore {
     }
 
     /// [`SqlStore::write`] beside others that write so: for a verb that changes nothing but rows it locks or makes.
-    async fn write_beside<T: Send + 'static>(
+    pub(in crate::store) async fn write_beside<T: Send + 'static>(
         &self,
         scope: Scope,
         verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
@@ -144,6 +146,19 @@ impl SqlStore {
         match &self.engine {
             Engine::Sqlite(engine) => engine.write(scope, verb).await,
             Engine::Postgres(engine) => engine.write(scope, Among::Beside, verb).await,
+        }
+    }
+
+    /// [`SqlStore::write`] in a transaction of its own that keeps nobody waiting and waits for nobody: for a verb that may
+    /// take long, and locks whatever it has to.
+    pub(in crate::store) async fn write_apart<T: Send + 'static>(
+        &self,
+        scope: Scope,
+        verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
+    ) -> Result<T> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.write(scope, verb).await,
+            Engine::Postgres(engine) => engine.write(scope, Among::Apart, verb).await,
         }
     }
 
@@ -284,8 +299,14 @@ impl Store for SqlStore {
     async fn awaiting(&self, limit: usize) -> Result<Vec<ReadyDelivery>> {
         awaiting::awaiting(self, limit).await
     }
-    async fn decide_held(&self, delivery: DeliveryId, decision: Decision, now: Timestamp) -> Result<()> {
-        awaiting::decide_held(self, delivery, decision, now).await
+    async fn decide_held(
+        &self,
+        tenant: TenantId,
+        delivery: DeliveryId,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Result<()> {
+        awaiting::decide_held(self, tenant, delivery, decision, now).await
     }
 
     async fn due(&self, now: Timestamp) -> Result<(Vec<DueAccount>, Option<Timestamp>)> {
@@ -368,6 +389,9 @@ impl Store for SqlStore {
             Engine::Sqlite(engine) => sqlite::examine::examine(self, engine).await,
             Engine::Postgres(engine) => engine.examine(Arc::clone(&self.keys)).await,
         }
+    }
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        upkeep::time(self).await
     }
     async fn census(&self) -> Result<BTreeMap<State, u64>> {
         upkeep::census(self).await

@@ -3,7 +3,10 @@
 //! The row is the timer, in an index that only delivered rows enter. No lease: a sighting is recorded if nobody recorded
 //! one since the row was handed out. Nothing here moves a delivery; a case and its reason stand beside the state.
 
-use crate::store::sql::rows::{Columns, Row, StoredId, every, micros, params, sql, stored, to_json, value};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::store::sql::rows::{Columns, Conn, Row, StoredId, every, micros, params, sql, stored, to_json, value};
 use crate::store::sql::scope::Scope;
 use causeway_core::ids::AccountId;
 use causeway_core::reason::Reason;
@@ -11,23 +14,37 @@ use jiff::Timestamp;
 
 use super::delivery::{self, Delivery, execute_one};
 use super::errors::Op;
+use super::floors::Floors;
 use super::tx::Tx;
 use super::{SqlStore, cases, settle};
 use crate::store::work::{Settled, Sighting, Unproven};
 use crate::store::{Result, StoreError};
 
 pub(in crate::store) async fn unproven(store: &SqlStore, now: Timestamp, limit: usize) -> Result<Vec<Unproven>> {
+    let (floors, until) = (Arc::clone(&store.floors), micros(now));
     store
         .read(Scope::Every, move |conn| {
-            let accounts = every(conn, sql!("unproven_accounts"), params![micros(now)], |row| row.id("id"))?;
+            let began = Instant::now();
+            let from = floors.unproven.due(until, began);
+            let accounts = every(conn, sql!("unproven_accounts"), params![until, from], |row| row.id("id"))?;
+            floors.unproven.looked_for_due(&from, began);
             let mut found = Vec::new();
             for account in accounts {
-                let due = params![AccountId::bytes(account), micros(now), stored(limit)];
-                found.extend(every(conn, sql!("unproven"), due, parse)?);
+                found.extend(unproven_of(conn, &floors, account, until, limit)?);
             }
             Ok(found)
         })
         .await
+}
+
+/// What is handed out stays where it is until it was seen: the next look begins there again.
+fn unproven_of(conn: Conn<'_>, floors: &Floors, account: AccountId, until: i64, limit: usize) -> Op<Vec<Unproven>> {
+    let began = Instant::now();
+    let from = floors.unproven.from(account, began);
+    let due = params![account.bytes(), until, stored(limit), from];
+    let found = every(conn, sql!("unproven"), due, |row| Ok((row.col::<i64>("read_back_at")?, parse(row)?)))?;
+    floors.unproven.looked(account, from, (until, found.first().map(|(at, _)| *at)), began);
+    Ok(found.into_iter().map(|(_, unproven)| unproven).collect())
 }
 
 fn parse(row: &Row<'_>) -> Op<Unproven> {

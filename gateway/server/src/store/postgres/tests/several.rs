@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use causeway_core::clock::{Entropy, ManualClock, SeededEntropy};
+use causeway_core::clock::{Clock, Entropy, ManualClock, SeededEntropy};
 use causeway_core::ids::KeyId;
 
 use super::Postgres;
+use crate::clock::SystemClock;
 use crate::store::Store;
 use crate::store::intake::Accepted;
 use crate::store::postgres::{Among, OpenOptions, open};
@@ -19,13 +20,13 @@ use crate::store::sql::{Engine, SqlStore};
 use crate::store::suite::world::World;
 
 /// Another gateway on the same database, with ids of its own.
-fn another(w: &World<Postgres>, seed: u64) -> Arc<SqlStore> {
+pub(super) fn another(w: &World<Postgres>, seed: u64) -> Arc<SqlStore> {
     let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
     open(OpenOptions { entropy, ..w.backend.options(&Arc::new(ManualClock::at(w.now()))) }).unwrap()
 }
 
 /// Waits, half a minute at most.
-async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     for _ in 0..600 {
         if done().await {
             return;
@@ -33,6 +34,16 @@ async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("{what}");
+}
+
+#[tokio::test]
+async fn it_tells_its_own_time() {
+    let w = World::<Postgres>::new().await;
+    let before = SystemClock.now();
+    let there = w.store.time().await.unwrap().expect("a server has a clock");
+    let after = SystemClock.now();
+    // The server is on this machine; it cuts microseconds.
+    assert!(before.as_microsecond() <= there.as_microsecond() && there <= after, "{before} {there} {after}");
 }
 
 #[tokio::test]

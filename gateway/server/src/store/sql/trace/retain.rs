@@ -1,4 +1,5 @@
-//! Removes what is past its retention, a bounded number of rows a call; whoever runs it calls until nothing is left.
+//! Removes what is past its retention, a bounded number of rows a call and fewer a transaction, so that nobody waits for
+//! long; whoever runs it calls until nothing is left.
 //!
 //! An application goes whole: keys, attachments, deliveries, attempts, cases. One that still has something on its way
 //! stays until that is settled. Demographic answers, attempts and audit rows have times of their own: of the first the key
@@ -19,86 +20,130 @@ use crate::store::sql::errors::Op;
 use crate::store::sql::tx::{Tx, sign_floor};
 use crate::store::trace::{Retention, RetentionReport};
 
+/// Applications of one transaction. Others of the tenant wait for it.
+const PIECE: i64 = 25;
+
+/// Rows of one transaction, where one statement removes them all.
+const ROWS: i64 = 500;
+
 pub(in crate::store) async fn retain(
     store: &SqlStore,
     retention: &Retention,
     now: Timestamp,
     limit: usize,
 ) -> Result<RetentionReport> {
-    let retention = retention.clone();
-    let (report, blobs) = store.write(Scope::Every, move |tx| remove(tx, &retention, now, stored(limit))).await?;
-    remove_blobs(store, blobs).await;
+    let before = |kept: Duration| cutoff(now, kept);
+    let mut left = stored(limit);
+    let mut report = RetentionReport::default();
+    let tenants = store.read(Scope::Every, |conn| every(conn, sql!("tenants"), params![], |row| row.id("id"))).await?;
+    for tenant in tenants {
+        for (class, kept, removed) in [
+            (Class::Applications, retention.applications, &mut report.applications),
+            (Class::Refusals, retention.refusals, &mut report.refusals),
+            (Class::Demographics, retention.demographics, &mut report.demographics),
+        ] {
+            *removed += of_class(store, tenant, class, before(kept), &mut left).await?;
+        }
+        report.audit += of_audit(store, tenant, before(retention.audit), &mut left, now).await?;
+    }
+    let mut rows = async |sql: Sql, kept: Duration| of_rows(store, sql, before(kept), &mut left).await;
+    report.idempotency = rows(sql!("trace/retain_idempotency"), retention.idempotency).await?;
+    report.edge_counts = rows(sql!("trace/retain_edge_counts"), retention.edge_counts).await?;
+    report.attempts = rows(sql!("trace/retain_attempts"), retention.attempts).await?
+        + rows(sql!("trace/retain_attempt_words"), retention.attempts).await?;
+    report.webhooks = rows(sql!("webhooks/retain"), retention.webhooks).await?;
     Ok(report)
 }
 
-fn remove(tx: &mut Tx<'_>, retention: &Retention, now: Timestamp, limit: i64) -> Op<(RetentionReport, Vec<BlobId>)> {
-    let conn = tx.conn;
-    let mut left = limit;
-    let mut blobs = Vec::new();
-    let mut submissions = |sql: Sql, kept: Duration, left: &mut i64| -> Op<u64> {
-        let before = *left;
-        for tenant in every(conn, sql!("tenants"), params![], |row| row.id::<TenantId>("id"))? {
-            let past = params![tenant.bytes(), cutoff(now, kept), *left];
-            for submission in every(conn, sql, past, |row| row.id("id"))? {
-                blobs.extend(remove_submission(conn, submission)?);
-                *left -= 1;
-            }
+/// What goes submission by submission.
+#[derive(Debug, Clone, Copy)]
+enum Class {
+    Applications,
+    Refusals,
+    Demographics,
+}
+
+/// Of one tenant, in pieces between which everybody else gets on. Alone in it: what belongs to an application goes at once.
+async fn of_class(store: &SqlStore, tenant: TenantId, class: Class, before: i64, left: &mut i64) -> Result<u64> {
+    let mut removed = 0;
+    while *left > 0 {
+        let most = PIECE.min(*left);
+        let piece = move |tx: &mut Tx<'_>| remove_piece(tx.conn, tenant, class, (before, most));
+        let (gone, blobs) = store.write(Scope::Tenant(tenant), piece).await?;
+        remove_blobs(store, blobs).await;
+        *left -= gone;
+        removed += count(gone);
+        if gone < most {
+            break;
         }
-        Ok(count(before - *left))
+    }
+    Ok(removed)
+}
+
+fn remove_piece(conn: Conn<'_>, tenant: TenantId, class: Class, (before, most): (i64, i64)) -> Op<(i64, Vec<BlobId>)> {
+    let sql = match class {
+        Class::Applications => sql!("trace/retain_applications"),
+        Class::Refusals => sql!("trace/retain_refusals"),
+        Class::Demographics => sql!("trace/retain_demographics"),
     };
-    let applications = submissions(sql!("trace/retain_applications"), retention.applications, &mut left)?;
-    let refusals = submissions(sql!("trace/retain_refusals"), retention.refusals, &mut left)?;
-    let rows = |sql: Sql, kept: Duration, left: &mut i64| -> Op<u64> {
-        let removed = stored(execute(conn, sql, params![cutoff(now, kept), *left])?);
-        *left -= removed;
-        Ok(count(removed))
-    };
-    let idempotency = rows(sql!("trace/retain_idempotency"), retention.idempotency, &mut left)?;
-    let edge_counts = rows(sql!("trace/retain_edge_counts"), retention.edge_counts, &mut left)?;
-    let attempts = rows(sql!("trace/retain_attempts"), retention.attempts, &mut left)?
-        + rows(sql!("trace/retain_attempt_words"), retention.attempts, &mut left)?;
-    let demographics = remove_demographics(conn, cutoff(now, retention.demographics), &mut left)?;
-    let audit = remove_audit(tx, cutoff(now, retention.audit), &mut left, now)?;
-    let webhooks = rows(sql!("webhooks/retain"), retention.webhooks, &mut left)?;
-    let report =
-        RetentionReport { applications, refusals, idempotency, edge_counts, demographics, attempts, audit, webhooks };
-    Ok((report, blobs))
+    let past = every(conn, sql, params![tenant.bytes(), before, most], |row| row.id::<SubmissionId>("id"))?;
+    let mut blobs = Vec::new();
+    for submission in &past {
+        match class {
+            Class::Applications | Class::Refusals => blobs.extend(remove_submission(conn, *submission)?),
+            Class::Demographics => remove_demographics(conn, *submission)?,
+        }
+    }
+    Ok((stored(past.len()), blobs))
 }
 
 /// Their key and their ciphertext go; that there were some stays.
-fn remove_demographics(conn: Conn<'_>, before: i64, left: &mut i64) -> Op<u64> {
+fn remove_demographics(conn: Conn<'_>, submission: SubmissionId) -> Op<()> {
+    execute(conn, sql!("trace/remove_demographics_key"), params![submission.bytes()])?;
+    execute(conn, sql!("trace/remove_demographics"), params![submission.bytes()])?;
+    Ok(())
+}
+
+/// Of every tenant, by one statement each time. Each row goes by itself, and nobody relies on it any more.
+async fn of_rows(store: &SqlStore, sql: Sql, before: i64, left: &mut i64) -> Result<u64> {
     let mut removed = 0;
-    for tenant in every(conn, sql!("tenants"), params![], |row| row.id::<TenantId>("id"))? {
-        let past = params![tenant.bytes(), before, *left];
-        for submission in every(conn, sql!("trace/retain_demographics"), past, |row| row.id::<SubmissionId>("id"))? {
-            execute(conn, sql!("trace/remove_demographics_key"), params![submission.bytes()])?;
-            execute(conn, sql!("trace/remove_demographics"), params![submission.bytes()])?;
-            *left -= 1;
-            removed += 1;
+    while *left > 0 {
+        let most = ROWS.min(*left);
+        let piece = move |tx: &mut Tx<'_>| Ok(stored(execute(tx.conn, sql, params![before, most])?));
+        let gone = store.write_apart(Scope::Every, piece).await?;
+        *left -= gone;
+        removed += count(gone);
+        if gone < most {
+            break;
         }
     }
     Ok(removed)
 }
 
-/// The oldest rows of each chain, never the newest. The run writes an audit row itself, so that a floor is explained.
-fn remove_audit(tx: &mut Tx<'_>, before: i64, left: &mut i64, now: Timestamp) -> Op<u64> {
-    let mut removed = 0;
-    for tenant in every(tx.conn, sql!("tenants"), params![], |row| row.id::<TenantId>("id"))? {
-        let oldest = every(tx.conn, sql!("trace/audit_oldest"), params![tenant.bytes(), *left + 1], |row| {
-            Ok((row.col::<i64>("position")?, row.col::<i64>("at")?, row.col::<[u8; 32]>("mac")?))
-        })?;
-        // What follows a row that is young enough stays, whatever its own clock said.
-        let past = oldest.iter().take_while(|(_, at, _)| *at < before).count().min(oldest.len().saturating_sub(1));
-        let Some((position, _, mac)) = past.checked_sub(1).and_then(|last| oldest.get(last)) else { continue };
-        let keys = tx.tenant_keys(tenant)?;
-        let signature = sign_floor(&keys, *position, mac);
-        execute(tx.conn, sql!("trace/audit_floor_put"), params![tenant.bytes(), position, mac, signature])?;
-        let gone = stored(execute(tx.conn, sql!("trace/remove_audit", apart), params![tenant.bytes(), position])?);
-        tx.audit(tenant, now, "system", "retention.audit", &format!("rows up to {position}"))?;
-        *left -= gone;
-        removed += count(gone);
+/// The oldest rows of a chain, never the newest. The run writes an audit row itself, so that a floor is explained.
+async fn of_audit(store: &SqlStore, tenant: TenantId, before: i64, left: &mut i64, now: Timestamp) -> Result<u64> {
+    if *left <= 0 {
+        return Ok(0);
     }
-    Ok(removed)
+    let most = ROWS.min(*left);
+    let gone = store.write(Scope::Tenant(tenant), move |tx| remove_audit(tx, tenant, before, most, now)).await?;
+    *left -= gone;
+    Ok(count(gone))
+}
+
+fn remove_audit(tx: &mut Tx<'_>, tenant: TenantId, before: i64, most: i64, now: Timestamp) -> Op<i64> {
+    let oldest = every(tx.conn, sql!("trace/audit_oldest"), params![tenant.bytes(), most + 1], |row| {
+        Ok((row.col::<i64>("position")?, row.col::<i64>("at")?, row.col::<[u8; 32]>("mac")?))
+    })?;
+    // What follows a row that is young enough stays, whatever its own clock said.
+    let past = oldest.iter().take_while(|(_, at, _)| *at < before).count().min(oldest.len().saturating_sub(1));
+    let Some((position, _, mac)) = past.checked_sub(1).and_then(|last| oldest.get(last)) else { return Ok(0) };
+    let keys = tx.tenant_keys(tenant)?;
+    let signature = sign_floor(&keys, *position, mac);
+    execute(tx.conn, sql!("trace/audit_floor_put"), params![tenant.bytes(), position, mac, signature])?;
+    let gone = stored(execute(tx.conn, sql!("trace/remove_audit", apart), params![tenant.bytes(), position])?);
+    tx.audit(tenant, now, "system", "retention.audit", &format!("rows up to {position}"))?;
+    Ok(gone)
 }
 
 fn remove_submission(conn: Conn<'_>, submission: SubmissionId) -> Op<Vec<BlobId>> {

@@ -2,7 +2,8 @@
 //! end, so a process that dies loses nothing but time. The fence grows with every lease and replay: what a try came to is
 //! recorded only under the lease it was made under.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::store::sql::rows::{Columns, Conn, Row, StoredId, every, execute, first, micros, params, sql, stored};
 use crate::store::sql::scope::Scope;
@@ -13,6 +14,7 @@ use super::endpoints::{self, SealedSecrets};
 use crate::clock::later;
 use crate::store::sql::SqlStore;
 use crate::store::sql::errors::{Op, Stop};
+use crate::store::sql::floors::Floors;
 use crate::store::webhooks::{
     About, ClaimMessages, ClaimedMessage, Endpoint, EventType, Message, MessagePage, MessageQuery, MessageStatus,
     Tried, Which,
@@ -30,26 +32,50 @@ struct Leased {
 }
 
 pub(super) async fn due(store: &SqlStore, now: Timestamp) -> Result<Vec<EndpointId>> {
+    let floors = Arc::clone(&store.floors);
     store
-        .read(Scope::Leases, move |conn| every(conn, sql!("webhooks/due"), params![micros(now)], |row| row.id("id")))
+        .read(Scope::Leases, move |conn| {
+            let began = Instant::now();
+            let from = floors.messages.due(micros(now), began);
+            let endpoints = every(conn, sql!("webhooks/due"), params![micros(now), from], |row| row.id("id"))?;
+            floors.messages.looked_for_due(&from, began);
+            Ok(endpoints)
+        })
         .await
 }
 
 pub(super) async fn claim(store: &SqlStore, wish: ClaimMessages) -> Result<Vec<ClaimedMessage>> {
-    let now = wish.now;
+    let (now, floors) = (wish.now, Arc::clone(&store.floors));
     let leased = store
         .write_beside(Scope::Every, move |tx| {
             let mut leased = Vec::new();
             for (endpoint, want) in &wish.wants {
-                let due = params![endpoint.bytes(), micros(now), stored(*want)];
-                for seq in every(tx.conn, sql!("webhooks/claim_due"), due, |row| row.col::<i64>("seq"))? {
-                    leased.push(lease(tx.conn, seq, *endpoint, now, wish.lease)?);
-                }
+                claim_of(tx.conn, &floors, (*endpoint, *want), (now, wish.lease), &mut leased)?;
             }
             Ok(leased)
         })
         .await?;
     leased.into_iter().map(|one| opened(store, one, now)).collect()
+}
+
+fn claim_of(
+    conn: Conn<'_>,
+    floors: &Floors,
+    (endpoint, want): (EndpointId, usize),
+    (now, until): (Timestamp, Duration),
+    leased: &mut Vec<Leased>,
+) -> Op<()> {
+    let began = Instant::now();
+    let from = floors.messages.from(endpoint, began);
+    let due = params![endpoint.bytes(), micros(now), stored(want), from];
+    let due: Vec<(i64, i64)> =
+        every(conn, sql!("webhooks/claim_due"), due, |row| Ok((row.col("seq")?, row.col("next_at")?)))?;
+    let end = due.last().filter(|_| due.len() == want).map_or(micros(now), |(_, at)| *at);
+    for (seq, _) in due {
+        leased.push(lease(conn, seq, endpoint, now, until)?);
+    }
+    floors.messages.looked(endpoint, from, (end, None), began);
+    Ok(())
 }
 
 fn lease(conn: Conn<'_>, seq: i64, endpoint: EndpointId, now: Timestamp, lease: Duration) -> Op<Leased> {
