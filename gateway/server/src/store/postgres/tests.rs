@@ -5,6 +5,7 @@ mod between;
 mod faults;
 mod migrating;
 mod notice;
+mod plans;
 mod refused;
 mod several;
 mod snapshots;

@@ -43,6 +43,11 @@ const MOST_PENDING: usize = 8_192;
 /// Requests of one transaction.
 const MOST_IN_BATCH: usize = 128;
 
+/// A commit costs the same for few as for many: fewer than these are left for a moment, where another thread writes, to
+/// become more or to be taken by it.
+const FEW: usize = 32;
+const MOMENT: Duration = Duration::from_millis(2);
+
 /// Until a caller is told to come back.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -79,10 +84,19 @@ struct Barred {
 #[derive(Default)]
 struct Pending {
     waiting: VecDeque<Waiting>,
+    /// Threads that have a batch of what may be together, and threads that have nothing to do.
+    writing: usize,
+    asleep: usize,
     closed: bool,
     barred: Vec<Barred>,
     /// Threads that run what is alone or apart.
     alone: usize,
+}
+
+impl Pending {
+    fn is_worth_waiting(&self) -> bool {
+        self.writing > 0 && !self.closed && (1..FEW).contains(&self.waiting.len())
+    }
 }
 
 struct Shared {
@@ -162,7 +176,7 @@ impl Writer {
 
     fn push(&self, waiting: Waiting) -> Result<()> {
         let is_alone = waiting.among == Among::Alone;
-        {
+        let is_news = {
             let mut pending = self.shared.pending();
             if pending.closed {
                 return Err(StoreError::Unavailable("the store is closing"));
@@ -174,11 +188,13 @@ impl Writer {
                 return Err(StoreError::Unavailable("too many requests wait to be written"));
             }
             pending.waiting.push_back(waiting);
-        }
-        // Not every thread may take what is alone.
+            // Who waits for more is not woken by each.
+            pending.asleep > 0 || pending.waiting.len() == FEW
+        };
         if is_alone {
+            // Not every thread may take what is alone.
             self.shared.wake.notify_all();
-        } else {
+        } else if is_news {
             self.shared.wake.notify_one();
         }
         Ok(())
@@ -237,6 +253,8 @@ impl Thread {
             if is_alone {
                 self.shared.pending().alone -= 1;
                 self.shared.wake.notify_all();
+            } else {
+                self.shared.pending().writing -= 1;
             }
         }
     }
@@ -245,8 +263,15 @@ impl Thread {
     /// is taken by itself, when it is its turn.
     fn next(&self) -> Option<Vec<Waiting>> {
         let mut guard = self.shared.pending();
+        let mut patience = None;
         loop {
             let (now, pending) = (Instant::now(), &mut *guard);
+            if pending.is_worth_waiting() && *patience.get_or_insert(now + MOMENT) > now {
+                let wait = patience.map_or(MOMENT, |until| until.saturating_duration_since(now));
+                guard = self.shared.wake.wait_timeout(guard, wait).unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
+            patience = None;
             pending.barred.retain(|barred| barred.until > now);
             let may_be_alone = pending.alone < self.shared.most_alone;
             let barred = &pending.barred;
@@ -254,7 +279,9 @@ impl Thread {
                 (next.among == Among::Beside || may_be_alone) && !self.is_barred(next, barred)
             });
             if let Some(first) = batch.first() {
-                pending.alone += usize::from(first.among != Among::Beside);
+                let is_alone = first.among != Among::Beside;
+                pending.alone += usize::from(is_alone);
+                pending.writing += usize::from(!is_alone);
                 self.parts.vitals.waiting(pending.waiting.len());
                 if !pending.waiting.is_empty() {
                     self.shared.wake.notify_all();
@@ -265,6 +292,7 @@ impl Thread {
                 return None;
             }
             let until = pending.barred.iter().map(|barred| barred.until).min();
+            pending.asleep += 1;
             guard = match until {
                 Some(until) => {
                     let waited = self.shared.wake.wait_timeout(guard, until.saturating_duration_since(now));
@@ -272,6 +300,7 @@ impl Thread {
                 }
                 None => self.shared.wake.wait(guard).unwrap_or_else(PoisonError::into_inner),
             };
+            guard.asleep -= 1;
         }
     }
 

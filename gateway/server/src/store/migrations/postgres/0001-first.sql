@@ -248,13 +248,11 @@ CREATE TABLE submissions_refused PARTITION OF submissions FOR VALUES IN ('refuse
 CREATE TABLE submissions_refused_rest PARTITION OF submissions_refused DEFAULT;
 
 CREATE UNIQUE INDEX submissions_accepted_id ON submissions_accepted (id);
-CREATE UNIQUE INDEX submissions_accepted_seq ON submissions_accepted (seq);
 CREATE UNIQUE INDEX submissions_by_number ON submissions_accepted (number) WHERE number IS NOT NULL;
 CREATE UNIQUE INDEX submissions_by_key ON submissions_accepted (tenant, key_hash) WHERE key_hash IS NOT NULL;
 CREATE INDEX submissions_targets ON submissions_accepted (targets);
 CREATE INDEX submissions_keyed ON submissions_accepted (received_at) WHERE key_hash IS NOT NULL;
 CREATE INDEX submissions_refused_id ON submissions_refused (id);
-CREATE INDEX submissions_refused_seq ON submissions_refused (seq);
 CREATE INDEX submissions_by_email ON submissions (tenant, email_exact, posting_id, received_at)
     WHERE email_exact IS NOT NULL;
 CREATE INDEX submissions_by_base ON submissions (tenant, email_base, received_at) WHERE email_base IS NOT NULL;
