@@ -44,7 +44,7 @@ pub(crate) struct Round {
 pub(crate) async fn run(rounds: usize, seconds: u64) -> Result<Report> {
     let length = Duration::from_secs(seconds);
     let off = [("CAUSEWAY_DISPATCH_ENABLED", "false")];
-    let engines = Engines::start(None).await?;
+    let engines = Engines::start().await?;
     let mut measured = Vec::new();
     let mut rss_mb: f64 = 0.0;
     let mut stage = set(&engines).await?;

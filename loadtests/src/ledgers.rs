@@ -24,20 +24,24 @@ pub(crate) struct Desk {
     pub(crate) key: String,
 }
 
-/// Looks every accepted application up until none is on its way any more, or for so long.
+/// Looks every accepted application up until none is on its way any more, or none has settled for so long.
 pub(crate) async fn look_up(desk: &Desk, sent: &[Sent], patience: Duration) -> Result<Lookups> {
     let mut lookups = Lookups::new();
     let mut open: Vec<&Sent> = sent.iter().filter(|one| one.accepted.is_some()).collect();
-    let deadline = Instant::now() + patience;
+    let mut settled_last = Instant::now();
     loop {
         let size = open.len().div_ceil(ENGINEERS).max(1);
         let answers = futures_join(open.chunks(size).map(|share| ask(desk, share))).await?;
         lookups.extend(answers.into_iter().flatten());
+        let before = open.len();
         open.retain(|one| !one.accepted.as_deref().and_then(|id| lookups.get(id)).is_some_and(settled));
         if open.is_empty() {
             return Ok(lookups);
         }
-        if Instant::now() > deadline {
+        if open.len() < before {
+            settled_last = Instant::now();
+        }
+        if settled_last.elapsed() > patience {
             eprintln!("{} applications never settled", open.len());
             return Ok(lookups);
         }

@@ -32,7 +32,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) async fn set(seed: u64, scaled: bool, gateways: usize) -> Result<Self> {
-        let engines = if scaled { Some(Engines::start(None).await?) } else { None };
+        let engines = if scaled { Some(Engines::start().await?) } else { None };
         let settings = engines.as_ref().map_or_else(Vec::new, |engines| engines.settings(engines.ports(), gateways));
         let stage = Stage::set_over(seed, &[("visibility_lag_ms", "1500")], settings).await?;
         Ok(Self { stage, engines })

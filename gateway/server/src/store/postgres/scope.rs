@@ -199,6 +199,9 @@ struct Lock {
 
 impl Lock {
     fn of(whose: Whose, among: Among) -> Option<Self> {
+        if among == Among::Apart {
+            return None;
+        }
         let key = match whose {
             Whose::Tenant(tenant) => key(tenant.as_uuid().into_bytes()),
             Whose::Every => ALL,
@@ -235,10 +238,8 @@ pub(super) fn not_free(wanted: &[(Whose, Among)]) -> Option<String> {
     let mut tries = Vec::new();
     for (at, (whose, among)) in wanted.iter().enumerate() {
         let Some(lock) = Lock::of(*whose, *among) else { continue };
-        let mut one = match among {
-            Among::Alone => format!("({at},pg_try_advisory_xact_lock("),
-            Among::Apart | Among::Beside => format!("({at},pg_try_advisory_xact_lock_shared("),
-        };
+        let kind = if *among == Among::Alone { "" } else { "_shared" };
+        let mut one = format!("({at},pg_try_advisory_xact_lock{kind}(");
         push(&mut one, lock.key);
         one.push_str("))");
         tries.push(one);
@@ -301,6 +302,7 @@ mod tests {
     #[test]
     fn what_is_nobody_s_can_always_be_had() {
         assert_eq!(not_free(&[(Whose::Nobody, Among::Alone), (Whose::Leases, Among::Beside)]), None);
+        assert_eq!(not_free(&[(tenant(1), Among::Apart), (Whose::Every, Among::Apart)]), None, "asked for by nobody");
         let asked =
             not_free(&[(Whose::Nobody, Among::Beside), (tenant(1), Among::Beside), (Whose::Every, Among::Alone)]);
         let asked = asked.unwrap();

@@ -300,7 +300,7 @@ async fn in_order<T>(work: impl Iterator<Item = impl Future<Output = Result<T, E
     let send = |context: &mut Context<'_>| {
         for one in &mut work {
             // Its answer is taken below.
-            let _: Poll<()> = one.as_mut().poll(context);
+            let _sent: Poll<()> = one.as_mut().poll(context);
         }
         Poll::Ready(())
     };

@@ -61,8 +61,10 @@ const STATEMENT_ALONE: Duration = Duration::from_secs(55);
 /// Longer than the server's, which ends a statement without ending the connection.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How long nobody asks again for a tenant's lock that could not be had, and for that of all, for which everybody waits.
+/// How long nobody asks again for a tenant's lock that could not be had; nobody alone, who waited long for it and kept a thread;
+/// and nobody for that of all, for which everybody waits.
 const BARRED: Duration = Duration::from_millis(50);
+const BARRED_ALONE: Duration = Duration::from_secs(1);
 const BARRED_ALL: Duration = Duration::from_secs(2);
 
 /// A request that waits.
@@ -72,6 +74,13 @@ struct Waiting {
     among: Among,
 }
 
+/// Whose lock could not be had, by whom, and until when it is not asked for.
+struct Barred {
+    whose: Whose,
+    among: Among,
+    until: Instant,
+}
+
 #[derive(Default)]
 struct Pending {
     waiting: VecDeque<Waiting>,
@@ -79,8 +88,7 @@ struct Pending {
     writing: usize,
     asleep: usize,
     closed: bool,
-    /// Whose lock could not be had, and until when it is not asked for.
-    barred: Vec<(Whose, Instant)>,
+    barred: Vec<Barred>,
     /// Threads that run what is alone or apart.
     alone: usize,
 }
@@ -264,7 +272,7 @@ impl Thread {
                 continue;
             }
             patience = None;
-            pending.barred.retain(|(_, until)| *until > now);
+            pending.barred.retain(|barred| barred.until > now);
             let may_be_alone = pending.alone < self.shared.most_alone;
             let barred = &pending.barred;
             let batch = take(&mut pending.waiting, |next| {
@@ -283,7 +291,7 @@ impl Thread {
             if pending.closed && pending.waiting.is_empty() {
                 return None;
             }
-            let until = pending.barred.iter().map(|(_, until)| *until).min();
+            let until = pending.barred.iter().map(|barred| barred.until).min();
             pending.asleep += 1;
             guard = match until {
                 Some(until) => {
@@ -296,15 +304,15 @@ impl Thread {
         }
     }
 
-    fn is_barred(&self, next: &Waiting, barred: &[(Whose, Instant)]) -> bool {
+    fn is_barred(&self, next: &Waiting, barred: &[Barred]) -> bool {
         if barred.is_empty() || next.among == Among::Apart {
             return false;
         }
         // Whose an account is that is not known is found out by its turn.
         let Ok(whose) = self.parts.tenants.known(next.scope) else { return false };
-        // Only those who are alone among all wait for all.
-        let asks = whose != Whose::Every || next.among == Among::Alone;
-        asks && barred.iter().any(|(barred, _)| *barred == whose)
+        // Where one who is alone was kept out, others may get in.
+        let applies = |barred: &Barred| barred.among == Among::Beside || next.among == Among::Alone;
+        barred.iter().any(|barred| barred.whose == whose && applies(barred))
     }
 
     /// Those whose tenant is kept by somebody go back, and are left alone for a moment. False when it is nobody's.
@@ -316,16 +324,19 @@ impl Thread {
         let Some(asked) = not_free(&wanted) else { return false };
         // What went wrong with the connection is found by whoever uses it next.
         let Ok(Some(kept)) = session.text(&asked) else { return false };
-        let kept: Vec<Whose> =
-            kept.split(' ').filter_map(|at| wanted.get(at.parse::<usize>().ok()?).map(|(whose, _)| *whose)).collect();
-        let is_kept =
-            |waiting: &Waiting| self.parts.tenants.known(waiting.scope).is_ok_and(|whose| kept.contains(&whose));
+        let kept: Vec<(Whose, Among)> =
+            kept.split(' ').filter_map(|at| wanted.get(at.parse::<usize>().ok()?).copied()).collect();
+        let is_kept = |waiting: &Waiting| known(waiting).is_ok_and(|wanted| kept.contains(&wanted));
         let (back, stay): (Vec<_>, Vec<_>) = std::mem::take(batch).into_iter().partition(is_kept);
         *batch = stay;
         let mut pending = self.shared.pending();
-        for whose in kept {
-            let time = if whose == Whose::Every { BARRED_ALL } else { BARRED };
-            pending.barred.push((whose, Instant::now() + time));
+        for (whose, among) in kept {
+            let time = match among {
+                Among::Alone if whose == Whose::Every => BARRED_ALL,
+                Among::Alone => BARRED_ALONE,
+                Among::Apart | Among::Beside => BARRED,
+            };
+            pending.barred.push(Barred { whose, among, until: Instant::now() + time });
         }
         for waiting in back.into_iter().rev() {
             pending.waiting.push_front(waiting);
