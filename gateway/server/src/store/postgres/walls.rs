@@ -23,7 +23,7 @@ const FOREIGN: [u8; 16] = [0x42; 16];
 const NOT_OURS: [&str; 1] = ["custody/schema"];
 
 /// Statements that read no table: each says one row of its own.
-const OF_NOTHING: [&str; 3] = ["accept/lock", "person_lock", "sync_lock"];
+const OF_NOTHING: [&str; 4] = ["accept/lock", "person_lock", "sync_lock", "time"];
 
 /// Tables of no tenant: what they hold is the installation's, or says who there is.
 const OF_NOBODY: [&str; 4] = ["tenants", "meta", "job_leases", "receipt_keys"];
