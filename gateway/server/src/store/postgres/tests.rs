@@ -2,6 +2,7 @@
 //! servers and connections, several gateways at once, unsafe settings, missing rights.
 
 mod faults;
+mod later;
 mod refused;
 mod several;
 
