@@ -72,6 +72,9 @@ impl Rig {
         let roles = String::new();
         let mut rig = Self { gateway: None, ats, crm, site, management, job, settings, roles, disk: None, folder };
         rig.ask(&["keys", "init-root"])?;
+        if rig.has_engines() {
+            rig.ask(&["migrate"])?;
+        }
         rig.ask(&["tenants", "create", "acme"])?;
         rig.add_account("greenhouse", "ats", &rig.ats, &[])?;
         rig.add_account("hubspot", "crm", &rig.crm, &[])?;
@@ -137,7 +140,16 @@ impl Rig {
     pub(crate) fn cli(&self, arguments: &[&str], input: &str) -> Result<Ran> {
         let data = self.data();
         let data = data.to_str().context("a path of ours")?;
-        run(&[("CAUSEWAY_DATA_DIR", data), ("CAUSEWAY_LOG_FILTER", "warn")], arguments, input)
+        let fixed = [("CAUSEWAY_DATA_DIR", data), ("CAUSEWAY_LOG_FILTER", "warn")];
+        // On an engine of its own, a command needs to be told where that is.
+        let engines = self.settings.iter().filter(|_| self.has_engines()).map(|(name, value)| (&**name, &**value));
+        let environment: Vec<(&str, &str)> = engines.chain(fixed).collect();
+        run(&environment, arguments, input)
+    }
+
+    /// What it keeps is not in its folder.
+    fn has_engines(&self) -> bool {
+        self.settings.iter().any(|(name, _)| name == "CAUSEWAY_STORE_DSN")
     }
 
     /// Runs a command that has to be answered, for machines.
