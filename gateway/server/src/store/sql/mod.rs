@@ -18,7 +18,7 @@ mod cases;
 mod claim;
 pub(in crate::store) mod conn;
 pub(in crate::store) mod custody;
-mod delivery;
+pub(in crate::store) mod delivery;
 mod due;
 pub(in crate::store) mod errors;
 pub(in crate::store) mod expire;
