@@ -76,7 +76,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     find: FindSupport::Always,
     visibility_lag: VISIBILITY_LAG,
     // The vendor publishes no figure. These are ours, and a 429 is obeyed.
-    limits: Limits { window: Duration::from_secs(60), calls: 300, concurrency: 8, daily: None },
+    limits: Limits { window: Duration::from_secs(60), calls: 300, concurrency: 8 },
     // No header that tells the pace is documented.
     read_pace: |_| None,
     takes_files: true,

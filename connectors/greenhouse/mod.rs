@@ -82,7 +82,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     // The vendor states no figure; a public reader of the same API stays this far behind.
     visibility_lag: Duration::from_mins(5),
     // The Job Board publishes no limit. This is ours, and a 429 is obeyed; Harvest's own headers say theirs.
-    limits: Limits { window: Duration::from_secs(1), calls: 250, concurrency: 32, daily: None },
+    limits: Limits { window: Duration::from_secs(1), calls: 250, concurrency: 32 },
     read_pace,
     takes_files: true,
     names_hosts: false,

@@ -71,7 +71,7 @@ static DESCRIPTOR: Descriptor = Descriptor {
     find: FindSupport::Always,
     visibility_lag: Duration::from_secs(10),
     // The smallest documented tier (Free and Starter); the headers of every answer correct it.
-    limits: Limits { window: Duration::from_secs(10), calls: 100, concurrency: 5, daily: Some(250_000) },
+    limits: Limits { window: Duration::from_secs(10), calls: 100, concurrency: 5 },
     read_pace: outcome::pace,
     takes_files: false,
     names_hosts: false,

@@ -54,7 +54,7 @@ pub(crate) struct Round {
     pub(crate) prototype_cpu_us: f64,
 }
 
-const CONNECTIONS: usize = 64;
+pub(crate) const CONNECTIONS: usize = 64;
 /// Half the connections: what arrives while the last commit runs.
 const APPLICATIONS_PER_COMMIT: u64 = 32;
 const CEILING_MIN: f64 = 12_000.0;
@@ -79,11 +79,11 @@ pub(crate) async fn run(rounds: usize, seconds: u64) -> Result<Report> {
     let mut latencies = open_loop(&stage, gateway.public, accepted_per_s * 0.7, length).await?;
     gateway.stop()?;
     let gateway = stage.start(&[]).await?;
-    let with_dispatch_per_s = closed_loop(&stage, gateway.public, "dispatching", length, 0).await?;
+    let with_dispatch_per_s = closed_loop(&stage, gateway.public, ("dispatching", CONNECTIONS), length, 0).await?;
     gateway.kill();
     let gateway = stage.start(&off).await?;
-    let with_resumes_per_s = closed_loop(&stage, gateway.public, "resumes", length, 200 * 1024).await?;
-    let grown_per_s = closed_loop(&stage, gateway.public, "grown", length, 0).await?;
+    let with_resumes_per_s = closed_loop(&stage, gateway.public, ("resumes", CONNECTIONS), length, 200 * 1024).await?;
+    let grown_per_s = closed_loop(&stage, gateway.public, ("grown", CONNECTIONS), length, 0).await?;
     gateway.stop()?;
 
     let of = |figure: fn(&Round) -> f64| median(measured.iter().map(figure));
@@ -115,10 +115,12 @@ async fn one_round(stage: &Stage, settings: &[(&str, &str)], length: Duration) -
     let ceiling_per_s = ceiling(&body, length)?;
     let folder = tempfile::tempdir()?;
     let prototype = Prototype::start(folder.path(), &stage.tenancy.key)?;
-    let (prototype_per_s, prototype_cpu_us) = costed(stage, prototype.address, length, || prototype.cpu_s()).await?;
+    let (prototype_per_s, prototype_cpu_us) =
+        costed(stage, prototype.address, CONNECTIONS, length, || prototype.cpu_s()).await?;
     drop(prototype);
     let gateway = stage.start(settings).await?;
-    let (accepted_per_s, cpu_us_per_accept) = costed(stage, gateway.public, length, || gateway.cpu_s()).await?;
+    let (accepted_per_s, cpu_us_per_accept) =
+        costed(stage, gateway.public, CONNECTIONS, length, || gateway.cpu_s()).await?;
     let rss_mb = gateway.rss_mb()?;
     gateway.stop()?;
     let round = Round { accepted_per_s, ceiling_per_s, prototype_per_s, cpu_us_per_accept, prototype_cpu_us };
@@ -129,11 +131,12 @@ async fn one_round(stage: &Stage, settings: &[(&str, &str)], length: Duration) -
 pub(crate) async fn costed(
     stage: &Stage,
     to: SocketAddr,
+    connections: usize,
     length: Duration,
     cpu_s: impl Fn() -> Result<f64>,
 ) -> Result<(f64, f64)> {
     let (before, began) = (cpu_s()?, Instant::now());
-    let per_s = closed_loop(stage, to, "closed", length, 0).await?;
+    let per_s = closed_loop(stage, to, ("closed", connections), length, 0).await?;
     Ok((per_s, (cpu_s()? - before) * 1e6 / (per_s * began.elapsed().as_secs_f64())))
 }
 
@@ -243,7 +246,7 @@ impl Stage {
 pub(crate) async fn closed_loop(
     stage: &Stage,
     to: SocketAddr,
-    run: &str,
+    (run, connections): (&str, usize),
     length: Duration,
     resume_bytes: usize,
 ) -> Result<f64> {
@@ -251,7 +254,7 @@ pub(crate) async fn closed_loop(
     let started = Instant::now();
     let until = started + length;
     let template = documents::Template::new(11, &stage.job, &stage.answers, resume_bytes);
-    let workers = (0..CONNECTIONS).map(|_| {
+    let workers = (0..connections).map(|_| {
         let (numbers, template) = (numbers.clone(), &template);
         async move {
             let mut wire = Wire::connect(to, Duration::from_secs(30)).await?;

@@ -76,7 +76,11 @@ pub(crate) struct Verdict {
     pub(crate) duplicates_unflagged: u64,
     /// Records at vendors beyond the first, flagged or not.
     pub(crate) duplicates: u64,
+    /// Of these, those that the delivery's own attempts do not explain: one for each that ended without a known outcome.
+    pub(crate) duplicates_unexplained: u64,
     pub(crate) flagged: u64,
+    /// Flagged though each of the delivery's own attempts had a known outcome.
+    pub(crate) flagged_without_cause: u64,
     pub(crate) ambiguous: u64,
     /// Submitted once, under one key, and there more than once.
     pub(crate) stored_twice: u64,
@@ -90,6 +94,34 @@ pub(crate) struct Verdict {
 const EXAMPLES: usize = 12;
 
 impl Verdict {
+    /// That of another tenant, or of another part of the same ledgers, on top.
+    pub(crate) fn add(&mut self, other: Self) {
+        for (mine, its) in [
+            (&mut self.submitted, other.submitted),
+            (&mut self.accepted, other.accepted),
+            (&mut self.targets, other.targets),
+            (&mut self.delivered, other.delivered),
+            (&mut self.failed_visible, other.failed_visible),
+            (&mut self.erased, other.erased),
+            (&mut self.lost, other.lost),
+            (&mut self.phantom, other.phantom),
+            (&mut self.corrupt, other.corrupt),
+            (&mut self.duplicates_unflagged, other.duplicates_unflagged),
+            (&mut self.duplicates, other.duplicates),
+            (&mut self.duplicates_unexplained, other.duplicates_unexplained),
+            (&mut self.flagged, other.flagged),
+            (&mut self.flagged_without_cause, other.flagged_without_cause),
+            (&mut self.ambiguous, other.ambiguous),
+            (&mut self.stored_twice, other.stored_twice),
+            (&mut self.answers_lost, other.answers_lost),
+            (&mut self.resolved_by_find, other.resolved_by_find),
+        ] {
+            *mine += its;
+        }
+        self.examples.extend(other.examples);
+        self.examples.truncate(EXAMPLES);
+    }
+
     fn tell(&mut self, what: &str, whom: &str, job: &str) {
         if self.examples.len() < EXAMPLES {
             self.examples.push(format!("{what}: {whom} for {job}"));
@@ -164,6 +196,16 @@ fn judge_target(verdict: &mut Verdict, one: &Sent, target: &Seen, records: &[&Cr
     if beyond > 0 && !target.possible_duplicate {
         verdict.duplicates_unflagged += beyond;
         verdict.tell(&format!("{} times at {:?}, unflagged", records.len(), target.vendor), &one.email, &one.job);
+    }
+    let unexplained = beyond.saturating_sub(target.ambiguous);
+    verdict.duplicates_unexplained += unexplained;
+    if unexplained > 0 {
+        let what = format!("{} times at {:?}, {} ambiguous", records.len(), target.vendor, target.ambiguous);
+        verdict.tell(&what, &one.email, &one.job);
+    }
+    if target.possible_duplicate && target.ambiguous == 0 {
+        verdict.flagged_without_cause += 1;
+        verdict.tell(&format!("flagged at {:?} without a cause", target.vendor), &one.email, &one.job);
     }
     if records.iter().any(|record| record.answer_lost) {
         verdict.answers_lost += 1;
@@ -248,6 +290,13 @@ mod tests {
         assert_eq!(check(&[sent(true)], &twice, &seen("delivered", false)).duplicates_unflagged, 1);
         let flagged = check(&[sent(true)], &twice, &seen("delivered", true));
         assert_eq!((flagged.duplicates, flagged.duplicates_unflagged), (1, 0));
+        assert_eq!((flagged.duplicates_unexplained, flagged.flagged_without_cause), (1, 1), "no attempt was ambiguous");
+        let mut ambiguous = seen("delivered", true);
+        ambiguous.get_mut("sub_1").unwrap().targets[0].ambiguous = 1;
+        let explained = check(&[sent(true)], &twice, &ambiguous);
+        assert_eq!((explained.duplicates_unexplained, explained.flagged_without_cause), (0, 0));
+        let thrice = [&twice[..], &twice[..1]].concat();
+        assert_eq!(check(&[sent(true)], &thrice, &ambiguous).duplicates_unexplained, 1, "of its own attempts only");
         let mut stored_twice = seen("delivered", false);
         stored_twice.get_mut("sub_1").unwrap().submissions = 2;
         let twice = check(&[sent(true)], &[created("a@example.org", "Ada", false)], &stored_twice);

@@ -36,7 +36,12 @@ impl Control {
     pub(crate) async fn run(self, kills: u64, submissions: u64, json: bool) -> Result<bool> {
         match self {
             Self::TwoCommits => crashed("two-commits", kills, submissions, json).await,
-            Self::RingWithoutRow => crashed("ring-without-row", kills, submissions, json).await,
+            Self::RingWithoutRow => {
+                // At most a kill every other second: each has to find one answered and not stored yet.
+                let plan = scaled_plan(Some("ring-without-row"), kills.max(12), &[Kind::Kill], submissions);
+                let report = nemesis::run(&plan).await?;
+                show(json, &report, &noticed(&report.violations))
+            }
             Self::SyncOff => {
                 let report = order::run(Some("sync-off")).await?;
                 show(json, &report, &report.violations)

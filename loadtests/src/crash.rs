@@ -236,15 +236,14 @@ fn violations(report: &Report, plan: &Plan) -> Vec<String> {
         ("phantom", verdict.phantom),
         ("corrupt", verdict.corrupt),
         ("unflagged duplicates", verdict.duplicates_unflagged),
+        ("duplicates that their own attempts do not explain", verdict.duplicates_unexplained),
+        ("flags without an ambiguous attempt", verdict.flagged_without_cause),
         ("stored twice", verdict.stored_twice),
     ]
     .into_iter()
     .filter(|(_, count)| *count > 0)
     .map(|(what, count)| format!("{count} {what}"))
     .collect();
-    if verdict.flagged > verdict.ambiguous {
-        found.push(format!("{} flags for {} ambiguous attempts", verdict.flagged, verdict.ambiguous));
-    }
     if report.first_2xx_after_kill_max_s > 5.0 {
         found.push(format!("first 2xx {:.1} s after a kill", report.first_2xx_after_kill_max_s));
     }

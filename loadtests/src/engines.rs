@@ -18,13 +18,14 @@ const PASSWORD: &str = "of-this-run-only";
 /// A broker may take longer than its consumers' bound before it is given up.
 const CONSUMERS_MAX: Duration = Duration::from_secs(90);
 const DATABASE_DISK_MB: u64 = 3_000;
+/// A database whose log says the state of what failed, and whose it was.
+pub(crate) const STANDARD: [(&str, &str); 2] = [("max_connections", "100"), ("log_line_prefix", "%m [%p] %u %e ")];
 
 pub(crate) struct Engines {
     primary: Mutex<Arc<Postgres>>,
     database: Mutex<String>,
     pub(crate) broker: Arc<RabbitMq>,
     pub(crate) redis: Arc<Redis>,
-    consumers_back_max: Mutex<Duration>,
     /// What was the primary before; its disk outlives it.
     retired: Mutex<Vec<Arc<Postgres>>>,
     /// A small file system under the database's files, if it is to be filled up.
@@ -32,18 +33,36 @@ pub(crate) struct Engines {
 }
 
 impl Engines {
-    /// With an image for the database's disk, it gets one of its own.
-    pub(crate) async fn start(image: Option<PathBuf>) -> Result<Self> {
+    /// As an operator would have them.
+    pub(crate) async fn start() -> Result<Self> {
+        Self::start_with(None, &[], &[("max_connections", "100")]).await
+    }
+
+    /// For the nemesis: the database has a disk of its own in that image and tells SQLSTATEs in its log, and the broker gives
+    /// up a consumer that does not acknowledge for so long.
+    pub(crate) async fn start_for_faults(image: PathBuf, acknowledged_within: Duration) -> Result<Self> {
+        let within = acknowledged_within.as_millis().to_string();
+        let broker = [("consumer_timeout".to_owned(), within)];
+        Self::start_with(Some(image), &broker, &STANDARD).await
+    }
+
+    async fn start_with(
+        image: Option<PathBuf>,
+        broker: &[(String, String)],
+        database: &'static [(&'static str, &'static str)],
+    ) -> Result<Self> {
+        let broker = broker.to_vec();
         let engines = blocking(move || {
-            let postgres = Postgres::start_with(&[("max_connections", "100")])?;
+            let broker: Vec<(&str, &str)> =
+                broker.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let postgres = Postgres::start_with(database)?;
             let disk = image.map(|image| on_a_disk_of_its_own(&postgres, image)).transpose()?;
             postgres.psql("postgres", &format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'"))?;
             Ok(Self {
                 primary: Mutex::new(Arc::new(postgres)),
                 database: Mutex::default(),
-                broker: Arc::new(RabbitMq::start()?),
+                broker: Arc::new(RabbitMq::start_with(&broker)?),
                 redis: Arc::new(Redis::start()?),
-                consumers_back_max: Mutex::default(),
                 retired: Mutex::default(),
                 disk,
             })
@@ -140,7 +159,7 @@ impl Engines {
         blocking(move || redis.command(&words.iter().map(String::as_str).collect::<Vec<_>>())).await
     }
 
-    /// Waits until every connector's queue is listened to; how long that took is kept.
+    /// Waits until every connector's queue is listened to; how long that took.
     pub(crate) async fn consumers_are_back(&self, connectors: &[&str]) -> Result<Duration> {
         let began = Instant::now();
         loop {
@@ -155,18 +174,11 @@ impl Engines {
                     .any(|(name, count)| name == queue && count.trim().parse::<u64>().is_ok_and(|count| count > 0))
             };
             if connectors.iter().all(heard) {
-                let took = began.elapsed();
-                let mut most = self.consumers_back_max.lock().unwrap_or_else(PoisonError::into_inner);
-                *most = (*most).max(took);
-                return Ok(took);
+                return Ok(began.elapsed());
             }
             ensure!(began.elapsed() < CONSUMERS_MAX, "no consumers within {CONSUMERS_MAX:?}: {queues}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-    }
-
-    pub(crate) fn consumers_back_max(&self) -> Duration {
-        *self.consumers_back_max.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) async fn versions(&self) -> Result<Vec<(&'static str, String)>> {

@@ -169,7 +169,7 @@ impl Tenant {
 pub(crate) async fn run(per_second: f64, seconds: u64, rounds: usize, scaled: bool) -> Result<Report> {
     let length = Duration::from_secs(seconds);
     let folder = tempfile::tempdir()?;
-    let engines = if scaled { Some(Engines::start(None).await?) } else { None };
+    let engines = if scaled { Some(Engines::start().await?) } else { None };
     let settings = engines.as_ref().map_or_else(Vec::new, |engines| engines.settings(engines.ports(), 2));
     let place = Place { data: folder.path().join("data"), settings };
     rig::prepare(&place)?;

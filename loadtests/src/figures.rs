@@ -59,6 +59,13 @@ pub(crate) enum Figures {
         #[arg(long, default_value_t = 100_000)]
         waiting: u64,
     },
+    /// A steady rate beside a transaction that somebody left open, on PostgreSQL and RabbitMQ
+    OldSnapshot {
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+        #[arg(long, default_value_t = 30.0)]
+        per_second: f64,
+    },
     /// What two gateways accept beside one on the same cores, and that they deliver nothing twice.
     Gateways {
         #[arg(long, default_value_t = 3)]
@@ -112,6 +119,10 @@ impl Figures {
             }
             Self::Backlog { scaled, waiting } => {
                 let report = throughput::backlog::run(*scaled, *waiting).await?;
+                show(json, &report, &report.violations)
+            }
+            Self::OldSnapshot { minutes, per_second } => {
+                let report = throughput::old_snapshot::run(*minutes, *per_second).await?;
                 show(json, &report, &report.violations)
             }
             Self::Gateways { rounds, applications } => {

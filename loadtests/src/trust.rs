@@ -58,7 +58,7 @@ pub(crate) async fn run(precaution: Precaution) -> Result<Report> {
 }
 
 async fn through_the_fault(precaution: Precaution, promise: &'static str) -> Result<Verdict> {
-    let engines = Engines::start(None).await?;
+    let engines = Engines::start().await?;
     let settings = engines.settings(engines.ports(), 1);
     let stage = Stage::set_over(89, &[("visibility_lag_ms", "300")], settings).await?;
     let options = GatewayOptions { command: rig::gateway_command(Some(promise))?, ..GatewayOptions::default() };

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::collector::{Collector, Mood, hex};
 use crate::privacy::{EMAIL, MARK, holding, marked};
-use crate::process::{PROGRAM, free_port, signal, until};
+use crate::process::{PROGRAM, free_port, run, signal, until};
 use crate::rig::Rig;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -112,6 +112,9 @@ async fn one_trace_goes_from_the_request_through_the_queue_to_the_vendor_in_anot
         ("CAUSEWAY_TELEMETRY_OTLP", collector.url.as_str()),
     ];
     let mut rig = Rig::set_up(&settings).await?;
+    let data = rig.data().display().to_string();
+    let migrates: Vec<(&str, &str)> = settings.into_iter().chain([("CAUSEWAY_DATA_DIR", data.as_str())]).collect();
+    run(&migrates, &["migrate", "--json"], "")?.answer()?;
     rig.roles("ingress,console");
     rig.start().await?;
     // The job's form is fetched by the one that does such work.

@@ -33,6 +33,7 @@ mod receipts;
 mod rig;
 mod roles;
 mod sandbox;
+mod scaled;
 mod shared;
 mod site;
 mod telemetry;

@@ -72,7 +72,7 @@ impl Rig {
         let roles = String::new();
         let mut rig = Self { gateway: None, ats, crm, site, management, job, settings, roles, disk: None, folder };
         rig.ask(&["keys", "init-root"])?;
-        if rig.has_engines() {
+        if rig.settings.iter().any(|(name, _)| name == "CAUSEWAY_STORE_DSN") {
             rig.ask(&["migrate"])?;
         }
         rig.ask(&["tenants", "create", "acme"])?;
@@ -140,16 +140,11 @@ impl Rig {
     pub(crate) fn cli(&self, arguments: &[&str], input: &str) -> Result<Ran> {
         let data = self.data();
         let data = data.to_str().context("a path of ours")?;
-        let fixed = [("CAUSEWAY_DATA_DIR", data), ("CAUSEWAY_LOG_FILTER", "warn")];
-        // On an engine of its own, a command needs to be told where that is.
-        let engines = self.settings.iter().filter(|_| self.has_engines()).map(|(name, value)| (&**name, &**value));
-        let environment: Vec<(&str, &str)> = engines.chain(fixed).collect();
-        run(&environment, arguments, input)
-    }
-
-    /// What it keeps is not in its folder.
-    fn has_engines(&self) -> bool {
-        self.settings.iter().any(|(name, _)| name == "CAUSEWAY_STORE_DSN")
+        let store = self.settings.iter().filter(|(name, _)| name.starts_with("CAUSEWAY_STORE_"));
+        let store = store.map(|(name, value)| (name.as_str(), value.as_str()));
+        let told: Vec<_> =
+            [("CAUSEWAY_DATA_DIR", data), ("CAUSEWAY_LOG_FILTER", "warn")].into_iter().chain(store).collect();
+        run(&told, arguments, input)
     }
 
     /// Runs a command that has to be answered, for machines.

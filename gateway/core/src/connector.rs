@@ -145,9 +145,6 @@ pub struct Limits {
     pub calls: u32,
     /// Calls we let be in flight at once.
     pub concurrency: u32,
-    /// Calls allowed in a day, where the vendor counts those, too. Kept by gateways that share their limits; one alone is
-    /// told by the vendor when the day is used up.
-    pub daily: Option<u32>,
 }
 
 /// What a vendor's headers said about its limits.

@@ -1,6 +1,6 @@
 //! What the process knows about itself: can it do the work of its roles, and since when.
 //!
-//! Checks are set by whoever knows (a probe, a failed accept, the stop) and read by `/readyz`, which touches nothing. A
+//! Checks are set by whoever knows (a probe, the stop) and read by `/readyz`, which touches nothing. A
 //! check fails when this process cannot do its work; it is degraded when the work is done, and later than it should be: a
 //! broker or a Redis that is away costs latency, never an application. Only a failing check makes the process unready.
 
@@ -14,6 +14,7 @@ use causeway_core::clock::Clock;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::config::ProcessRole;
 use crate::telemetry::metrics::{self, Page};
@@ -104,12 +105,13 @@ pub struct Health {
     clock: Arc<dyn Clock>,
     roles: Vec<ProcessRole>,
     checks: Mutex<BTreeMap<Check, Checked>>,
+    doubt: Notify,
 }
 
 impl Health {
     /// A process of these roles that can do its work.
     pub fn new(roles: &[ProcessRole], clock: Arc<dyn Clock>) -> Self {
-        let health = Self { clock, roles: roles.to_vec(), checks: Mutex::default() };
+        let health = Self { clock, roles: roles.to_vec(), checks: Mutex::default(), doubt: Notify::new() };
         for check in [Check::Database, Check::Stop] {
             health.set(check, Standing::Ok, None);
         }
@@ -138,9 +140,10 @@ impl Health {
         self.set(Check::Stop, Standing::Failing, Some("it stops"));
     }
 
-    /// The store could not be written just now.
-    pub fn store_failed(&self) {
-        self.set(Check::Database, Standing::Failing, Some("the store cannot be written"));
+    /// Something could not be stored just now: whether anything can is looked at soon. One request alone proves nothing: a
+    /// bucket that is away, or a lock of its tenant, refuses it while others are stored.
+    pub fn doubt_the_store(&self) {
+        self.doubt.notify_one();
     }
 
     /// Everything.
@@ -184,9 +187,10 @@ mod tests {
         health.set(Check::Database, Standing::Ok, None);
         assert!(health.report().ready, "degraded is ready");
         assert_eq!(of(Check::Database).since, began, "nothing changed");
-        health.store_failed();
+        let fails = || health.set(Check::Database, Standing::Failing, Some("the store cannot be written"));
+        fails();
         clock.advance(SignedDuration::from_secs(5));
-        health.store_failed();
+        fails();
         assert!(!health.report().ready);
         assert_eq!(of(Check::Database).since, began + SignedDuration::from_secs(5), "the first failure");
         health.set(Check::Database, Standing::Ok, None);

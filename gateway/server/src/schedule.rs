@@ -500,9 +500,9 @@ impl Schedule {
                 return Ok(decided);
             }
             for ready in fresh {
-                let decision = self.parts.judge.judge(&ready);
+                let (decision, now) = (self.parts.judge.judge(&ready), self.parts.clock.now());
                 let goes = matches!(decision, Decision::Go { .. });
-                match self.parts.store.decide_held(ready.delivery, decision, self.parts.clock.now()).await {
+                match self.parts.store.decide_held(ready.tenant, ready.delivery, decision, now).await {
                     Ok(()) => decided += 1,
                     Err(error) => {
                         tracing::warn!(delivery = %ready.delivery, %error, "a waiting delivery could not be decided");

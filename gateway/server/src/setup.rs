@@ -589,7 +589,6 @@ mod tests {
                 window: std::time::Duration::from_secs(1),
                 calls: 1,
                 concurrency: 1,
-                daily: None,
             },
             read_pace: |_| None,
             takes_files: false,

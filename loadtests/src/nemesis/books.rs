@@ -6,13 +6,14 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::clock::RunClock;
-use super::vendors::Vendors;
+use super::world::Tenant;
 use crate::checker::Vendor;
 use crate::rig::Sandbox;
 
 /// One call of a vendor's API.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
+    pub(crate) tenant: usize,
     pub(crate) vendor: Vendor,
     pub(crate) at: Duration,
     pub(crate) operation: String,
@@ -24,20 +25,22 @@ pub(crate) struct Call {
 }
 
 /// Every call so far, and the most there were at once at each.
-pub(crate) async fn calls(vendors: &Vendors, clock: &RunClock) -> Result<(Vec<Call>, Vec<u64>)> {
+pub(crate) async fn calls(tenants: &[Tenant], clock: &RunClock) -> Result<(Vec<Call>, Vec<u64>)> {
     let mut calls = Vec::new();
     let mut at_once = Vec::new();
-    for vendor in [Vendor::Ats, Vendor::Crm] {
-        let sandbox = vendors.one(vendor);
-        read(sandbox, vendor, clock, &mut calls).await?;
-        let count = sandbox.control("GET", "/_sandbox/calls", None).await?;
-        at_once.push(count["at_once"].as_u64().context("at_once")?);
+    for (number, tenant) in tenants.iter().enumerate() {
+        for vendor in [Vendor::Ats, Vendor::Crm] {
+            let sandbox = tenant.vendors.one(vendor);
+            read(sandbox, (number, vendor), clock, &mut calls).await?;
+            let count = sandbox.control("GET", "/_sandbox/calls", None).await?;
+            at_once.push(count["at_once"].as_u64().context("at_once")?);
+        }
     }
     calls.sort_by_key(|call| call.at);
     Ok((calls, at_once))
 }
 
-async fn read(sandbox: &Sandbox, vendor: Vendor, clock: &RunClock, calls: &mut Vec<Call>) -> Result<()> {
+async fn read(sandbox: &Sandbox, whose: (usize, Vendor), clock: &RunClock, calls: &mut Vec<Call>) -> Result<()> {
     let (mut after, mut last_call) = (0, 0);
     loop {
         let page = sandbox.control("GET", &format!("/_sandbox/ledger?after={after}"), None).await?;
@@ -48,18 +51,19 @@ async fn read(sandbox: &Sandbox, vendor: Vendor, clock: &RunClock, calls: &mut V
             // An exchange that wrote several records is one call.
             let number = entry["call"].as_u64().context("call")?;
             if number != last_call {
-                calls.push(call(entry, vendor, clock)?);
+                calls.push(call(entry, whose, clock)?);
             }
             last_call = number;
         }
     }
 }
 
-fn call(entry: &Value, vendor: Vendor, clock: &RunClock) -> Result<Call> {
+fn call(entry: &Value, (tenant, vendor): (usize, Vendor), clock: &RunClock) -> Result<Call> {
     let at: jiff::Timestamp = entry["at"].as_str().context("at")?.parse()?;
     #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit a double")]
     let ms = at.as_microsecond() as f64 / 1000.0;
     Ok(Call {
+        tenant,
         vendor,
         at: clock.of_wall_ms(ms),
         operation: entry["operation"].as_str().unwrap_or_default().to_owned(),

@@ -22,7 +22,10 @@ const READY_MAX: Duration = Duration::from_secs(90);
 /// How a process ended that nobody had told to.
 #[derive(Debug, Clone)]
 pub(crate) struct Exit {
+    pub(crate) name: String,
     pub(crate) at: Duration,
+    /// After so long.
+    pub(crate) ran: Duration,
     pub(crate) status: String,
 }
 
@@ -76,7 +79,9 @@ impl Keeper {
                 state.gateway = None;
                 state.last_end = Some(status);
                 if !std::mem::take(&mut state.told) {
-                    state.exits.push(Exit { at: self.clock.now(), status: describe(status) });
+                    let ran = state.started.map_or(Duration::ZERO, |started| started.elapsed());
+                    let (name, at) = (self.name.clone(), self.clock.now());
+                    state.exits.push(Exit { name, at, ran, status: describe(status) });
                 }
             } else if looks.is_multiple_of(25) {
                 // Between the look and this one it may have ended.
@@ -137,6 +142,12 @@ impl Keeper {
             ensure!(Instant::now() < deadline, "{} was not ready within {READY_MAX:?} and {failed} starts", self.name);
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Whether it answers a caller it does not know yet.
+    pub(crate) async fn lets_in(&self) -> bool {
+        let mut client = Client::new(self.management_address(), Duration::from_secs(1));
+        client.json("GET", "/healthz", None, None).await.is_ok()
     }
 
     pub(crate) fn public_address(&self) -> std::net::SocketAddr {

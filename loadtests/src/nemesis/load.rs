@@ -19,7 +19,10 @@ use crate::client::Client;
 use crate::documents::{self, Applicant};
 use crate::postings::Open;
 
-const CLIENTS: u64 = 64;
+/// As many as a gateway that hangs for long keeps waiting, and some.
+const CLIENTS: u64 = 128;
+/// Every so manyth applicant is the second tenant's.
+const SECOND_TENANT_EVERY: u64 = 4;
 const RESUME_BYTES: usize = 24 * 1024;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 const GIVE_UP: Duration = Duration::from_secs(120);
@@ -39,9 +42,18 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
     pub(crate) number: u64,
+    /// Which gateway's, from 0.
+    pub(crate) door: usize,
     pub(crate) sent: Duration,
     pub(crate) done: Duration,
     pub(crate) outcome: Outcome,
+}
+
+/// Whom an applicant applies to: a key, and what is open there.
+#[derive(Debug, Clone)]
+pub(crate) struct Applied {
+    pub(crate) key: String,
+    pub(crate) postings: Vec<Open>,
 }
 
 /// Who sends what where.
@@ -51,25 +63,40 @@ pub(crate) struct Load {
     /// They are sent evenly over so long.
     pub(crate) length: Duration,
     pub(crate) doors: Vec<SocketAddr>,
-    pub(crate) key: String,
-    pub(crate) postings: Vec<Open>,
+    /// By tenant.
+    pub(crate) to: Vec<Applied>,
     pub(crate) clock: RunClock,
     next: AtomicU64,
     attempts: Mutex<Vec<Attempt>>,
     all_sent: AtomicBool,
 }
 
+/// The tenant that applicant `number` applies to.
+pub(crate) fn tenant_of(number: u64) -> usize {
+    usize::from(number % SECOND_TENANT_EVERY == SECOND_TENANT_EVERY - 1)
+}
+
+/// What the addresses of a tenant's applicants begin with.
+pub(crate) fn run_of(tenant: usize) -> &'static str {
+    if tenant == 0 { "nemesis" } else { "umbra" }
+}
+
 /// The address of applicant `number`.
 pub(crate) fn email(number: u64) -> String {
-    format!("nemesis-{number}@example.org")
+    format!("{}-{number}@example.org", run_of(tenant_of(number)))
+}
+
+/// The caller's key. One of the second tenant is that of the first's applicant before: keys of two tenants never meet.
+fn idempotency_key(number: u64) -> String {
+    let of = if tenant_of(number) == 0 { number } else { number - 1 };
+    format!("nemesis-{of}")
 }
 
 impl Load {
     pub(crate) fn new(
         (seed, submissions, length): (u64, u64, Duration),
         doors: Vec<SocketAddr>,
-        key: String,
-        postings: Vec<Open>,
+        to: Vec<Applied>,
         clock: RunClock,
     ) -> Self {
         Self {
@@ -77,8 +104,7 @@ impl Load {
             submissions,
             length,
             doors,
-            key,
-            postings,
+            to,
             clock,
             next: AtomicU64::new(0),
             attempts: Mutex::default(),
@@ -93,8 +119,8 @@ impl Load {
     /// Sends all of it. The ledger ends when the last answer is definite or was given up.
     pub(crate) async fn send_all(&self) -> Result<Vec<Sent>> {
         let began = self.clock.now();
-        let clients = (0..CLIENTS).map(|number| async move {
-            let mut doors = Doors::new(&self.doors, number);
+        let clients = (0..CLIENTS).map(|_| async move {
+            let mut doors = Doors::new(&self.doors);
             let mut sent = Vec::new();
             loop {
                 let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -105,6 +131,8 @@ impl Load {
                 let share = number as f64 / self.submissions as f64;
                 self.clock.until(began + self.length.mul_f64(share)).await;
                 let (one, mut entry) = self.applicant(number)?;
+                // Each door is knocked at all the time, also after a while in which nobody was there.
+                doors.home(number);
                 entry.accepted = self.until_definite(&one, number, &mut doors).await?;
                 sent.push((number, entry));
             }
@@ -117,7 +145,7 @@ impl Load {
 
     /// Sends some of it once more with the same keys: what never got an answer, and one in ten of the rest.
     pub(crate) async fn send_again(&self, sent: &mut [Sent]) -> Result<()> {
-        let mut doors = Doors::new(&self.doors, 0);
+        let mut doors = Doors::new(&self.doors);
         for (number, entry) in (0_u64..).zip(sent) {
             if entry.accepted.is_some() && !number.is_multiple_of(10) {
                 continue;
@@ -142,10 +170,12 @@ impl Load {
 
     fn applicant(&self, number: u64) -> Result<(Applicant, Sent)> {
         let draw = documents::mix(self.seed, number ^ 0x5eed);
-        let posting = &self.postings[usize::try_from(draw % self.postings.len() as u64)?];
+        let tenant = tenant_of(number);
+        let postings = &self.to[tenant].postings;
+        let posting = &postings[usize::try_from(draw % postings.len() as u64)?];
         let with_resume = posting.needs_resume || draw.is_multiple_of(4);
         let size = if with_resume { RESUME_BYTES } else { 0 };
-        let one = documents::applicant("nemesis", self.seed, number, &posting.id, &posting.answers, size);
+        let one = documents::applicant(run_of(tenant), self.seed, number, &posting.id, &posting.answers, size);
         let entry = Sent {
             email: one.email.clone(),
             job: posting.id.clone(),
@@ -161,7 +191,7 @@ impl Load {
         let give_up = self.clock.now() + GIVE_UP;
         let mut refused = 0;
         loop {
-            let request = documents::request(&self.key, one, &format!("nemesis-{number}"))?;
+            let request = documents::request(&self.to[tenant_of(number)].key, one, &idempotency_key(number))?;
             let sent = self.clock.now();
             let answer = doors.current().send(request).await;
             let outcome = match answer {
@@ -172,7 +202,7 @@ impl Load {
                 Ok(response) => Outcome::Status(response.status().as_u16()),
                 Err(_) => Outcome::NoAnswer,
             };
-            let attempt = Attempt { number, sent, done: self.clock.now(), outcome };
+            let attempt = Attempt { number, door: doors.at, sent, done: self.clock.now(), outcome };
             let outcome = attempt.outcome.clone();
             self.attempts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(attempt);
             match outcome {
@@ -197,10 +227,13 @@ struct Doors {
 }
 
 impl Doors {
-    fn new(addresses: &[SocketAddr], first: u64) -> Self {
-        let clients: Vec<Client> = addresses.iter().map(|address| Client::new(*address, ANSWER_MAX)).collect();
-        let at = usize::try_from(first).unwrap_or(0) % clients.len().max(1);
-        Self { clients, at }
+    fn new(addresses: &[SocketAddr]) -> Self {
+        Self { clients: addresses.iter().map(|address| Client::new(*address, ANSWER_MAX)).collect(), at: 0 }
+    }
+
+    /// The door where this one begins.
+    fn home(&mut self, number: u64) {
+        self.at = usize::try_from(documents::mix(0, number)).unwrap_or(0) % self.clients.len().max(1);
     }
 
     fn current(&mut self) -> &mut Client {

@@ -36,10 +36,12 @@ pub(crate) struct Manners {
 
 pub(crate) fn judge(calls: &[Call], log: &[Entry], allowed: Allowed, refused: &Refused<'_>) -> Manners {
     let mut manners = Manners { calls: calls.len() as u64, allowed_in_a_window: allowed.calls, ..Manners::default() };
-    for vendor in [Vendor::Ats, Vendor::Crm] {
-        let times: Vec<Duration> =
-            calls.iter().filter(|call| call.vendor == vendor && !bunched(call.at, log)).map(|call| call.at).collect();
-        manners.most_in_a_window = manners.most_in_a_window.max(most_within(&times, allowed.window));
+    let mut times: HashMap<(usize, Vendor), Vec<Duration>> = HashMap::new();
+    for call in calls.iter().filter(|call| !bunched(call.at, log)) {
+        times.entry((call.tenant, call.vendor)).or_default().push(call.at);
+    }
+    for times in times.values() {
+        manners.most_in_a_window = manners.most_in_a_window.max(most_within(times, allowed.window));
     }
     let mut by_person: HashMap<&str, Vec<&Call>> = HashMap::new();
     for call in calls.iter().filter(|call| call.vendor == Vendor::Ats && call.operation == "submit") {
@@ -128,6 +130,7 @@ mod tests {
 
     fn call(at_ms: u64, status: u64) -> Call {
         Call {
+            tenant: 0,
             vendor: Vendor::Ats,
             at: Duration::from_millis(at_ms),
             operation: "submit".to_owned(),
@@ -139,15 +142,7 @@ mod tests {
     }
 
     fn entry(kind: Kind, what: &str) -> Entry {
-        Entry {
-            kind,
-            code: kind.code(),
-            what: what.to_owned(),
-            began: Duration::ZERO,
-            over: Duration::from_secs(5),
-            alone: true,
-            took_effect: true,
-        }
+        Entry { what: what.to_owned(), ..Entry::of(kind, Duration::ZERO, Duration::from_secs(5)) }
     }
 
     fn judged(calls: &[Call], log: &[Entry], who: &[String]) -> Manners {

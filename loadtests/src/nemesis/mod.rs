@@ -9,12 +9,16 @@ mod inject;
 mod keeper;
 mod load;
 mod manners;
+mod proof;
+mod recovery;
 mod schedule;
+mod tenants;
 mod vendors;
 mod verdict;
+mod witness;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -22,21 +26,24 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use self::books::Call;
 use self::clock::RunClock;
 use self::inject::Entry;
 use self::keeper::Exit;
-use self::load::{Attempt, Load};
+use self::load::{Applied, Attempt, Load};
 use self::manners::{Allowed, Manners, Refused};
+use self::proof::{Proof, Readings};
 pub(crate) use self::schedule::Kind;
+use self::tenants::Leaks;
 use self::verdict::{Judged, Timing};
-use self::world::World;
+use self::world::{Tenant, World};
 use crate::accept::futures_join;
 use crate::checker::{self, Lookups, Sent, Verdict};
-use crate::engines::Engines;
 use crate::ledgers::{self, Desk};
 use crate::rig;
 
-const QUIESCENCE_MAX: Duration = Duration::from_secs(240);
+/// When nothing has settled for so long, nothing will.
+const QUIESCENCE_MAX: Duration = Duration::from_secs(90);
 /// What is held because it failed like many others goes on by itself; for so long it is waited for.
 const HELD_MAX: Duration = Duration::from_secs(60);
 
@@ -71,14 +78,18 @@ pub(crate) struct Report {
     pub(crate) dup_idem: u64,
     pub(crate) dup_nonidem: u64,
     pub(crate) dup_unflagged: u64,
+    #[serde(flatten)]
+    pub(crate) leaks: Leaks,
+    #[serde(flatten)]
+    pub(crate) proof: Proof,
     pub(crate) manners: Manners,
-    pub(crate) consumers_back_max_s: f64,
     pub(crate) max_rss_mb: f64,
     /// After the last fault and the last submission, until nothing was on its way.
     pub(crate) drained_s: f64,
     pub(crate) starts: u64,
     /// Connections that each link's proxy carried.
     pub(crate) carried: BTreeMap<String, u64>,
+    /// Whoever ended without having been told to, after how long, and the fault that excuses it.
     pub(crate) ended_by_itself: Vec<String>,
     pub(crate) answers_lost_at_vendors: u64,
     pub(crate) took_s: f64,
@@ -122,35 +133,54 @@ async fn play(world: &World, plan: &Plan) -> Result<Report> {
         Some(only) => schedule::draw_only(plan.seed, length, plan.faults, only),
         None => schedule::draw(plan.seed, length, plan.faults, plan.scaled),
     };
-    for vendor in [checker::Vendor::Ats, checker::Vendor::Crm] {
-        world.vendors.play(vendor, &[]).await?;
+    for tenant in &world.tenants {
+        for vendor in [checker::Vendor::Ats, checker::Vendor::Crm] {
+            tenant.vendors.play(vendor, &[]).await?;
+        }
     }
-    let load = Load::new(
-        (plan.seed, plan.submissions, length),
-        world.doors.clone(),
-        world.key.clone(),
-        world.postings.clone(),
-        clock,
-    );
-    let (mut sent, log) = tokio::try_join!(load.send_all(), inject::carry_out(world, &slots, &load))?;
+    let to = |tenant: &Tenant| Applied { key: tenant.key.clone(), postings: tenant.postings.clone() };
+    let to = world.tenants.iter().map(to).collect();
+    let load = Load::new((plan.seed, plan.submissions, length), world.doors.clone(), to, clock);
+    let readings = Readings::default();
+    let breaking = async { tokio::try_join!(load.send_all(), inject::carry_out(world, &slots, &load)) };
+    let (mut sent, log) = tokio::select! {
+        () = readings.read_all_the_time(world) => anyhow::bail!("the ledger is read for ever"),
+        broken = breaking => broken?,
+    };
     world.heal();
-    world.vendors.behave().await?;
+    for tenant in &world.tenants {
+        tenant.vendors.behave().await?;
+    }
     for keeper in &world.keepers {
         keeper.ready_after(0).await?;
     }
     eprintln!("{:>6.1} s  sent; waiting for quiescence", clock.now().as_secs_f64());
     let quiet_since = clock.now();
     load.send_again(&mut sent).await?;
-    let lookups = quiescent(world, &sent).await?;
+    let sent = by_tenant(sent);
+    let mut lookups = Lookups::new();
+    for (tenant, sent) in world.tenants.iter().zip(&sent) {
+        lookups.extend(quiescent(world, tenant, sent).await?);
+    }
     let drained_s = clock.now().saturating_sub(quiet_since).as_secs_f64();
-    let combinations = slots.iter().filter(|slot| slot.faults.len() > 1).count() as u64;
-    Ledgers { sent, attempts: load.take_attempts(), lookups, log, combinations, drained_s }.judge(world, plan).await
+    let under_faults: Vec<_> = log.iter().map(|entry| (entry.struck, entry.over)).collect();
+    let proof = readings.sum_up(world, &under_faults).await?;
+    Ledgers { sent, attempts: load.take_attempts(), lookups, log, proof, drained_s }.judge(world, plan).await
+}
+
+/// They are in order of their numbers.
+fn by_tenant(sent: Vec<Sent>) -> Vec<Vec<Sent>> {
+    let mut of = vec![Vec::new(); world::TENANTS.len()];
+    for (number, one) in (0_u64..).zip(sent) {
+        of[load::tenant_of(number)].push(one);
+    }
+    of
 }
 
 /// Looks everything up until nothing is on its way, and what is held with others has had its chance.
-async fn quiescent(world: &World, sent: &[Sent]) -> Result<Lookups> {
+async fn quiescent(world: &World, tenant: &Tenant, sent: &[Sent]) -> Result<Lookups> {
     let keeper = world.keepers.first().context("a gateway")?;
-    let desk = Desk { management: keeper.management_address(), key: world.key.clone() };
+    let desk = Desk { management: keeper.management_address(), key: tenant.key.clone() };
     let mut lookups = ledgers::look_up(&desk, sent, QUIESCENCE_MAX).await?;
     let patience = world.clock.now() + HELD_MAX;
     loop {
@@ -169,32 +199,38 @@ async fn quiescent(world: &World, sent: &[Sent]) -> Result<Lookups> {
 
 /// Everything that was written down.
 struct Ledgers {
-    sent: Vec<Sent>,
+    /// By tenant.
+    sent: Vec<Vec<Sent>>,
     attempts: Vec<Attempt>,
     lookups: Lookups,
     log: Vec<Entry>,
-    combinations: u64,
+    proof: Proof,
     drained_s: f64,
 }
 
 impl Ledgers {
     async fn judge(self, world: &World, plan: &Plan) -> Result<Report> {
-        let (created, dropped) = ledgers::at_vendors(&world.vendors.ats, &world.vendors.crm).await?;
-        let (calls, at_once) = books::calls(&world.vendors, &world.clock).await?;
-        let verdict = checker::check(&self.sent, &created, &self.lookups);
-        let mut timing = verdict::timing(&self.attempts, &self.log, self.combinations);
-        timing.unknown = self.sent.iter().filter(|one| one.accepted.is_none()).count() as u64;
-        let allowed = Allowed { calls: world::CALLS, window: world::WINDOW, first_wait: Duration::from_millis(200) };
-        let refused = Refused { who: world.vendors.refused(), sent: &self.sent, lookups: &self.lookups };
-        let mut manners = manners::judge(&calls, &self.log, allowed, &refused);
-        manners.most_at_once = at_once;
+        let (calls, at_once) = books::calls(&world.tenants, &world.clock).await?;
+        let mut created = Vec::new();
+        let (mut dropped, mut verdict) = (0, Verdict::default());
+        for (tenant, sent) in world.tenants.iter().zip(&self.sent) {
+            let (of_tenant, lost) = ledgers::at_vendors(&tenant.vendors.ats, &tenant.vendors.crm).await?;
+            verdict.add(checker::check(sent, &of_tenant, &self.lookups));
+            created.push(of_tenant);
+            dropped += lost;
+        }
+        let mut leaks = Leaks::in_ledgers(&created, &calls, &self.attempts);
+        leaks.ask(world, &self.sent).await?;
+        let all_sent = self.sent.concat();
+        let mut timing = verdict::timing(&self.attempts, &self.log, world.keepers.len());
+        timing.unknown = all_sent.iter().filter(|one| one.accepted.is_none()).count() as u64;
+        let manners = Manners { most_at_once: at_once, ..self.manners(world, &calls, &all_sent) };
         let lost_at_crm =
             calls.iter().filter(|call| call.vendor == checker::Vendor::Crm && call.committed && !call.answered);
         let answers_lost_at_vendors = dropped + lost_at_crm.count() as u64;
-        let (dup_idem, dup_nonidem) = checker::duplicates(&created);
+        let (dup_idem, dup_nonidem) = checker::duplicates(&created.concat());
         let exits: Vec<Exit> = world.keepers.iter().flat_map(|keeper| keeper.exits()).collect();
         let max_rss_mb = world.keepers.iter().map(|keeper| keeper.most_rss_mb()).fold(0.0, f64::max);
-        let back = world.engines.as_ref().map_or(Duration::ZERO, Engines::consumers_back_max);
         let judged = Judged {
             plan,
             verdict: &verdict,
@@ -204,7 +240,8 @@ impl Ledgers {
             exits: &exits,
             panics: panics(&world.log)?,
             dup_idem,
-            consumers_back_max_s: back.as_secs_f64(),
+            ledger: &self.proof,
+            tenant_leaks: leaks.tenant_leaks,
             max_rss_mb,
             answers_lost_at_vendors,
         };
@@ -222,15 +259,13 @@ impl Ledgers {
             dup_idem,
             dup_nonidem,
             dup_unflagged: verdict.duplicates_unflagged,
-            consumers_back_max_s: back.as_secs_f64(),
+            leaks,
+            proof: self.proof.clone(),
             max_rss_mb,
             drained_s: self.drained_s,
             carried: world.links.iter().map(|link| (link.name.clone(), link.proxy.served())).collect(),
             starts: world.keepers.iter().map(|keeper| keeper.starts()).sum(),
-            ended_by_itself: exits
-                .iter()
-                .map(|exit| format!("{:.1} s: {}", exit.at.as_secs_f64(), exit.status))
-                .collect(),
+            ended_by_itself: self.ends(&exits),
             answers_lost_at_vendors,
             took_s: world.clock.now().as_secs_f64(),
             verdict,
@@ -239,6 +274,26 @@ impl Ledgers {
             void,
             violations,
         })
+    }
+}
+
+impl Ledgers {
+    /// Who ended without having been told to, and what excuses it.
+    fn ends(&self, exits: &[Exit]) -> Vec<String> {
+        let end = |exit: &Exit| {
+            let why = verdict::excuse(exit, &self.log).map_or("nothing", |entry| entry.kind.name());
+            let (at, ran) = (exit.at.as_secs_f64(), exit.ran.as_secs_f64());
+            format!("{} at {at:.1} s, after {ran:.1} s: {}; {why}", exit.name, exit.status)
+        };
+        exits.iter().map(end).collect()
+    }
+
+    fn manners(&self, world: &World, calls: &[Call], sent: &[Sent]) -> Manners {
+        let allowed = Allowed { calls: world::CALLS, window: world::WINDOW, first_wait: Duration::from_millis(200) };
+        // Each tenant's vendors refuse the same few, who apply to one of them.
+        let who: BTreeSet<&String> = world.tenants.iter().flat_map(|tenant| tenant.vendors.refused()).collect();
+        let who: Vec<String> = who.into_iter().cloned().collect();
+        manners::judge(calls, &self.log, allowed, &Refused { who: &who, sent, lookups: &self.lookups })
     }
 }
 

@@ -106,7 +106,7 @@ const ROWS: &[Row] = &[
     row(Kind::Unroutable, ("F10", "queue unbound"), Part::Broker, Scope::Scaled, 1, (3_000, 6_000), 4),
     row(Kind::QueueFull, ("F11", "queue at its length"), Part::Broker, Scope::Scaled, 1, (3_000, 6_000), 4),
     row(Kind::QueueGone, ("F12", "queue deleted, or declared otherwise"), Part::Broker, Scope::Scaled, 1, (2_000, 5_000), 4),
-    row(Kind::AckTimeout, ("F13", "consumer timeout, slow vendor"), Part::Broker, Scope::Scaled, 1, (60_000, 70_000), 1),
+    row(Kind::AckTimeout, ("F13", "consumer timeout, slow vendor"), Part::Broker, Scope::Scaled, 1, (14_000, 16_000), 1),
     row(Kind::DatabaseKill, ("F14", "database killed"), Part::Database, Scope::Scaled, 1, (300, 1_500), 3),
     row(Kind::BackendKill, ("F14", "a session of the database killed"), Part::Database, Scope::Scaled, 2, (0, 0), ANY),
     row(Kind::DatabaseStop, ("F14", "database stopped at once"), Part::Database, Scope::Scaled, 1, (300, 1_500), 3),
@@ -144,10 +144,18 @@ impl Kind {
         self.row().part
     }
 
-    /// An accept may fail meanwhile: it needs a gateway, its store and the way to it, and nothing else.
-    pub(crate) fn touches_accepts(self) -> bool {
+    /// Whether sessions of the database end by it.
+    pub(crate) fn ends_database(self) -> bool {
+        matches!(self, Self::DatabaseKill | Self::DatabaseStop | Self::BackendKill | Self::FailOver)
+    }
+
+    /// Whether a gateway may end by itself meanwhile. One that runs ends only when a sync failed (R8), which a full disk can
+    /// cause; one that starts needs its store and descriptors.
+    pub(crate) fn may_end(self, starting: bool) -> bool {
         match self.part() {
-            Part::Gateways | Part::Database | Part::File | Part::Disk | Part::Links => true,
+            Part::Disk => true,
+            Part::Database | Part::File | Part::Links => starting,
+            Part::Gateways => starting && self == Self::Descriptors,
             Part::Broker | Part::Redis | Part::Vendors => false,
         }
     }

@@ -1,4 +1,4 @@
-//! The two vendors of a run: what they always do to deliveries, and what they do on top of it for a while.
+//! The two vendors of a tenant: what they always do to deliveries, and what they do on top of it for a while.
 //!
 //! A few applicants are refused for good: a zero of lost ones means more where something failed visibly, and what was
 //! refused for good must never be sent again.
@@ -56,16 +56,12 @@ impl Vendors {
         self.one(vendor).faults(rules.into()).await
     }
 
-    /// As `play`, and back again; how often the rules fired that were there for a while.
-    pub(crate) async fn play_for(&self, vendor: Vendor, more: &[Value], hold: Duration) -> Result<u64> {
-        self.play(vendor, more).await?;
-        tokio::time::sleep(hold).await;
+    /// How often the rules fired that are there for a while: the first `count` after those for good.
+    pub(crate) async fn fired(&self, vendor: Vendor, count: usize) -> Result<u64> {
         let (from, rules) = (self.for_good(vendor).len(), self.one(vendor).control("GET", "/_sandbox/faults", None));
         let rules = rules.await?;
         let rules = rules["rules"].as_array().context("rules")?;
-        let fired = rules.iter().skip(from).take(more.len()).filter_map(|rule| rule["fired"].as_u64()).sum();
-        self.play(vendor, &[]).await?;
-        Ok(fired)
+        Ok(rules.iter().skip(from).take(count).filter_map(|rule| rule["fired"].as_u64()).sum())
     }
 
     /// Nothing goes wrong at the vendors any more, except for whom they refuse.

@@ -16,6 +16,7 @@ use super::clock::RunClock;
 use super::keeper::Keeper;
 use super::schedule::Part;
 use super::vendors::Vendors;
+use crate::checker::Vendor;
 use crate::disk::Disk;
 use crate::engines::{Engines, blocking};
 use crate::postings::{self, Open};
@@ -30,6 +31,12 @@ const AT_ONCE: u64 = 32;
 const LAG: Duration = Duration::from_millis(600);
 const DISK_MB: u64 = 1_500;
 const GATEWAYS: usize = 2;
+/// Each with vendors of its own: nothing of one may show at the other's.
+pub(crate) const TENANTS: [&str; 2] = ["acme", "umbra"];
+/// The broker gives up a consumer that has not acknowledged for so long: far beyond a claim's commit, below two heartbeats.
+pub(crate) const ACK_MAX: Duration = Duration::from_secs(12);
+/// Until somebody calls, a vendor's rules stay in force for at most so much longer.
+const FIRED_MAX: Duration = Duration::from_secs(12);
 /// An operator gives up after so long.
 const OPERATOR_MAX: Duration = Duration::from_secs(90);
 
@@ -51,14 +58,20 @@ pub(crate) struct Link {
     pub(crate) proxy: Proxy,
 }
 
+/// One tenant, and who its applicants are sent to.
+pub(crate) struct Tenant {
+    pub(crate) name: &'static str,
+    pub(crate) vendors: Vendors,
+    pub(crate) key: String,
+    pub(crate) postings: Vec<Open>,
+}
+
 pub(crate) struct World {
     pub(crate) clock: RunClock,
-    pub(crate) vendors: Vendors,
+    pub(crate) tenants: Vec<Tenant>,
     pub(crate) keepers: Vec<Arc<Keeper>>,
     pub(crate) links: Vec<Link>,
     pub(crate) doors: Vec<SocketAddr>,
-    pub(crate) key: String,
-    pub(crate) postings: Vec<Open>,
     pub(crate) place: Place,
     pub(crate) log: PathBuf,
     parts: [Mutex<()>; 8],
@@ -74,26 +87,38 @@ impl World {
         let folder = tempfile::tempdir()?;
         let disk = Disk::mount(folder.path().join("disk"), DISK_MB)?;
         let log = folder.path().join("gateway.log");
-        let engines =
-            if plan.scaled { Some(Engines::start(Some(folder.path().join("database.ext4"))).await?) } else { None };
-        let mut vendors = Vendors::start(plan.seed, plan.submissions)?;
+        let engines = if plan.scaled {
+            Some(Engines::start_for_faults(folder.path().join("database.ext4"), ACK_MAX).await?)
+        } else {
+            None
+        };
         let mut links = Vec::new();
-        for (name, sandbox) in [("ats", &mut vendors.ats), ("crm", &mut vendors.crm)] {
-            links.push(Link { name: name.to_owned(), proxy: in_front_of(sandbox, plan.seed).await? });
+        let mut vendors = Vec::new();
+        for (number, tenant) in (0_u64..).zip(TENANTS) {
+            let mut of_tenant = Vendors::start(plan.seed ^ (number << 40), plan.submissions)?;
+            for (name, sandbox) in [("ats", &mut of_tenant.ats), ("crm", &mut of_tenant.crm)] {
+                let proxy = in_front_of(sandbox, plan.seed).await?;
+                links.push(Link { name: format!("{name} of {tenant}"), proxy });
+            }
+            vendors.push(of_tenant);
         }
         let settings = engines.as_ref().map_or_else(Vec::new, |engines| engines.settings(engines.ports(), GATEWAYS));
         let place = Place { data: disk.folder.join("data"), settings };
-        let tenancy = set_up_accounts(&place, &vendors)?;
-        vendors.hide_new_records_for(LAG).await?;
-        let postings = postings::open(&vendors.ats).await?.into_iter().filter(|one| !one.needs_more_files).collect();
+        rig::prepare(&place)?;
+        let mut tenants = Vec::new();
+        for (name, vendors) in TENANTS.into_iter().zip(vendors) {
+            let key = set_up_accounts(&place, name, &vendors)?;
+            vendors.hide_new_records_for(LAG).await?;
+            let open = postings::open(&vendors.ats).await?;
+            let postings = open.into_iter().filter(|one| !one.needs_more_files).collect();
+            tenants.push(Tenant { name, vendors, key, postings });
+        }
         let mut world = Self {
             clock,
-            vendors,
+            tenants,
             keepers: Vec::new(),
             links,
             doors: Vec::new(),
-            key: tenancy.key,
-            postings,
             place,
             log,
             parts: Default::default(),
@@ -152,11 +177,15 @@ impl World {
         self.operate(&["migrate"]).await
     }
 
-    /// A command, tried again while something else is broken.
+    /// A command, tried again while something else is broken, at the engines as they are now: the database may have
+    /// failed over since.
     async fn operate(&self, words: &[&'static str]) -> Result<()> {
         let deadline = self.clock.now() + OPERATOR_MAX;
         loop {
-            let (place, words) = (self.place.clone(), words.to_vec());
+            let (mut place, words) = (self.place.clone(), words.to_vec());
+            if let Some(engines) = &self.engines {
+                place.settings.extend(engines.settings(engines.ports(), GATEWAYS));
+            }
             match blocking(move || rig::causeway(&place, &words)).await {
                 Ok(_) => return Ok(()),
                 Err(error) if self.clock.now() > deadline => return Err(error),
@@ -169,10 +198,10 @@ impl World {
         self.links.iter().find(|link| link.name == name).context("a link of that name")
     }
 
-    /// The gateway that `draw` means.
-    pub(crate) fn keeper(&self, draw: u64) -> Result<&Arc<Keeper>> {
+    /// The gateway that `draw` means, and which it is, from 0.
+    pub(crate) fn keeper(&self, draw: u64) -> Result<(usize, &Arc<Keeper>)> {
         let index = usize::try_from(draw % self.keepers.len().max(1) as u64)?;
-        self.keepers.get(index).context("a gateway")
+        Ok((index, self.keepers.get(index).context("a gateway")?))
     }
 
     /// Every link passes everything again.
@@ -182,13 +211,51 @@ impl World {
         }
     }
 
-    /// What an operator does when a vendor refused the credentials: looks, and lets the account go on.
+    /// What an operator does when a vendor refused the credentials: looks, and lets the accounts go on.
     pub(crate) async fn resume(&self, account: &'static str) -> Result<()> {
-        self.operate(&["accounts", "resume", account]).await
+        for tenant in &self.tenants {
+            self.operate(&["accounts", "resume", account, "--tenant", tenant.name]).await?;
+        }
+        Ok(())
+    }
+
+    /// Every tenant's vendor plays these on top of what it always does, for so long, and longer until one fired; how often
+    /// they did.
+    pub(crate) async fn play_for(&self, vendor: Vendor, rules: &[Value], hold: Duration) -> Result<u64> {
+        for tenant in &self.tenants {
+            tenant.vendors.play(vendor, rules).await?;
+        }
+        tokio::time::sleep(hold).await;
+        let longer = self.clock.now() + FIRED_MAX;
+        let mut fired = self.fired(vendor, rules.len()).await?;
+        while fired == 0 && self.clock.now() < longer {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            fired = self.fired(vendor, rules.len()).await?;
+        }
+        for tenant in &self.tenants {
+            tenant.vendors.play(vendor, &[]).await?;
+        }
+        Ok(fired)
+    }
+
+    async fn fired(&self, vendor: Vendor, rules: usize) -> Result<u64> {
+        let mut fired = 0;
+        for tenant in &self.tenants {
+            fired += tenant.vendors.fired(vendor, rules).await?;
+        }
+        Ok(fired)
+    }
+
+    /// The gateway whose link this is, counted from 0, if it is one between a gateway and what an accept needs.
+    pub(crate) fn gateway_of(link: &str) -> Option<usize> {
+        let (what, number) = link.split_once(" of gateway ")?;
+        let number: usize = number.parse().ok()?;
+        ["clients", "store"].contains(&what).then(|| number.saturating_sub(1))
     }
 }
 
-fn set_up_accounts(place: &Place, vendors: &Vendors) -> Result<rig::Tenancy> {
+/// The tenant, its accounts and its postings; its key.
+fn set_up_accounts(place: &Place, tenant: &str, vendors: &Vendors) -> Result<String> {
     let (calls, window, at_once) = (CALLS.to_string(), WINDOW.as_millis().to_string(), AT_ONCE.to_string());
     let claimed = (LAG + Duration::from_millis(100)).as_millis().to_string();
     let settings = [
@@ -197,7 +264,13 @@ fn set_up_accounts(place: &Place, vendors: &Vendors) -> Result<rig::Tenancy> {
         ("limit_concurrency", &at_once),
         ("visibility_lag_ms", &claimed),
     ];
-    rig::set_up(place, &vendors.ats, &vendors.crm, &settings)
+    rig::causeway(place, &["tenants", "create", tenant])?;
+    rig::add_account(place, ("greenhouse", "ats"), &vendors.ats, &settings, Some(tenant))?;
+    rig::add_account(place, ("hubspot", "crm"), &vendors.crm, &settings, Some(tenant))?;
+    let scopes = ["keys", "create", "--name", "load", "--scope", "submit,read,support,privacy", "--tenant", tenant];
+    let key = rig::causeway(place, &scopes)?;
+    rig::causeway(place, &["jobs", "sync", "greenhouse", "--tenant", tenant])?;
+    Ok(key["text"].as_str().context("keys create answers `text`")?.to_owned())
 }
 
 /// A proxy before a sandbox, and the sandbox's settings leading through it.

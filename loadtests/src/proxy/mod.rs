@@ -29,6 +29,7 @@ pub(crate) struct Proxy {
     upstream: watch::Sender<SocketAddr>,
     cut: watch::Sender<()>,
     served: Arc<AtomicU64>,
+    touched: Arc<AtomicU64>,
     _tasks: JoinSet<()>,
 }
 
@@ -39,17 +40,18 @@ impl Proxy {
         let address = listener.local_addr()?;
         let (rules, upstream, cut) =
             (watch::Sender::new(Rules::default()), watch::Sender::new(upstream), watch::Sender::new(()));
-        let served = Arc::new(AtomicU64::new(0));
+        let (served, touched) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let door = Door {
             rules: rules.subscribe(),
             upstream: upstream.subscribe(),
             cut: cut.subscribe(),
             served: Arc::clone(&served),
+            touched: Arc::clone(&touched),
             seed,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(door.run(listener));
-        Ok(Self { address, rules, upstream, cut, served, _tasks: tasks })
+        Ok(Self { address, rules, upstream, cut, served, touched, _tasks: tasks })
     }
 
     /// Puts rules in force, for open connections too.
@@ -76,6 +78,11 @@ impl Proxy {
     pub(crate) fn served(&self) -> u64 {
         self.served.load(Ordering::Relaxed)
     }
+
+    /// How often so far a rule did something to a connection or a piece of one: held it, cut it, swallowed it, turned it away.
+    pub(crate) fn touched(&self) -> u64 {
+        self.touched.load(Ordering::Relaxed)
+    }
 }
 
 /// The accepting side.
@@ -84,6 +91,7 @@ struct Door {
     upstream: watch::Receiver<SocketAddr>,
     cut: watch::Receiver<()>,
     served: Arc<AtomicU64>,
+    touched: Arc<AtomicU64>,
     seed: u64,
 }
 
@@ -106,6 +114,7 @@ impl Door {
         let arrivals = self.rules.borrow().arrivals;
         let (mut rules, mut cut) = (self.rules.clone(), self.cut.clone());
         cut.mark_unchanged();
+        self.touched.fetch_add(u64::from(arrivals != Arrivals::Serve), Ordering::Relaxed);
         match arrivals {
             Arrivals::Refuse => reset(&client),
             Arrivals::Hold => {
@@ -118,10 +127,11 @@ impl Door {
             Arrivals::Serve => {
                 let number = self.served.fetch_add(1, Ordering::Relaxed);
                 let (upstream, seed) = (*self.upstream.borrow(), self.seed ^ number);
+                let touched = Arc::clone(&self.touched);
                 open.spawn(async move {
                     let connecting = tokio::time::timeout(CONNECT_MAX, TcpStream::connect(upstream));
                     match connecting.await {
-                        Ok(Ok(server)) => carry(client, server, &rules, cut, seed).await,
+                        Ok(Ok(server)) => carry(client, server, &rules, cut, (seed, &touched)).await,
                         Ok(Err(_)) | Err(_) => reset(&client),
                     }
                 });
@@ -136,7 +146,7 @@ async fn carry(
     mut server: TcpStream,
     rules: &watch::Receiver<Rules>,
     mut cut: watch::Receiver<()>,
-    seed: u64,
+    (seed, touched): (u64, &Arc<AtomicU64>),
 ) {
     for stream in [&client, &server] {
         // Small pieces are to leave as small pieces. A connection that is gone already fails at its first read.
@@ -145,8 +155,9 @@ async fn carry(
     let finished = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let up = Pump::new(Direction::Up, rules.clone(), Dice::new(seed)).run(from_client, to_server);
-        let down = Pump::new(Direction::Down, rules.clone(), Dice::new(!seed)).run(from_server, to_client);
+        let pump = |direction, seed| Pump::new(direction, rules.clone(), Dice::new(seed), Arc::clone(touched));
+        let up = pump(Direction::Up, seed).run(from_client, to_server);
+        let down = pump(Direction::Down, !seed).run(from_server, to_client);
         tokio::select! {
             finished = async { tokio::try_join!(up, down).map(drop) } => finished,
             _ = cut.changed() => Err(Finish::Reset),

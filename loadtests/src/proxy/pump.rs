@@ -3,6 +3,8 @@
 //! It looks at the rule before each piece and whenever the rule changes, so that a rule concerns open and idle
 //! connections as well. Bytes leave in the order in which they came, or not at all.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -58,22 +60,34 @@ pub(super) struct Pump {
     /// Since the rule came into force.
     passed: u64,
     swallowed: bool,
+    /// See `Proxy::touched`.
+    touched: Arc<AtomicU64>,
 }
 
 impl Pump {
-    pub(super) fn new(direction: Direction, mut rules: watch::Receiver<Rules>, dice: Dice) -> Self {
+    pub(super) fn new(
+        direction: Direction,
+        mut rules: watch::Receiver<Rules>,
+        dice: Dice,
+        touched: Arc<AtomicU64>,
+    ) -> Self {
         let rule = of(&rules.borrow_and_update(), direction);
-        Self { direction, rules, rule, dice, passed: 0, swallowed: false }
+        Self { direction, rules, rule, dice, passed: 0, swallowed: false, touched }
+    }
+
+    fn touch(&self) {
+        self.touched.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Until the sender's end was passed on, or the connection is to end.
     pub(super) async fn run(mut self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> Result<(), Finish> {
         let mut buffer = vec![0; BUFFER];
         loop {
-            self.wait_while_stalled().await?;
+            self.wait_while_stalled(&from).await?;
             if let Some(end) = self.rule.end
                 && self.passed >= end.after
             {
+                self.touch();
                 return finish(end.how, &mut to).await;
             }
             let most = self.most().min(buffer.len());
@@ -89,6 +103,7 @@ impl Pump {
             };
             if self.rule.flow == Flow::Swallow {
                 self.swallowed |= read > 0;
+                self.touch();
                 if read == 0 {
                     return std::future::pending().await;
                 }
@@ -99,7 +114,7 @@ impl Pump {
                 drop(to.shutdown().await);
                 return Ok(());
             }
-            self.hold(read).await?;
+            self.hold(read, &from).await?;
             to.write_all(buffer.get(..read).unwrap_or_default()).await.map_err(|_| Finish::Reset)?;
             self.passed += read as u64;
         }
@@ -117,7 +132,8 @@ impl Pump {
         self.passed = 0;
     }
 
-    async fn wait_while_stalled(&mut self) -> Result<(), Finish> {
+    async fn wait_while_stalled(&mut self, from: &ReadHalf<'_>) -> Result<(), Finish> {
+        let mut waits = false;
         loop {
             if self.swallowed && self.rule.flow != Flow::Swallow {
                 return Err(Finish::Reset);
@@ -125,14 +141,27 @@ impl Pump {
             if self.rule.flow != Flow::Stall {
                 return Ok(());
             }
-            self.rules.changed().await.map_err(|_| Finish::Reset)?;
-            self.reload();
+            tokio::select! {
+                biased;
+                changed = self.rules.changed() => {
+                    changed.map_err(|_| Finish::Reset)?;
+                    self.reload();
+                }
+                // Somebody is kept waiting now. What it has to say is read once the rule is lifted.
+                _ = from.readable(), if !waits => {
+                    waits = true;
+                    self.touch();
+                }
+            }
         }
     }
 
     /// Holds what was read for as long as the rule says; a change of the rule lets it go on, unless it stalls now.
-    async fn hold(&mut self, read: usize) -> Result<(), Finish> {
+    async fn hold(&mut self, read: usize, from: &ReadHalf<'_>) -> Result<(), Finish> {
         let wait = self.wait(read);
+        if !wait.is_zero() || self.rule.piece.is_some() {
+            self.touch();
+        }
         if !wait.is_zero() {
             tokio::select! {
                 () = sleep(wait) => {}
@@ -142,7 +171,7 @@ impl Pump {
                 }
             }
         }
-        self.wait_while_stalled().await
+        self.wait_while_stalled(from).await
     }
 
     fn wait(&mut self, read: usize) -> Duration {

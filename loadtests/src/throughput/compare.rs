@@ -89,7 +89,7 @@ async fn ours(applications: u64) -> Result<Side> {
 async fn theirs(applications: u64) -> Result<Side> {
     let folder = installed()?;
     // For the vendors and what to send them; no gateway runs.
-    let (stage, engines) = (Stage::set(83).await?, Engines::start(None).await?);
+    let (stage, engines) = (Stage::set(83).await?, Engines::start().await?);
     let settings = settings(&stage, &engines.owner_dsn(), &engines.broker.url())?;
     let worker = Node::start(&folder, "worker", &settings)?;
     let web = Node::start(&folder, "web", &settings)?;

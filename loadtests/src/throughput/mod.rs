@@ -5,6 +5,7 @@ pub(crate) mod backlog;
 pub(crate) mod compare;
 pub(crate) mod deliver;
 pub(crate) mod gateways;
+pub(crate) mod old_snapshot;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,15 +27,15 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(crate) struct Kept {
     pub(crate) stage: Stage,
     /// They end with the stage.
-    _engines: Option<Engines>,
+    engines: Option<Engines>,
 }
 
 impl Kept {
     pub(crate) async fn set(seed: u64, scaled: bool, gateways: usize) -> Result<Self> {
-        let engines = if scaled { Some(Engines::start(None).await?) } else { None };
+        let engines = if scaled { Some(Engines::start().await?) } else { None };
         let settings = engines.as_ref().map_or_else(Vec::new, |engines| engines.settings(engines.ports(), gateways));
         let stage = Stage::set_over(seed, &[("visibility_lag_ms", "1500")], settings).await?;
-        Ok(Self { stage, _engines: engines })
+        Ok(Self { stage, engines })
     }
 }
 

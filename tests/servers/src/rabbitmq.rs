@@ -139,7 +139,7 @@ fn environment(folder: &str, port: u16, distribution: u16, mapper: u16) -> Strin
         "RABBITMQ_NODENAME=causeway{port}@localhost\nRABBITMQ_DIST_PORT={distribution}\nERL_EPMD_PORT={mapper}\n\
          ERL_EPMD_ADDRESS=127.0.0.1\nRABBITMQ_CTL_DIST_PORT_MIN=10240\nRABBITMQ_CTL_DIST_PORT_MAX=32239\n\
          RABBITMQ_LOGS=-\nERL_CRASH_DUMP_SECONDS=0\n\
-         RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {{127,0,0,1}}'\n\
+         RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {{127,0,0,1}} -rabbit channel_tick_interval 1000'\n\
          unset NOTIFY_SOCKET ERL_LIBS ERL_FLAGS\nset +a\n"
     ));
     text

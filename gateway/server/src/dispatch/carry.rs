@@ -11,7 +11,7 @@ use causeway_core::outcome::{Class, Outcome};
 use causeway_core::overlay::Filled;
 use causeway_core::reason::Reason;
 use futures_util::FutureExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -25,6 +25,9 @@ use crate::retry::{self, RetryPolicy, Situation};
 use crate::store::StoreError;
 use crate::store::work::{Begun, Claim, FailedAlike, Next, RESTORED, Verifying, WorkItem};
 use crate::telemetry::traces;
+
+/// Until what could not be begun is tried again.
+const UNBEGUN: SignedDuration = SignedDuration::from_secs(1);
 
 /// A delivery in hand.
 pub(super) struct Trip<'a> {
@@ -262,7 +265,11 @@ impl Trip<'_> {
             Ok(begun) => begun,
             Err(error) => {
                 tracing::error!(delivery = %self.claim.delivery, %error, "an attempt could not be begun; nothing was sent");
-                return Went::Ended(None);
+                // Left to run out it would count as a worker that this delivery ended. It is refused where the attempt is
+                // there after all: its outcome is unknown then.
+                let due = self.now() + UNBEGUN;
+                self.dispatch.release(&self.claim, due).await;
+                return Went::Ended(Some(due));
             }
         };
         let began = Instant::now();

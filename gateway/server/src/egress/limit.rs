@@ -208,11 +208,14 @@ impl Limiter {
         moments: Moments,
         wait: Duration,
         sharing: Option<Sharing>,
+        gateways: u32,
     ) -> Self {
+        let gateways = gateways.max(1);
         let share = sharing.as_ref().map(|sharing| sharing.share(limits));
-        let concurrency = share.as_ref().map_or(limits.concurrency.max(1), |share| share.concurrency);
+        let concurrency = share.as_ref().map_or((limits.concurrency / gateways).max(1), |share| share.concurrency);
         let mut bucket = Bucket::new(limits.calls, limits.window);
-        bucket.is_one_of(share.map_or(1, |share| share.split));
+        // Where nothing is shared each has its part, and no other's when that one has nothing to do.
+        bucket.is_one_of(share.map_or(gateways as usize, |share| share.split));
         let pool = sharing.as_ref().map(|sharing| sharing.pool(limits, None, moments.clone()));
         let purses = Purses { account: Purse { bucket, told: None, pool }, hosts: HashMap::new() };
         Self {
@@ -304,7 +307,8 @@ impl Limiter {
         loop {
             match self.try_token(host).await {
                 Ok(token) => return Ok(token),
-                Err(at) if at > give_up => return Err(self.not_now(at)),
+                // Tokens that are too old when they arrive come with a time that is over.
+                Err(at) if at.max(self.moments.mono()) > give_up => return Err(self.not_now(at)),
                 Err(at) => self.moments.sleep_until(at).await,
             }
         }
@@ -431,6 +435,16 @@ mod tests {
         }
         counted.sort_unstable();
         counted
+    }
+
+    #[tokio::test]
+    async fn gateways_that_share_nothing_have_each_a_part() {
+        let limits = Limits { window: WINDOW, calls: 100, concurrency: 6 };
+        for (gateways, calls, slots) in [(0, 90, 6), (1, 90, 6), (2, 45, 3), (9, 10, 1)] {
+            let moments = Moments::new(Arc::new(crate::clock::SystemClock));
+            let limiter = Limiter::new(limits, None, moments, Duration::ZERO, None, gateways);
+            assert_eq!((limiter.room().0, limiter.slots.available_permits()), (calls, slots), "{gateways}");
+        }
     }
 
     #[test]

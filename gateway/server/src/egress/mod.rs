@@ -79,6 +79,8 @@ pub struct EgressPolicy {
     pub busy_pause: Duration,
     /// The longest `Retry-After` that is believed.
     pub retry_after_cap: Live<Duration>,
+    /// How many gateways the vendors' limits are for. They share them through the link, or each has its part.
+    pub gateways: u32,
     /// A stack not used for so long is dropped.
     pub idle: Duration,
 }
@@ -92,6 +94,7 @@ impl Default for EgressPolicy {
             wait: Duration::from_secs(2),
             busy_pause: Duration::from_secs(1),
             retry_after_cap: Duration::from_hours(24).into(),
+            gateways: 1,
             idle: Duration::from_mins(10),
         }
     }
@@ -320,7 +323,8 @@ impl Egress {
             Some(old) => Arc::clone(&old.limiter),
             None => {
                 let sharing = self.parts.link.clone().map(|link| Sharing { link, account: account.id });
-                Arc::new(Limiter::new(limits, host, self.moments.clone(), self.parts.policy.wait, sharing))
+                let EgressPolicy { wait, gateways, .. } = self.parts.policy;
+                Arc::new(Limiter::new(limits, host, self.moments.clone(), wait, sharing, gateways))
             }
         };
         let entropy = Arc::clone(&self.parts.entropy);
@@ -404,8 +408,7 @@ fn main_host(descriptor: &Descriptor, account: &Account) -> Option<String> {
     url.host_str().map(str::to_owned)
 }
 
-/// The vendor's limits, unless the account has its own (`limit_calls`, `limit_window_ms`, `limit_concurrency`). Who knows
-/// another window than the vendor's usual one knows the day's, too.
+/// The vendor's limits, unless the account has its own (`limit_calls`, `limit_window_ms`, `limit_concurrency`).
 pub fn limits(descriptor: &Descriptor, account: &Account) -> Limits {
     let number = |name: &str| account.settings.get(name).and_then(serde_json::Value::as_u64).filter(|value| *value > 0);
     let small = |name: &str, default: u32| number(name).and_then(|value| u32::try_from(value).ok()).unwrap_or(default);
@@ -413,7 +416,6 @@ pub fn limits(descriptor: &Descriptor, account: &Account) -> Limits {
         window: number("limit_window_ms").map_or(descriptor.limits.window, Duration::from_millis),
         calls: small("limit_calls", descriptor.limits.calls),
         concurrency: small("limit_concurrency", descriptor.limits.concurrency),
-        daily: descriptor.limits.daily.filter(|_| number("limit_calls").is_none()),
     }
 }
 

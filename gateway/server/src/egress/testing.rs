@@ -67,7 +67,7 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
     ],
     find: FindSupport::Always,
     visibility_lag: Duration::from_secs(10),
-    limits: Limits { window: Duration::from_secs(10), calls: 1_000, concurrency: 8, daily: None },
+    limits: Limits { window: Duration::from_secs(10), calls: 1_000, concurrency: 8 },
     read_pace: pace,
     takes_files: true,
     names_hosts: false,

@@ -23,6 +23,7 @@ use crate::shared::Link;
 use crate::store::Store;
 use crate::store::custody::Custody;
 use crate::store::keys::RootKey;
+use crate::store::one_clock::OneClock;
 use crate::store::postgres;
 use crate::store::receipts::Receipts;
 use crate::store::setup::{AccountRecord, SyncReport};
@@ -65,6 +66,11 @@ impl Core {
         let custody: Arc<dyn Custody> = Arc::clone(&opened) as Arc<dyn Custody>;
         let webhooks: Arc<dyn Webhooks> = Arc::clone(&opened) as Arc<dyn Webhooks>;
         let receipts: Arc<dyn Receipts> = Arc::clone(&opened) as Arc<dyn Receipts>;
+        let opened: Arc<dyn Store> = opened;
+        let opened = match config.fixed.store.dsn.is_empty() {
+            true => opened,
+            false => Arc::new(OneClock::over(opened, Arc::clone(&clock))),
+        };
         let store: Arc<dyn Store> = wrap(opened);
         let lives = Lives::new(&config.reloadable);
         let connectors: Connectors = Arc::new(causeway_connectors::by_name);

@@ -121,6 +121,7 @@ pub(super) fn egress(config: &Config, lives: &Lives) -> EgressPolicy {
     EgressPolicy {
         attempt: config.fixed.dispatch.attempt_timeout.0,
         retry_after_cap: lives.retry_after_cap.clone(),
+        gateways: config.fixed.redis.gateways,
         breaker: BreakerPolicy {
             open_first: config.fixed.dispatch.breaker_open_first.0,
             open_most: config.fixed.dispatch.breaker_open_most.0,

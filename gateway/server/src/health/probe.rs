@@ -1,4 +1,4 @@
-//! Looks after the process every other second: can the store be written, is what it leans on there, how long has its work
+//! Looks after the process every other second, and sooner when a request could not be stored: can the store be written, is what it leans on there, how long has its work
 //! been due. It sets [`Health`]'s checks and holds the figures of the backlog; it does no work and repairs nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,18 +11,22 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Check, Health, Standing};
 use crate::config::ProcessRole;
+use crate::hash::sha256;
 use crate::store::trace::Backlog;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::{self, Page};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(2);
+/// Between two looks, whatever is doubted.
+const SHORTEST: Duration = Duration::from_millis(250);
 /// A store that has not answered after this cannot be worked with.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Work that has been due for longer is late.
 const LATE: Duration = Duration::from_mins(5);
-/// The row that is written to see whether writing works. Nobody holds it: its lease is over when it begins.
-const ROW: &str = "readiness";
+/// The rows that are written to see whether writing works. Nobody holds one: its lease is over when it begins. Each process
+/// has its own, mostly, so that none waits for another's commit; they are so few that what processes leave does not grow.
+const ROWS: u8 = 64;
 
 /// Is it there? Asked often, so it must not wait.
 pub type IsThere = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -47,12 +51,20 @@ pub struct ProbeParts {
 pub struct Probe {
     parts: ProbeParts,
     ages: Mutex<Vec<(ProcessRole, Duration)>>,
+    row: String,
+}
+
+/// This process's row.
+fn row(owner: &str) -> String {
+    let [first, ..] = sha256(owner.as_bytes());
+    format!("readiness {}", first % ROWS)
 }
 
 impl Probe {
     /// Looks at nothing yet.
     pub fn new(parts: ProbeParts) -> Arc<Self> {
-        Arc::new(Self { parts, ages: Mutex::default() })
+        let row = row(&parts.owner);
+        Arc::new(Self { parts, ages: Mutex::default(), row })
     }
 
     /// Looks until told to stop.
@@ -61,8 +73,13 @@ impl Probe {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let looks = async {
             loop {
-                ticks.tick().await;
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    () = self.parts.health.doubt.notified() => {}
+                }
                 self.look().await;
+                // Every refused request is a doubt.
+                tokio::time::sleep(SHORTEST).await;
             }
         };
         stop.run_until_cancelled(looks).await;
@@ -86,7 +103,7 @@ impl Probe {
     /// One small write, as durable as any.
     async fn database(&self) -> bool {
         let ProbeParts { health, store, clock, owner, .. } = &self.parts;
-        let write = store.lease_job(ROW, owner, clock.now(), Duration::ZERO);
+        let write = store.lease_job(&self.row, owner, clock.now(), Duration::ZERO);
         let detail = match timeout(PATIENCE, write).await {
             // Another process writes it just now: that it could be seen is enough.
             Ok(Ok(_)) => None,
@@ -217,6 +234,32 @@ mod tests {
             let (is_ready, found) = rig.of(Check::Database).await;
             assert_eq!((is_ready, found.unwrap().1), (ready, detail), "{mood}");
         }
+    }
+
+    #[test]
+    fn processes_write_rows_of_their_own_and_those_are_few() {
+        let rows: std::collections::BTreeSet<String> = (0..1_000).map(|at| row(&format!("gateway-{at}"))).collect();
+        assert_eq!(rows.len(), usize::from(ROWS));
+        assert_eq!(row("gateway-1"), row("gateway-1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_doubt_is_looked_into_and_decides_nothing_itself() {
+        let rig = rig(&[ProcessRole::Ingress]);
+        let health = Arc::clone(&rig.probe.parts.health);
+        let stop = CancellationToken::new();
+        let doubts = async {
+            tokio::time::sleep(EVERY + SHORTEST * 2).await;
+            for (mood, ready) in [(0, true), (1, false)] {
+                rig.store.0.store(mood, Ordering::Relaxed);
+                health.doubt_the_store();
+                assert!(health.report().ready, "nothing was looked at yet");
+                tokio::time::sleep(SHORTEST * 2).await;
+                assert_eq!(health.report().ready, ready, "{mood}: before the next look is due");
+            }
+            stop.cancel();
+        };
+        tokio::join!(Arc::clone(&rig.probe).run(stop.clone()), doubts);
     }
 
     #[tokio::test(start_paused = true)]

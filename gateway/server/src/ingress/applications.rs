@@ -79,7 +79,7 @@ async fn submit(
             let receipt = state.intake.submit(sender, submission).await;
             drop(received.reserved);
             if receipt.as_ref().is_err_and(|refusal| refusal.is(Code::StoreUnavailable)) {
-                state.health.store_failed();
+                state.health.doubt_the_store();
             }
             receipt.map(|receipt| answer(StatusCode::ACCEPTED, receipt))
         }

@@ -20,7 +20,7 @@ impl Intake {
         for delivery in ready {
             let decision = self.decision(&delivery);
             let (goes, awaits) = (matches!(decision, Decision::Go { .. }), matches!(decision, Decision::AwaitForm));
-            match self.store.decide_held(delivery.delivery, decision, self.clock.now()).await {
+            match self.store.decide_held(delivery.tenant, delivery.delivery, decision, self.clock.now()).await {
                 Ok(()) => decided += 1,
                 // Somebody else decided, or cancelled, or erased it meanwhile.
                 Err(StoreError::IllegalMove { .. } | StoreError::NotFound(_)) => continue,

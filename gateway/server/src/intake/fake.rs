@@ -179,7 +179,7 @@ impl Over for FakeStore {
         Ok(std::mem::take(&mut self.inside().ready))
     }
 
-    async fn decide_held(&self, delivery: DeliveryId, decision: Decision, _: Timestamp) -> Result<()> {
+    async fn decide_held(&self, _: TenantId, delivery: DeliveryId, decision: Decision, _: Timestamp) -> Result<()> {
         self.inside().decided.push((delivery, decision));
         Ok(())
     }
@@ -206,7 +206,7 @@ const fn descriptor(name: &'static str, roles: &'static [Role]) -> Descriptor {
         auth: &[],
         find: FindSupport::None,
         visibility_lag: Duration::ZERO,
-        limits: Limits { window: Duration::from_secs(1), calls: 1, concurrency: 1, daily: None },
+        limits: Limits { window: Duration::from_secs(1), calls: 1, concurrency: 1 },
         read_pace: |_| None,
         takes_files: false,
         names_hosts: false,

@@ -254,7 +254,7 @@ macro_rules! descriptor {
             auth: &[],
             find: FindSupport::None,
             visibility_lag: Duration::ZERO,
-            limits: Limits { window: Duration::from_secs(1), calls: 1, concurrency: 1, daily: None },
+            limits: Limits { window: Duration::from_secs(1), calls: 1, concurrency: 1 },
             read_pace: |_| None,
             takes_files: false,
             names_hosts: false,

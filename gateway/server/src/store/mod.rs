@@ -20,6 +20,7 @@ pub(crate) mod blobs;
 pub(crate) mod code;
 pub mod keys;
 pub(crate) mod migrate;
+pub mod one_clock;
 pub mod over;
 pub mod postgres;
 pub(crate) mod seal;
@@ -189,7 +190,13 @@ pub trait Store: Send + std::marker::Sync {
     /// Deliveries held as `posting_unknown` or `form_unknown` whose posting or form is known now.
     async fn awaiting(&self, limit: usize) -> Result<Vec<ReadyDelivery>>;
     /// Decides a held delivery that was awaiting its posting or form.
-    async fn decide_held(&self, delivery: DeliveryId, decision: intake::Decision, now: Timestamp) -> Result<()>;
+    async fn decide_held(
+        &self,
+        tenant: TenantId,
+        delivery: DeliveryId,
+        decision: intake::Decision,
+        now: Timestamp,
+    ) -> Result<()>;
 
     // --- delivery ---------------------------------------------------------------------------------------------------
 
@@ -256,6 +263,8 @@ pub trait Store: Send + std::marker::Sync {
     async fn lease_job(&self, job: &str, owner: &str, now: Timestamp, lease: Duration) -> Result<Option<u64>>;
     /// Removes blobs that no row names and that are older than a day. Returns how many.
     async fn sweep_blobs(&self, now: Timestamp) -> Result<u64>;
+    /// The store's own time, where it has a clock of its own.
+    async fn time(&self) -> Result<Option<Timestamp>>;
     /// Looks at everything the store rests on: engine, settings, migrations, keys, audit chains. Writes nothing.
     async fn examine(&self) -> Result<Vec<Finding>>;
     /// How many deliveries stand in each state, for the ledger proof and metrics.

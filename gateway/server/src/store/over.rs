@@ -150,7 +150,7 @@ verbs! {
     count_edge(counts: Vec<EdgeCount>) -> ();
     application(tenant: TenantId, id: SubmissionId, test: bool) -> ApplicationView;
     awaiting(limit: usize) -> Vec<ReadyDelivery>;
-    decide_held(delivery: DeliveryId, decision: Decision, now: Timestamp) -> ();
+    decide_held(tenant: TenantId, delivery: DeliveryId, decision: Decision, now: Timestamp) -> ();
     due(now: Timestamp) -> (Vec<DueAccount>, Option<Timestamp>);
     claim(request: ClaimRequest) -> Vec<Claim>;
     load(claim: &Claim, with_files: bool) -> (WorkItem, Vec<File>);
@@ -174,6 +174,7 @@ verbs! {
     retain(retention: &Retention, now: Timestamp, limit: usize) -> RetentionReport;
     lease_job(job: &str, owner: &str, now: Timestamp, lease: Duration) -> Option<u64>;
     sweep_blobs(now: Timestamp) -> u64;
+    time() -> Option<Timestamp>;
     examine() -> Vec<Finding>;
     census() -> BTreeMap<State, u64>;
     ledger() -> Ledger;

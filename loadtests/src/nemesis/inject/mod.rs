@@ -3,6 +3,8 @@
 //! A fault that could not be shown to have had an effect does not count. Recovery is waited for here and measured by the
 //! checker, from the outside.
 
+mod broker;
+mod database;
 mod engines;
 mod files;
 mod gateways;
@@ -16,26 +18,51 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
 use super::load::Load;
-use super::schedule::{Fault, Kind, Slot};
+use super::schedule::{Fault, Kind, Part, Slot};
 use super::world::World;
 use crate::accept::futures_join;
 
 /// After a fault is over, what it left behind may last so long.
 pub(crate) const AFTERMATH: Duration = Duration::from_secs(2);
 
-/// What was done, in words, and whether it took effect.
+/// What was done, in words, whether it took effect, and on what.
 pub(crate) struct Done {
     pub(crate) what: String,
     pub(crate) took_effect: bool,
+    /// The moment of the cause, where it is not the fault's beginning.
+    struck: Option<Duration>,
+    /// The only gateway that it was done to, from 0.
+    gateway: Option<usize>,
+    /// The links that it was done to.
+    links: Vec<String>,
+    consumers_back: Option<Duration>,
 }
 
 impl Done {
+    /// What is its own effect: whoever did it saw it.
     fn shown(what: impl Into<String>) -> Self {
-        Self { what: what.into(), took_effect: true }
+        Self::if_it(true, what)
     }
 
     fn if_it(took_effect: bool, what: impl Into<String>) -> Self {
-        Self { what: what.into(), took_effect }
+        let what = what.into();
+        Self { what, took_effect, struck: None, gateway: None, links: Vec::new(), consumers_back: None }
+    }
+
+    fn at(self, struck: Duration) -> Self {
+        Self { struck: Some(struck), ..self }
+    }
+
+    fn gateway(self, gateway: usize) -> Self {
+        Self { gateway: Some(gateway), ..self }
+    }
+
+    fn links(self, links: impl IntoIterator<Item = String>) -> Self {
+        Self { links: links.into_iter().collect(), ..self }
+    }
+
+    fn consumers_back(self, after: Duration) -> Self {
+        Self { consumers_back: Some(after), ..self }
     }
 }
 
@@ -46,11 +73,59 @@ pub(crate) struct Entry {
     pub(crate) code: &'static str,
     pub(crate) what: String,
     pub(crate) began: Duration,
+    /// From here on it could be felt.
+    pub(crate) struck: Duration,
     /// The cause was gone, and what was ended was there again.
     pub(crate) over: Duration,
-    /// No other fault that an accept may fail by was at work meanwhile.
-    pub(crate) alone: bool,
+    /// The only gateway that it was done to, from 0.
+    pub(crate) gateway: Option<usize>,
+    /// The links that it was done to.
+    pub(crate) links: Vec<String>,
+    /// When the broker was back: how long until every queue was listened to.
+    pub(crate) consumers_back: Option<Duration>,
     pub(crate) took_effect: bool,
+}
+
+impl Entry {
+    /// One that took effect on everything of its kind.
+    #[cfg(test)]
+    pub(crate) fn of(kind: Kind, began: Duration, over: Duration) -> Self {
+        Self {
+            kind,
+            code: kind.code(),
+            what: String::new(),
+            began,
+            struck: began,
+            over,
+            gateway: None,
+            links: Vec::new(),
+            consumers_back: None,
+            took_effect: true,
+        }
+    }
+
+    /// Whether an accept at that gateway may fail or wait meanwhile: it needs the gateway, its store and the way to both.
+    pub(crate) fn holds_up(&self, gateway: usize) -> bool {
+        match self.kind.part() {
+            Part::Gateways => self.gateway.is_none_or(|only| only == gateway),
+            Part::Links => self.links.iter().any(|link| World::gateway_of(link) == Some(gateway)),
+            Part::Database | Part::File | Part::Disk => true,
+            Part::Broker | Part::Redis | Part::Vendors => false,
+        }
+    }
+
+    /// Whether listening to the broker may take longer meanwhile.
+    pub(crate) fn holds_up_consumers(&self) -> bool {
+        match self.kind.part() {
+            Part::Gateways | Part::Broker => true,
+            Part::Links => self.links.iter().any(|link| link.starts_with("broker")),
+            Part::Database | Part::File | Part::Disk | Part::Redis | Part::Vendors => false,
+        }
+    }
+
+    pub(crate) fn overlaps(&self, from: Duration, until: Duration) -> bool {
+        self.began <= until && self.over + AFTERMATH >= from
+    }
 }
 
 /// All of it, each slot at its time. What lasts longer than its slot goes on beside the next ones; two faults of one part
@@ -73,16 +148,6 @@ pub(crate) async fn carry_out(world: &World, slots: &[Slot], load: &Load) -> Res
         log.extend(told(entries)?);
     }
     log.sort_by_key(|entry| entry.began);
-    for at in 0..log.len() {
-        let one = &log[at];
-        let beside = log.iter().enumerate().any(|(other, entry)| {
-            other != at
-                && entry.kind.touches_accepts()
-                && entry.began <= one.over + AFTERMATH
-                && entry.over >= one.began
-        });
-        log[at].alone = !beside;
-    }
     Ok(log)
 }
 
@@ -107,13 +172,18 @@ async fn one(world: &World, fault: &Fault, load: &Load) -> Result<Entry> {
     let began = world.clock.now();
     let done =
         inject(world, fault, load).await.with_context(|| format!("{} {}", fault.kind.code(), fault.kind.name()))?;
+    // Waiting for consumers is no part of the fault.
+    let over = world.clock.now().saturating_sub(done.consumers_back.unwrap_or_default());
     Ok(Entry {
         kind: fault.kind,
         code: fault.kind.code(),
         what: done.what,
         began,
-        over: world.clock.now(),
-        alone: false,
+        struck: done.struck.unwrap_or(began),
+        over,
+        gateway: done.gateway,
+        links: done.links,
+        consumers_back: done.consumers_back,
         took_effect: done.took_effect,
     })
 }

@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tokio::time::sleep;
@@ -21,11 +21,22 @@ fn link<'w>(world: &'w World, fault: &Fault) -> Result<&'w Link> {
     links.get(index).copied().with_context(|| format!("no link begins with `{}`", fault.links))
 }
 
+/// Until something was held up, a fault of a link goes on for at most so long.
+const TOUCHED_MAX: Duration = Duration::from_secs(8);
+
+/// The rules for as long as the fault lasts. They had an effect if the proxy did something to somebody by them.
 async fn hold(link: &Link, rules: Rules, how: &str, fault: &Fault) -> Done {
+    let before = link.proxy.touched();
     link.proxy.set(rules);
     sleep(fault.hold).await;
+    let longer = Instant::now();
+    while link.proxy.touched() == before && longer.elapsed() < TOUCHED_MAX {
+        sleep(Duration::from_millis(100)).await;
+    }
+    let touched = link.proxy.touched() - before;
     link.proxy.heal();
-    Done::shown(format!("{}, {how}, {:.1} s", link.name, fault.hold.as_secs_f64()))
+    let what = format!("{}, {how}, {:.1} s, {touched} times felt", link.name, fault.hold.as_secs_f64());
+    Done::if_it(touched > 0, what).links([link.name.clone()])
 }
 
 /// F27.
@@ -34,8 +45,14 @@ pub(super) async fn loss(world: &World, fault: &Fault) -> Result<Done> {
     let percent = [1, 5, 20][usize::try_from(fault.draw % 3)?];
     if let Some(dropping) = Dropping::begin(link.proxy.address.port(), percent) {
         sleep(fault.hold).await;
+        let longer = Instant::now();
+        while dropping.so_far() == 0 && longer.elapsed() < TOUCHED_MAX {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let dropped = dropping.so_far();
         drop(dropping);
-        return Ok(Done::shown(format!("{}, {percent} % by nftables, {:.1} s", link.name, fault.hold.as_secs_f64())));
+        let what = format!("{}, {percent} % by nftables, {dropped} packets", link.name);
+        return Ok(Done::if_it(dropped > 0, what).links([link.name.clone()]));
     }
     let rules = Rules::both(Rule::loss(f64::from(percent) / 100.0));
     Ok(hold(link, rules, &format!("{percent} % as retransmissions"), fault).await)
@@ -48,7 +65,7 @@ impl Dropping {
     fn begin(port: u16, percent: u32) -> Option<Self> {
         static TABLES: AtomicU64 = AtomicU64::new(0);
         let table = format!("causeway_loadtests_{}_{}", std::process::id(), TABLES.fetch_add(1, Ordering::Relaxed));
-        let chance = format!("numgen random mod 100 < {percent} drop");
+        let chance = format!("numgen random mod 100 < {percent} counter drop");
         let script = format!(
             "add table inet {table}\n\
              add chain inet {table} input {{ type filter hook input priority 0; }}\n\
@@ -56,6 +73,20 @@ impl Dropping {
              add rule inet {table} input tcp sport {port} {chance}\n"
         );
         nft(&script).then_some(Self(table))
+    }
+
+    /// Packets that it dropped.
+    fn so_far(&self) -> u64 {
+        let listed = Command::new("nft").args(["list", "table", "inet", &self.0]).output();
+        let text = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        let mut words = text.split_whitespace();
+        let mut dropped = 0;
+        while let Some(word) = words.next() {
+            if word == "packets" {
+                dropped += words.next().and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+            }
+        }
+        dropped
     }
 }
 
@@ -96,6 +127,8 @@ pub(super) async fn swizzle(world: &World, fault: &Fault) -> Result<Done> {
         .collect();
     chosen.sort_by_key(|(draw, _)| *draw);
     let step = fault.hold.div_f64(2.0 * f64::from(u32::try_from(chosen.len().max(1))?));
+    let touched = || touched_so_far(&world.links);
+    let before = touched();
     for (_, link) in &chosen {
         link.proxy.set(Rules::partition());
         sleep(step).await;
@@ -105,8 +138,14 @@ pub(super) async fn swizzle(world: &World, fault: &Fault) -> Result<Done> {
         sleep(step).await;
         link.proxy.heal();
     }
-    let names: Vec<&str> = chosen.iter().map(|(_, link)| link.name.as_str()).collect();
-    Ok(Done::if_it(!chosen.is_empty(), names.join(", ")))
+    let felt = touched() - before;
+    let names: Vec<String> = chosen.iter().map(|(_, link)| link.name.clone()).collect();
+    Ok(Done::if_it(felt > 0, format!("{}, {felt} times felt", names.join(", "))).links(names))
+}
+
+/// Nobody else breaks a link meanwhile: they are one part.
+fn touched_so_far(links: &[Link]) -> u64 {
+    links.iter().map(|link| link.proxy.touched()).sum()
 }
 
 /// F29.

@@ -1,5 +1,7 @@
 //! Vendors that are slow, say no, talk nonsense, and commit without saying so.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -7,13 +9,18 @@ use tokio::time::sleep;
 use super::Done;
 use crate::checker::Vendor;
 use crate::nemesis::schedule::Fault;
-use crate::nemesis::world::World;
+use crate::nemesis::witness::is_stopped;
+use crate::nemesis::world::{Link, World};
 use crate::proxy::{Rule, Rules};
 use crate::rig;
 
 /// A call's time-out here is 3 s.
 const JUST_IN_TIME_MS: u64 = 2_300;
+/// Until somebody calls, a link is slow for at most so much longer.
+const FELT_MAX: Duration = Duration::from_secs(12);
 const TOO_LATE_MS: u64 = 4_000;
+/// More than a gateway reads of an answer.
+const TOO_LARGE_BYTES: usize = 12 << 20;
 
 fn vendor(draw: u64) -> Vendor {
     if draw.is_multiple_of(2) { Vendor::Ats } else { Vendor::Crm }
@@ -28,7 +35,7 @@ fn name(vendor: Vendor) -> &'static str {
 
 async fn play(world: &World, rules: &[Value], how: &str, fault: &Fault) -> Result<Done> {
     let vendor = vendor(fault.draw >> 8);
-    let fired = world.vendors.play_for(vendor, rules, fault.hold).await?;
+    let fired = world.play_for(vendor, rules, fault.hold).await?;
     Ok(Done::if_it(fired > 0, format!("{}, {how}, {fired} times", name(vendor))))
 }
 
@@ -43,18 +50,34 @@ pub(super) async fn slow(world: &World, fault: &Fault) -> Result<Done> {
             play(world, &[json!({ "operation": "*", "probability": 0.5, "do": "hang" })], "never answers", fault).await
         }
         3 => {
-            let link = world.link(name(vendor))?;
-            link.proxy.set(Rules { down: Rule::throttle(40), ..Rules::default() });
+            let links: Vec<&Link> = world.links.iter().filter(|link| link.name.starts_with(name(vendor))).collect();
+            let felt = || links.iter().map(|link| link.proxy.touched()).sum::<u64>();
+            let before = felt();
+            for link in &links {
+                link.proxy.set(Rules { down: Rule::throttle(40), ..Rules::default() });
+            }
             sleep(fault.hold).await;
-            link.proxy.heal();
-            Ok(Done::shown(format!("{}, 40 bytes a second", link.name)))
+            let longer = Instant::now();
+            while felt() == before && longer.elapsed() < FELT_MAX {
+                sleep(Duration::from_millis(100)).await;
+            }
+            let felt = felt() - before;
+            for link in &links {
+                link.proxy.heal();
+            }
+            Ok(Done::if_it(felt > 0, format!("{}, 40 bytes a second, {felt} times felt", name(vendor))))
         }
         _ => {
-            let pid = world.vendors.one(vendor).pid();
-            rig::signal(pid, "STOP")?;
+            let pids: Vec<u32> = world.tenants.iter().map(|tenant| tenant.vendors.one(vendor).pid()).collect();
+            for pid in &pids {
+                rig::signal(*pid, "STOP")?;
+            }
             sleep(fault.hold).await;
-            rig::signal(pid, "CONT")?;
-            Ok(Done::shown(format!("{}, frozen for {:.1} s", name(vendor), fault.hold.as_secs_f64())))
+            let stood_still = pids.iter().all(|pid| is_stopped(*pid));
+            for pid in &pids {
+                rig::signal(*pid, "CONT")?;
+            }
+            Ok(Done::if_it(stood_still, format!("{}, frozen for {:.1} s", name(vendor), fault.hold.as_secs_f64())))
         }
     }
 }
@@ -79,7 +102,7 @@ pub(super) async fn status(world: &World, fault: &Fault) -> Result<Done> {
         (507, json!({})),
         (299, json!({})),
     ];
-    let once: &[u16] = &[400, 404, 409, 410, 413, 421, 451];
+    let once: &[u16] = &[400, 404, 407, 409, 410, 413, 418, 421, 426, 451, 511];
     let draw = usize::try_from(fault.draw % (many.len() + once.len() + 1) as u64)?;
     if let Some((status, headers)) = many.get(draw) {
         let rule =
@@ -112,7 +135,7 @@ async fn unauthorised(world: &World, what: Value, how: &str, fault: &Fault) -> R
 
 /// A date as `Retry-After` may have it.
 fn in_two_seconds() -> Result<String> {
-    let at = std::time::Duration::from_secs_f64(crate::latency::wall_ms()? / 1000.0 + 2.0);
+    let at = Duration::from_secs_f64(crate::latency::wall_ms()? / 1000.0 + 2.0);
     let at = jiff::Timestamp::from_second(i64::try_from(at.as_secs())?)?;
     Ok(at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
@@ -127,7 +150,7 @@ pub(super) async fn garbage(world: &World, fault: &Fault) -> Result<Done> {
     };
     let elsewhere =
         json!({ "do": "status", "status": 302, "headers": { "location": "http://169.254.169.254/latest" } });
-    match fault.draw % 6 {
+    match fault.draw % 8 {
         0 => play(world, &rule(json!({ "do": "garbage" })), "no JSON", fault).await,
         1 => play(world, &rule(json!({ "do": "html" })), "a page", fault).await,
         2 => play(world, &rule(json!({ "do": "half_answer" })), "half an answer", fault).await,
@@ -139,6 +162,16 @@ pub(super) async fn garbage(world: &World, fault: &Fault) -> Result<Done> {
             let many: serde_json::Map<String, Value> =
                 (0..90).map(|number| (format!("x-{number}"), Value::from("y".repeat(200)))).collect();
             play(world, &rule(json!({ "do": "status", "status": 503, "headers": many })), "90 headers", fault).await
+        }
+        5 => {
+            let body = "x".repeat(TOO_LARGE_BYTES);
+            play(world, &rule(json!({ "do": "status", "status": 200, "body": body })), "12 MB", fault).await
+        }
+        // It was not asked for, and it is none.
+        6 => {
+            let encoded =
+                json!({ "do": "status", "status": 200, "headers": { "content-encoding": "gzip" }, "body": "{}" });
+            play(world, &rule(encoded), "gzip that is none", fault).await
         }
         _ => unauthorised(world, elsewhere, "sent elsewhere once", fault).await,
     }

@@ -70,6 +70,10 @@ pub(crate) struct Inner {
     pub(crate) claims: u32,
     /// So many claims fail first.
     pub(crate) claim_fails: u32,
+    /// So many attempts cannot be begun first.
+    pub(crate) begin_fails: u32,
+    /// Leases that ran out.
+    pub(crate) ran_out: u32,
     /// So many settlements fail first.
     pub(crate) settle_fails: u32,
     pub(crate) leases_taken: Vec<String>,
@@ -347,6 +351,10 @@ impl Over for FakeStore {
 
     async fn begin_attempt(&self, claim: &Claim, step: &str, now: Timestamp) -> Result<Begun> {
         let mut inner = self.lock();
+        if inner.begin_fails > 0 {
+            inner.begin_fails -= 1;
+            return Err(StoreError::Unavailable("the database is contended"));
+        }
         let row = inner.held_by(claim)?;
         row.number += 1;
         row.on_wire = Some((step.to_owned(), now));
@@ -392,7 +400,8 @@ impl Over for FakeStore {
 
     async fn expire_leases(&self, now: Timestamp) -> Result<(u64, u64)> {
         let (mut unknown, mut due) = (0, 0);
-        for row in self.lock().rows.values_mut().filter(|row| row.lease.is_some_and(|until| until <= now)) {
+        let mut inner = self.lock();
+        for row in inner.rows.values_mut().filter(|row| row.lease.is_some_and(|until| until <= now)) {
             if let Some((step, since)) = row.on_wire.take() {
                 row.verifying = Some(Verifying { step, since, not_seen: 0, asked: 0 });
                 unknown += 1;
@@ -402,6 +411,7 @@ impl Over for FakeStore {
             let to = if row.verifying.is_some() { State::Verifying } else { State::Queued };
             row.become_(to, Some(now))?;
         }
+        inner.ran_out += (unknown + due) as u32;
         Ok((unknown, due))
     }
 
@@ -498,7 +508,7 @@ impl Over for FakeStore {
         Ok(ready.collect())
     }
 
-    async fn decide_held(&self, delivery: DeliveryId, decision: Decision, _: Timestamp) -> Result<()> {
+    async fn decide_held(&self, _: TenantId, delivery: DeliveryId, decision: Decision, _: Timestamp) -> Result<()> {
         let mut inner = self.lock();
         inner.decided.push(delivery);
         if !matches!(decision, Decision::AwaitForm) {

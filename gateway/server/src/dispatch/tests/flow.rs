@@ -187,6 +187,14 @@ async fn an_outcome_is_committed_though_the_store_was_full() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_could_not_be_begun_gives_its_lease_back() {
+    let rig = rig();
+    rig.store.lock().begin_fails = 3;
+    assert_eq!(rig.deliver().await.state, State::Delivered);
+    assert_eq!((rig.tried(), rig.store.lock().ran_out), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn files_are_loaded_where_the_document_names_some() {
     let rig = rig();
     let [bare, with] = [1, 2].map(|person| rig.store.queue(rig.account, person));

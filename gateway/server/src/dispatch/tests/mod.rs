@@ -70,12 +70,7 @@ static NO_FIND: Descriptor = Descriptor {
     auth: &[],
     find: FindSupport::None,
     visibility_lag: Duration::ZERO,
-    limits: causeway_core::connector::Limits {
-        window: Duration::from_secs(10),
-        calls: 1_000,
-        concurrency: 8,
-        daily: None,
-    },
+    limits: causeway_core::connector::Limits { window: Duration::from_secs(10), calls: 1_000, concurrency: 8 },
     read_pace: |_| None,
     takes_files: false,
     names_hosts: false,

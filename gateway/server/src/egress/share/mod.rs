@@ -21,9 +21,8 @@ use causeway_core::connector::Limits;
 
 use super::limit::MOST_CALLS;
 
-const DAY: Duration = Duration::from_hours(24);
-/// Shorter windows are no time to ask anybody.
-const SHORTEST: Duration = Duration::from_millis(200);
+/// In shorter windows a token would be too old when it arrives: an answer may take a tenth of a second.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest a token is good for.
 const FRESHEST: Duration = Duration::from_secs(1);
 
@@ -41,10 +40,8 @@ pub(super) struct Refill {
 /// See the module's documentation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Share {
-    /// The buckets in Redis: of the window and of the day. None: the window is split.
-    pub(super) buckets: Vec<Refill>,
-    /// This gateway's part of the reserve: calls in a window.
-    pub(super) reserve: Vec<(usize, Duration)>,
+    /// The bucket in Redis, and this gateway's part of the reserve: calls in a window. None: the window is split.
+    pub(super) shared: Option<(Refill, usize)>,
     /// This gateway's part of the calls in flight.
     pub(super) concurrency: u32,
     /// How long a token is good for.
@@ -54,6 +51,11 @@ pub(super) struct Share {
 }
 
 impl Share {
+    /// This gateway's part of the reserve.
+    pub(super) fn part(&self) -> Option<usize> {
+        self.shared.map(|(_, part)| part)
+    }
+
     pub(super) fn of(limits: Limits, gateways: u32) -> Self {
         let gateways = gateways.max(1);
         let concurrency = (limits.concurrency / gateways).max(1);
@@ -62,20 +64,10 @@ impl Share {
         // More than we can count is as good as what we can.
         let calls = limits.calls.min(MOST_CALLS);
         let window = refill(limits.calls, limits.window, in_flight, fresh);
-        let part = |calls: u32| calls as usize / 5 / gateways as usize;
-        let (mut buckets, mut reserve) = (Vec::new(), Vec::new());
-        if let Some(window) = window.filter(|_| part(calls) > 0 && limits.window >= SHORTEST) {
-            buckets.push(window);
-            reserve.push((part(calls), limits.window));
-            if let Some((daily, day)) =
-                limits.daily.and_then(|daily| Some((daily, refill(daily, DAY, in_flight, fresh)?)))
-            {
-                buckets.push(day);
-                reserve.push((part(daily.min(MOST_CALLS)).max(1), DAY));
-            }
-        }
-        let split = if buckets.is_empty() { gateways as usize } else { 1 };
-        Self { buckets, reserve, concurrency, fresh, split }
+        let part = calls as usize / 5 / gateways as usize;
+        let shared = window.filter(|_| part > 0 && limits.window >= SHORTEST).map(|bucket| (bucket, part));
+        let split = if shared.is_none() { gateways as usize } else { 1 };
+        Self { shared, concurrency, fresh, split }
     }
 }
 
@@ -94,7 +86,7 @@ mod tests {
     use super::*;
 
     fn limits(calls: u32, window_ms: u64, concurrency: u32) -> Limits {
-        Limits { window: Duration::from_millis(window_ms), calls, concurrency, daily: None }
+        Limits { window: Duration::from_millis(window_ms), calls, concurrency }
     }
 
     #[test]
@@ -106,17 +98,17 @@ mod tests {
                         let limits = limits(calls, window_ms, concurrency);
                         let share = Share::of(limits, gateways);
                         let in_flight = f64::from(share.concurrency * gateways);
-                        let shared = share.buckets.first().map_or(0.0, |bucket| {
+                        let shared = share.shared.map_or(0.0, |(bucket, _)| {
                             let long = (limits.window + share.fresh).as_secs_f64() * 1e3;
                             assert!(bucket.burst <= (f64::from(calls) * 0.1).max(1.0));
                             assert!(bucket.rate <= f64::from(calls) * 0.7 / limits.window.as_secs_f64() / 1e3);
                             2.0 * bucket.burst + bucket.rate * long + in_flight
                         });
-                        let reserve = share.reserve.first().map_or(0, |(calls, _)| calls * gateways as usize);
+                        let reserve = share.shared.map_or(0, |(_, calls)| calls * gateways as usize);
                         let all = shared + reserve as f64;
                         assert!(all <= f64::from(calls) + 1e-6, "{limits:?} {gateways}: {all}");
                         assert_eq!(
-                            share.buckets.is_empty(),
+                            share.shared.is_none(),
                             share.split > 1 || gateways == 1 && share.split == 1 && shared == 0.0
                         );
                     }
@@ -137,18 +129,9 @@ mod tests {
         ] {
             let share = Share::of(limits, gateways);
             assert_eq!(share.split == 1, shared, "{limits:?}");
-            let Some(bucket) = share.buckets.first() else { continue };
+            let Some((bucket, _)) = share.shared else { continue };
             let used = bucket.rate * limits.window.as_secs_f64() * 1e3 / f64::from(limits.calls);
             assert!(used > 0.45, "{limits:?}: only {used} of the window is used");
         }
-    }
-
-    #[test]
-    fn a_day_is_a_bucket_of_its_own() {
-        let limits = Limits { daily: Some(250_000), ..limits(100, 10_000, 5) };
-        let share = Share::of(limits, 2);
-        let day = share.buckets[1];
-        assert!(day.rate * 86_400_000.0 <= 175_000.0 && day.burst <= 25_000.0, "{day:?}");
-        assert_eq!(share.reserve, [(10, Duration::from_secs(10)), (1_000, DAY)]);
     }
 }

@@ -54,7 +54,7 @@ impl Sharing {
             me: me.clone(),
             link: Arc::clone(&self.link),
             moments,
-            keys: [key(&bucket), key("breaker"), key("day")],
+            keys: [key(&bucket), key("breaker")],
             state: Mutex::new(State::new(limits, share)),
             asking: tokio::sync::Mutex::new(()),
             waiting: AtomicUsize::new(0),
@@ -67,7 +67,7 @@ pub(in crate::egress) struct Pool {
     me: Weak<Self>,
     link: Arc<Link>,
     moments: Moments,
-    keys: [String; 3],
+    keys: [String; 2],
     state: Mutex<State>,
     /// One question at a time; who waits for it finds its answer.
     asking: tokio::sync::Mutex<()>,
@@ -79,7 +79,7 @@ struct State {
     share: Share,
     /// Until when each token that is here is good, oldest first.
     ahead: VecDeque<Duration>,
-    reserve: Vec<Bucket>,
+    reserve: Option<Bucket>,
     /// Redis has none before.
     none_until: Duration,
     frozen_until: Duration,
@@ -257,18 +257,17 @@ impl Pool {
 
     /// Asks and takes over what is answered. False: there was no answer.
     async fn ask(&self, want: usize, freeze: Duration, open: i64) -> bool {
-        let buckets = self.state().share.buckets.clone();
+        let bucket = self.state().share.shared.map(|(bucket, _)| bucket);
         let sent = self.moments.mono();
         let answer: Option<Reply> = self
             .link
             .ask(|mut conn| async move {
                 let mut call = SCRIPT.prepare_invoke();
-                let keys = if buckets.len() > 1 { &self.keys[..] } else { &self.keys[..2] };
-                for key in keys {
+                for key in &self.keys {
                     call.key(key);
                 }
                 call.arg(want).arg(millis(freeze)).arg(open);
-                for bucket in &buckets {
+                if let Some(bucket) = bucket {
                     call.arg(bucket.rate).arg(bucket.burst).arg(millis(bucket.forget));
                 }
                 call.invoke_async(&mut conn).await
@@ -286,7 +285,7 @@ impl Pool {
 
 impl State {
     fn new(limits: Limits, share: Share) -> Self {
-        let reserve = reserve(&share);
+        let reserve = reserve(limits, &share);
         Self {
             limits,
             share,
@@ -302,11 +301,11 @@ impl State {
     }
 
     fn resize(&mut self, limits: Limits, share: Share) {
-        if reserve_of(&self.share) != reserve_of(&share) {
+        if (self.limits.window, self.share.part()) != (limits.window, share.part()) {
             // What was taken from the reserve counts on in the new one.
-            let old = std::mem::take(&mut self.reserve);
-            self.reserve = reserve(&share);
-            for (bucket, old) in self.reserve.iter_mut().zip(old) {
+            let old = self.reserve.take();
+            self.reserve = reserve(limits, &share);
+            if let (Some(bucket), Some(old)) = (&mut self.reserve, old) {
                 bucket.continues(old);
             }
         }
@@ -347,25 +346,17 @@ impl State {
     /// As many as wait, and ahead as many as are used while a token is good.
     fn wanted(&mut self, now: Duration, waiting: usize) -> usize {
         self.turn_over(now);
-        let most = self.share.buckets.first().map_or(usize::MAX, |bucket| bucket.burst as usize);
+        let most = self.share.shared.map_or(usize::MAX, |(bucket, _)| bucket.burst as usize);
         let ahead = self.pace.1.max(self.pace.2).min(most / 2);
         (waiting.max(1) + ahead).min(most).max(1)
     }
 
     fn take_reserve(&mut self, now: Duration) -> Result<(), Duration> {
-        for at in 0..self.reserve.len() {
-            let taken = self.reserve.get_mut(at).map_or(Ok(()), |bucket| bucket.take(now));
-            if let Err(until) = taken {
-                self.reserve.iter_mut().take(at).for_each(Bucket::refund);
-                return Err(until);
-            }
-        }
-        Ok(())
+        self.reserve.as_mut().map_or(Ok(()), |bucket| bucket.take(now))
     }
 
     fn reserve_room(&mut self, now: Duration) -> (usize, Duration) {
-        let rooms = self.reserve.iter_mut().map(|bucket| bucket.room(now));
-        rooms.fold((usize::MAX, now), |(room, at), (one, from)| (room.min(one), at.max(from)))
+        self.reserve.as_mut().map_or((usize::MAX, now), |bucket| bucket.room(now))
     }
 
     fn room(&self, now: Duration) -> (usize, Duration) {
@@ -373,7 +364,7 @@ impl State {
         if ready == 0 && self.none_until > now {
             return (0, self.none_until);
         }
-        let Some(bucket) = self.share.buckets.first() else { return (usize::MAX, now) };
+        let Some((bucket, _)) = self.share.shared else { return (usize::MAX, now) };
         let (left, as_of) = self.left;
         let since = now.saturating_sub(as_of).as_secs_f64() * 1e3;
         // What others take meanwhile is not known: who is let through too early waits a little, or comes back.
@@ -400,12 +391,8 @@ impl State {
     }
 }
 
-fn reserve_of(share: &Share) -> &[(usize, Duration)] {
-    &share.reserve
-}
-
-fn reserve(share: &Share) -> Vec<Bucket> {
-    share.reserve.iter().map(|(calls, window)| Bucket::exact(*calls, *window)).collect()
+fn reserve(limits: Limits, share: &Share) -> Option<Bucket> {
+    share.part().map(|calls| Bucket::exact(calls, limits.window))
 }
 
 fn millis(long: Duration) -> i64 {

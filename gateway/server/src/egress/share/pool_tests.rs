@@ -16,7 +16,7 @@ use crate::egress::breaker::{Gate, Health};
 use crate::egress::limit::Limiter;
 
 const WINDOW: Duration = Duration::from_secs(1);
-const LIMITS: Limits = Limits { window: WINDOW, calls: 100, concurrency: 6, daily: None };
+const LIMITS: Limits = Limits { window: WINDOW, calls: 100, concurrency: 6 };
 const BOUND: Duration = Duration::from_secs(30);
 
 static ACCOUNTS: AtomicU64 = AtomicU64::new(1);
@@ -39,7 +39,7 @@ async fn link(redis: &Redis, gateways: u32) -> Arc<Link> {
 
 fn limiter(link: &Arc<Link>, account: AccountId, wait: Duration) -> Arc<Limiter> {
     let sharing = Sharing { link: Arc::clone(link), account };
-    Arc::new(Limiter::new(LIMITS, None, moments(), wait, Some(sharing)))
+    Arc::new(Limiter::new(LIMITS, None, moments(), wait, Some(sharing), 1))
 }
 
 /// Waits for it, and not for ever.
@@ -274,7 +274,7 @@ async fn tokens_come_in_batches_and_unused_ones_are_used_later() {
     let redis = Redis::start().unwrap();
     let link = link(&redis, 2).await;
     let sharing = Sharing { link: Arc::clone(&link), account: account() };
-    let limits = Limits { window: Duration::from_secs(10), calls: 9_000, concurrency: 8, daily: None };
+    let limits = Limits { window: Duration::from_secs(10), calls: 9_000, concurrency: 8 };
     let pool = sharing.pool(limits, None, moments());
     let mut taken = 0;
     until("three hundred tokens", async || {
@@ -319,24 +319,4 @@ async fn what_is_no_bucket_is_left_alone_and_others_go_on() {
     redis.command(&["DEL", &pool.keys[0]]).unwrap();
     redis.command(&["HSET", &pool.keys[0], "n", "many", "at", "soon", "frozen", "never"]).unwrap();
     until("it counts as empty", async || matches!(pool.take().await, Ok(Pass::Shared(..)))).await;
-}
-
-#[tokio::test]
-async fn a_day_is_kept_to_besides_the_window() {
-    let redis = Redis::shared().unwrap();
-    let sharing = Sharing { link: link(redis, 2).await, account: account() };
-    // One in two minutes.
-    let limits = Limits { daily: Some(1_000), ..LIMITS };
-    let pool = sharing.pool(limits, None, moments());
-    let day = &pool.keys[2];
-    until("the day's bucket is made", async || {
-        drop(pool.take().await);
-        !redis.command(&["HGET", day, "n"]).unwrap().is_empty()
-    })
-    .await;
-    assert!(pool.state().none_until > pool.moments.mono() + Duration::from_secs(60));
-    redis.command(&["HSET", day, "n", "20"]).unwrap();
-    pool.state().none_until = Duration::ZERO;
-    until("with a token of the day", async || matches!(pool.take().await, Ok(Pass::Shared(..)))).await;
-    assert!(redis.command(&["HGET", day, "n"]).unwrap().starts_with("19") || pool.state().ahead.len() > 1);
 }

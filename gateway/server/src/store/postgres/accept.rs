@@ -12,7 +12,7 @@ use causeway_core::reason::Reason;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::array::Table;
-use super::session::Session;
+use super::session::{Array, Session};
 use crate::store::StoreError;
 use crate::store::intake::{Accepted, NewDelivery};
 use crate::store::sql::accept::{Prepared, REPEAT, SAME_REQUEST, Standing, Start, as_bound, begin};
@@ -31,9 +31,7 @@ macro_rules! text {
 
 /// Accepts all of them, or says why one cannot be.
 pub(super) fn all(tx: &mut Tx<'_>, session: &Session, batch: &mut [&mut Acceptance]) -> Op<()> {
-    let serials: Vec<&[u8]> = batch.iter().map(|one| one.prepared.serial.as_slice()).collect();
-    session.query_arrays(text!("lock"), &[(&serials, Type::BYTEA_ARRAY)])?;
-    let known = known(session, batch)?;
+    let (known, accounts) = known(session, batch)?;
     let mut within = Within::default();
     let mut made = Vec::with_capacity(batch.len());
     for (one, known) in batch.iter_mut().zip(known) {
@@ -48,7 +46,6 @@ pub(super) fn all(tx: &mut Tx<'_>, session: &Session, batch: &mut [&mut Acceptan
     if made.is_empty() {
         return Ok(());
     }
-    let accounts = accounts(session, &made)?;
     let mut rows = Rows::new();
     for (one, repeat_of) in &mut made {
         let ring = rows.add(tx, &one.prepared, *repeat_of, &accounts)?;
@@ -72,8 +69,11 @@ struct Known {
     repeat_of: Option<SubmissionId>,
 }
 
-fn known(session: &Session, batch: &[&mut Acceptance]) -> Op<Vec<Known>> {
+/// Their persons are locked, what is known of each is asked for, and what the accounts say that they would go to: three
+/// statements that are sent together. The second sees what those committed that the first waited for.
+fn known(session: &Session, batch: &[&mut Acceptance]) -> Op<(Vec<Known>, Accounts)> {
     let all = || batch.iter().map(|one| &one.prepared);
+    let serials: Vec<&[u8]> = all().map(|one| one.serial.as_slice()).collect();
     let tenants: Vec<[u8; 16]> = all().map(|one| one.new.tenant.bytes()).collect();
     let tenants: Vec<&[u8]> = tenants.iter().map(<[u8; 16]>::as_slice).collect();
     let keys: Vec<Option<&[u8]>> = all().map(|one| one.key_hash.as_ref().map(<[u8; 32]>::as_slice)).collect();
@@ -83,19 +83,26 @@ fn known(session: &Session, batch: &[&mut Acceptance]) -> Op<Vec<Known>> {
     let same: Vec<i64> = all().map(|one| micros(one.new.received_at - SAME_REQUEST)).collect();
     let repeat: Vec<i64> = all().map(|one| micros(one.new.received_at - REPEAT)).collect();
     let tests: Vec<i64> = all().map(|one| i64::from(one.new.test)).collect();
-    let found = session.query_arrays(
-        text!("look"),
-        &[
-            (&tenants, Type::BYTEA_ARRAY),
-            (&keys, Type::BYTEA_ARRAY),
-            (&emails, Type::BYTEA_ARRAY),
-            (&postings, Type::TEXT_ARRAY),
-            (&prints, Type::BYTEA_ARRAY),
-            (&same, Type::INT8_ARRAY),
-            (&repeat, Type::INT8_ARRAY),
-            (&tests, Type::INT8_ARRAY),
-        ],
-    )?;
+    let accounts = targets(batch);
+    let accounts: Vec<&[u8]> = accounts.iter().map(<[u8; 16]>::as_slice).collect();
+    let look: Vec<Array<'_>> = vec![
+        (&tenants, Type::BYTEA_ARRAY),
+        (&keys, Type::BYTEA_ARRAY),
+        (&emails, Type::BYTEA_ARRAY),
+        (&postings, Type::TEXT_ARRAY),
+        (&prints, Type::BYTEA_ARRAY),
+        (&same, Type::INT8_ARRAY),
+        (&repeat, Type::INT8_ARRAY),
+        (&tests, Type::INT8_ARRAY),
+    ];
+    let answers = session.query_together(&[
+        (text!("lock"), vec![(&serials, Type::BYTEA_ARRAY)]),
+        (text!("look"), look),
+        (text!("accounts"), vec![(&accounts, Type::BYTEA_ARRAY)]),
+    ])?;
+    let [_, found, accounts] = answers.as_slice() else {
+        return Err(StoreError::Failed("an answer is missing".to_owned()).into());
+    };
     if found.len() != batch.len() {
         return Err(StoreError::Failed("a key is bound twice".to_owned()).into());
     }
@@ -106,7 +113,8 @@ fn known(session: &Session, batch: &[&mut Acceptance]) -> Op<Vec<Known>> {
         let bound = print.map(|print| (print, receipt));
         Ok(Known { bound, same: row.col("same")?, repeat_of: row.maybe_id("repeat_of")? })
     };
-    found.iter().map(read).collect()
+    let known: Op<Vec<Known>> = found.iter().map(read).collect();
+    Ok((known?, standings(accounts)?))
 }
 
 /// Tenant, e-mail, posting, and which world.
@@ -151,19 +159,21 @@ impl Within {
 type Accounts = HashMap<Place, Standing>;
 type Place = ([u8; 16], [u8; 16]);
 
-fn accounts(session: &Session, made: &[(&mut Acceptance, Option<SubmissionId>)]) -> Op<Accounts> {
-    let targets = made.iter().flat_map(|(one, _)| &one.prepared.new.deliveries);
+fn targets(batch: &[&mut Acceptance]) -> Vec<[u8; 16]> {
+    let targets = batch.iter().flat_map(|one| &one.prepared.new.deliveries);
     let mut ids: Vec<[u8; 16]> = targets.map(|delivery| delivery.account.bytes()).collect();
     ids.sort_unstable();
     ids.dedup();
-    let ids: Vec<&[u8]> = ids.iter().map(<[u8; 16]>::as_slice).collect();
-    let found = session.query_arrays(text!("accounts"), &[(&ids, Type::BYTEA_ARRAY)])?;
+    ids
+}
+
+fn standings(rows: &[super::Row]) -> Op<Accounts> {
     let read = |row: &super::Row| -> Op<(Place, Standing)> {
         let row = Row::Postgres(row);
         let key: Place = (row.col("tenant")?, row.col("id")?);
         Ok((key, Standing::read(&row)?))
     };
-    found.iter().map(read).collect()
+    rows.iter().map(read).collect()
 }
 
 /// What is written, table by table.

@@ -23,19 +23,26 @@ pub(super) struct TenantOf {
 const LIMITS: Limits = Limits { pooled: true, statement: 5_000 };
 
 impl TenantOf {
+    /// Whose rows the scope means, if that is known.
+    pub(super) fn known(&self, scope: Scope) -> Result<Whose, AccountId> {
+        match scope {
+            Scope::Tenant(tenant) => Ok(Whose::Tenant(tenant)),
+            Scope::Every => Ok(Whose::Every),
+            Scope::Nobody => Ok(Whose::Nobody),
+            Scope::Leases => Ok(Whose::Leases),
+            Scope::Account(account) => {
+                let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&account).copied();
+                known.map(Whose::Tenant).ok_or(account)
+            }
+        }
+    }
+
     /// Whose rows the scope means. Asks, outside of any transaction, what is not known yet.
     pub(super) fn whose(&self, session: &Session, scope: Scope) -> Op<Whose> {
-        let account = match scope {
-            Scope::Tenant(tenant) => return Ok(Whose::Tenant(tenant)),
-            Scope::Every => return Ok(Whose::Every),
-            Scope::Nobody => return Ok(Whose::Nobody),
-            Scope::Leases => return Ok(Whose::Leases),
-            Scope::Account(account) => account,
+        let account = match self.known(scope) {
+            Ok(whose) => return Ok(whose),
+            Err(account) => account,
         };
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&account).copied();
-        if let Some(tenant) = known {
-            return Ok(Whose::Tenant(tenant));
-        }
         let Some(tenant) = ask(session, account)? else { return Ok(Whose::Nobody) };
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(account, tenant);
         Ok(Whose::Tenant(tenant))
@@ -45,9 +52,13 @@ impl TenantOf {
 fn ask(session: &Session, account: AccountId) -> Op<Option<TenantId>> {
     let mut reach = Reach::default();
     reach.add(Whose::Leases, Among::Beside);
-    session.batch(&reach.begin_reading(LIMITS))?;
-    let rows = session.query(sql!("account_tenant").postgres, &[&account.bytes()])?;
-    session.batch("COMMIT")?;
+    let asked = session
+        .batch(&reach.begin_reading(LIMITS))
+        .and_then(|()| session.query(sql!("account_tenant").postgres, &[&account.bytes()]));
+    // Also where it failed: whoever comes next begins a transaction of its own. What went wrong is what is told.
+    let ended = session.batch("ROLLBACK");
+    let rows = asked?;
+    ended?;
     let Some(row) = rows.first() else { return Ok(None) };
     match row.first()? {
         Value::Blob(bytes) => {

@@ -1,4 +1,4 @@
-//! A batch's audit rows, linked and written at its end: two statements, however many rows and tenants.
+//! A batch's audit rows, linked and written at its end, in one statement, however many rows and tenants.
 //!
 //! The heads of the chains are locked here and not before, in one order: whoever audits for the same tenant waits from here
 //! to the commit, and no longer.
@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use causeway_core::ids::TenantId;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use super::session::Session;
+use super::session::{Array, Session};
 use crate::store::StoreError;
 use crate::store::keys::Keyring;
 use crate::store::sql::conn::{FromValue, Sql};
@@ -72,13 +72,16 @@ pub(in crate::store) fn append_audit(session: &Session, keys: &Keyring, rows: &[
     Ok(())
 }
 
-/// The newest links of the rows' chains, which nobody else moves until this commits.
+/// The newest links of the rows' chains, which nobody else moves until this commits. In one order, so that two batches
+/// never wait for each other's; a statement each, because one for a list of them would be planned anew every time.
 fn lock(session: &Session, rows: &[AuditRow]) -> Op<BTreeMap<[u8; 16], Head>> {
     let mut ids: Vec<Vec<u8>> = rows.iter().map(|row| row.tenant.as_uuid().as_bytes().to_vec()).collect();
     ids.sort_unstable();
     ids.dedup();
+    let asked: Vec<(&str, Vec<Array<'_>>)> =
+        ids.iter().map(|id| (LOCK.postgres, vec![(id as &(dyn ToSql + Sync), Type::BYTEA)])).collect();
     let mut heads = BTreeMap::new();
-    for row in session.query_arrays(LOCK.postgres, &[(&ids, Type::BYTEA_ARRAY)])? {
+    for row in session.query_together(&asked)?.into_iter().flatten() {
         let tenant = <[u8; 16]>::from_value(row.value("tenant")?).ok_or(StoreError::Corrupt("audit head"))?;
         let position = i64::from_value(row.value("position")?).ok_or(StoreError::Corrupt("audit head"))?;
         let mac = <[u8; 32]>::from_value(row.value("mac")?).ok_or(StoreError::Corrupt("audit head"))?;

@@ -16,6 +16,7 @@ mod errors;
 mod migrate;
 mod open;
 mod pace;
+mod partitions;
 mod readers;
 mod scope;
 mod session;
@@ -32,6 +33,7 @@ mod tests;
 use std::sync::Arc;
 
 use self::connect::Connector;
+use self::partitions::Partitions;
 use self::readers::Readers;
 use self::watch::Watch;
 use self::writer::Writer;
@@ -59,6 +61,7 @@ pub(in crate::store) struct PostgresEngine {
     writer: Arc<Writer>,
     readers: Readers,
     watch: Arc<Watch>,
+    partitions: Partitions,
 }
 
 impl PostgresEngine {
@@ -92,6 +95,7 @@ impl PostgresEngine {
     }
 
     pub(in crate::store) async fn close(&self) {
+        self.partitions.close();
         let (writer, watch) = (Arc::clone(&self.writer), Arc::clone(&self.watch));
         let closed = tokio::task::spawn_blocking(move || {
             writer.close();

@@ -13,6 +13,7 @@ use causeway_core::pii::Secret;
 
 use super::accounts::TenantOf;
 use super::connect::Connector;
+use super::partitions::{Keeper, Partitions};
 use super::readers::Readers;
 use super::scope::{Among, Limits, Reach, Whose};
 use super::session::Session;
@@ -138,18 +139,14 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         vitals: Arc::clone(&vitals),
     };
     let writer = Arc::new(Writer::start(&parts, options.writers).map_err(io(&options.blobs))?);
-    let watched = Watched {
-        connector: Arc::clone(&connector),
-        keys: Arc::clone(&keys),
-        setup,
-        clock: Arc::clone(&options.clock),
-        seen,
-    };
+    let watched = Watched { connector: Arc::clone(&connector), keys: Arc::clone(&keys), setup, seen };
     let watch = Arc::new(Watch::start(watched).map_err(io(&options.blobs))?);
+    let keeper = Keeper::new(Arc::clone(&connector), Arc::clone(&options.clock), &*options.entropy);
+    let partitions = Partitions::start(keeper).map_err(io(&options.blobs))?;
     let readers = Readers::new(Arc::clone(&connector), tenants, options.readers);
     let OpenOptions { clock, entropy, on_fatal, .. } = options;
     Ok(Arc::new(SqlStore {
-        engine: Engine::Postgres(PostgresEngine { connector, writer, readers, watch }),
+        engine: Engine::Postgres(PostgresEngine { connector, writer, readers, watch, partitions }),
         blobs,
         keys,
         clock,
@@ -159,6 +156,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         numbers: Numbers::default(),
         vitals,
         floors: Arc::new(Floors::kept()),
+        backlogs: Arc::default(),
     }))
 }
 
@@ -169,7 +167,7 @@ fn begin(connector: &Connector, keys: &Keyring, options: &OpenOptions) -> Result
         return Err(OpenError::Refused { what: bad.what, text: bad.text });
     }
     let mut reach = Reach::default();
-    reach.add(Whose::Every, Among::Alone);
+    reach.add(Whose::Every, Among::Beside);
     session.batch(&reach.begin(LIMITS))?;
     let seen = first_time(&session, keys, options)?;
     session.batch("COMMIT")?;
@@ -178,6 +176,7 @@ fn begin(connector: &Connector, keys: &Keyring, options: &OpenOptions) -> Result
 
 fn first_time(session: &Session, keys: &Keyring, options: &OpenOptions) -> Op<Option<Vec<u8>>> {
     let conn = Conn::Postgres(session);
+    // Of two that are the first, one waits here for the other.
     execute(conn, sql!("meta_init"), params!["root_key_check", keys.check_value()])?;
     receipts::make_first_key(conn, keys, &*options.entropy, options.clock.now())?;
     watch::install(conn, keys)?;

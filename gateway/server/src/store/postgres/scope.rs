@@ -2,8 +2,12 @@
 //!
 //! Row-level security lets through the rows of the tenants that are named here and no others; the tenants are those of the
 //! batch's requests. The verbs were written for one writer: those that change nothing but rows they lock or make share
-//! their tenant's lock, every other has it alone, and one that concerns every tenant has all of it alone. Locks are taken
-//! in one order, so that two transactions never wait for each other's.
+//! their tenant's lock, every other has it alone, and one that concerns every tenant has all of it alone.
+//!
+//! Nobody who holds a lock waits for a tenant's: a batch takes everybody's, shared, and then asks for its tenants' and goes
+//! without those it cannot have; who is alone in a tenant waits for that first, holding nothing; who is alone among all waits
+//! for a moment, and makes room when that was not enough. So a tenant that is kept by somebody keeps nobody else waiting,
+//! and two transactions never wait for each other's.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +25,7 @@ pub(crate) enum Among {
 }
 
 /// Whose rows, once accounts are known by their tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Whose {
     Tenant(TenantId),
     Every,
@@ -59,6 +63,12 @@ const ALL: i64 = i64::MIN;
 
 /// Milliseconds a lock is waited for, and a transaction may be left lying.
 const LOCK: u32 = 5_000;
+/// The same by a batch for each tenant's: others of the batch wait meanwhile.
+const LOCK_BESIDE: u32 = 2;
+/// By who is alone in a tenant, for it: its writers wait meanwhile, who finish what they have begun.
+const LOCK_ALONE: u32 = 1_000;
+/// By who is alone among all: everybody waits meanwhile.
+const LOCK_ALL: u32 = 500;
 const IDLE: u32 = 20_000;
 
 impl Reach {
@@ -74,28 +84,40 @@ impl Reach {
         }
     }
 
-    /// A transaction that writes.
-    pub(super) fn begin(&self, limits: Limits) -> String {
+    /// A transaction that writes what no verb relies on, and takes no part in the locks.
+    pub(super) fn begin_apart(&self, limits: Limits) -> String {
         let mut text = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;".to_owned();
         self.settings(limits, &mut text);
+        text
+    }
+
+    /// A transaction that writes.
+    pub(super) fn begin(&self, limits: Limits) -> String {
+        let mut text = self.begin_apart(limits);
         if self.is_apart() {
             return text;
         }
-        text.push_str(match self.every {
-            Some(Among::Alone) => "SELECT pg_advisory_xact_lock(",
-            Some(Among::Apart | Among::Beside) | None => "SELECT pg_advisory_xact_lock_shared(",
-        });
-        push(&mut text, ALL);
-        text.push(')');
-        let mut keys: Vec<(i64, Among)> = self.tenants.iter().map(|(id, among)| (key(*id), *among)).collect();
-        keys.sort_unstable();
-        for (key, among) in keys {
-            text.push_str(match among {
-                Among::Alone => ",pg_advisory_xact_lock(",
-                Among::Apart | Among::Beside => ",pg_advisory_xact_lock_shared(",
-            });
-            push(&mut text, key);
-            text.push(')');
+        let all = Lock { key: ALL, among: self.every.unwrap_or(Among::Beside) };
+        // Each tenant's in one order, though nobody waits for long.
+        let mut tenants: Vec<Lock> =
+            self.tenants.iter().map(|(id, among)| Lock { key: key(*id), among: *among }).collect();
+        tenants.sort_unstable();
+        let is_alone = tenants.iter().any(|lock| lock.among == Among::Alone);
+        text.push_str("SELECT ");
+        if is_alone {
+            timed(&tenants, LOCK_ALONE, &mut text);
+            text.push(',');
+            all.take(&mut text);
+            return text;
+        }
+        if all.among == Among::Alone {
+            timed(&[all], LOCK_ALL, &mut text);
+        } else {
+            all.take(&mut text);
+        }
+        if !tenants.is_empty() {
+            text.push(',');
+            timed(&tenants, LOCK_BESIDE, &mut text);
         }
         text
     }
@@ -168,6 +190,67 @@ pub(super) fn settings(statement: u32) -> [(&'static str, String); 5] {
     ]
 }
 
+/// An advisory lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Lock {
+    key: i64,
+    among: Among,
+}
+
+impl Lock {
+    fn of(whose: Whose, among: Among) -> Option<Self> {
+        if among == Among::Apart {
+            return None;
+        }
+        let key = match whose {
+            Whose::Tenant(tenant) => key(tenant.as_uuid().into_bytes()),
+            Whose::Every => ALL,
+            Whose::Leases | Whose::Nobody => return None,
+        };
+        Some(Self { key, among })
+    }
+
+    /// Waits for it.
+    fn take(self, text: &mut String) {
+        text.push_str(match self.among {
+            Among::Alone => "pg_advisory_xact_lock(",
+            Among::Apart | Among::Beside => "pg_advisory_xact_lock_shared(",
+        });
+        push(text, self.key);
+        text.push(')');
+    }
+}
+
+/// Waits for each of these so many milliseconds, and for what comes after as long as for any. What is selected is computed
+/// from left to right.
+fn timed(locks: &[Lock], millis: u32, text: &mut String) {
+    text.push_str(&format!("set_config('lock_timeout','{millis}',true),"));
+    for lock in locks {
+        lock.take(text);
+        text.push(',');
+    }
+    text.push_str(&format!("set_config('lock_timeout','{LOCK}',true)"));
+}
+
+/// Asks which of these cannot be had at this moment; the answer is their positions. To be asked outside of a transaction:
+/// none is kept. `None` when all can.
+pub(super) fn not_free(wanted: &[(Whose, Among)]) -> Option<String> {
+    let mut tries = Vec::new();
+    for (at, (whose, among)) in wanted.iter().enumerate() {
+        let Some(lock) = Lock::of(*whose, *among) else { continue };
+        let kind = if *among == Among::Alone { "" } else { "_shared" };
+        let mut one = format!("({at},pg_try_advisory_xact_lock{kind}(");
+        push(&mut one, lock.key);
+        one.push_str("))");
+        tries.push(one);
+    }
+    if tries.is_empty() {
+        return None;
+    }
+    let tries = tries.join(",");
+    Some(format!("SELECT string_agg(at::text,' ') FROM (VALUES {tries}) AS tried (at, had) WHERE NOT had"))
+}
+
 /// A tenant's lock: the random half of its id. Two tenants that share one wait for each other and nothing worse.
 fn key(id: [u8; 16]) -> i64 {
     let [.., a, b, c, d, e, f, g, h] = id;
@@ -181,7 +264,7 @@ fn push(text: &mut String, key: i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Among, Limits, Reach, Whose};
+    use super::{Among, Limits, Reach, Whose, not_free};
     use causeway_core::ids::TenantId;
     use uuid::Uuid;
 
@@ -198,17 +281,34 @@ mod tests {
         }
         let text = reach.begin(LIMITS);
         let (_, found) = text.rsplit_once("SELECT ").unwrap();
-        let found: Vec<&str> = found.split(",pg").map(|lock| lock.split('(').next().unwrap()).collect();
+        let found: Vec<String> = found
+            .replace("set_config('lock_timeout','", "wait ")
+            .replace("pg_advisory_xact_lock", "lock")
+            .replace("',true)", "")
+            .split(',')
+            .map(|taken| taken.split('(').next().unwrap().to_owned())
+            .collect();
         assert_eq!(found, locks, "{text}");
     }
 
     #[test]
-    fn who_is_alone_keeps_others_of_the_tenant_out() {
-        const SHARED: &str = "pg_advisory_xact_lock_shared";
-        check(&[(tenant(1), Among::Beside)], &[SHARED, "_advisory_xact_lock_shared"]);
-        check(&[(tenant(1), Among::Beside), (tenant(1), Among::Alone)], &[SHARED, "_advisory_xact_lock"]);
-        check(&[(Whose::Every, Among::Beside)], &[SHARED]);
-        check(&[(Whose::Every, Among::Beside), (Whose::Every, Among::Alone)], &["pg_advisory_xact_lock"]);
+    fn who_is_alone_keeps_others_of_the_tenant_out_and_nobody_waits_for_a_tenant_with_a_lock_in_hand() {
+        check(&[(tenant(1), Among::Beside)], &["lock_shared", "wait 2", "lock_shared", "wait 5000"]);
+        check(&[(tenant(1), Among::Alone)], &["wait 1000", "lock", "wait 5000", "lock_shared"]);
+        check(&[(Whose::Every, Among::Beside)], &["lock_shared"]);
+        check(&[(Whose::Every, Among::Beside), (Whose::Every, Among::Alone)], &["wait 500", "lock", "wait 5000"]);
+    }
+
+    #[test]
+    fn what_is_nobody_s_can_always_be_had() {
+        assert_eq!(not_free(&[(Whose::Nobody, Among::Alone), (Whose::Leases, Among::Beside)]), None);
+        assert_eq!(not_free(&[(tenant(1), Among::Apart), (Whose::Every, Among::Apart)]), None, "asked for by nobody");
+        let asked =
+            not_free(&[(Whose::Nobody, Among::Beside), (tenant(1), Among::Beside), (Whose::Every, Among::Alone)]);
+        let asked = asked.unwrap();
+        assert!(
+            asked.contains("(1,pg_try_advisory_xact_lock_shared(") && asked.contains("(2,pg_try_advisory_xact_lock(")
+        );
     }
 
     #[test]

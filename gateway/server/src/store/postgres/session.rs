@@ -11,13 +11,15 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::maybe_done;
 use tokio::runtime::Runtime;
+use tokio_postgres::error::Severity;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{AsyncMessage, Client, Config, Socket, Statement};
+use tokio_postgres::{AsyncMessage, Client, Config, Error, Socket, Statement};
 
 use super::errors::{Then, cannot_connect, classify};
 use super::text::{Use, translate};
@@ -50,6 +52,9 @@ struct Known {
 
 /// Rows of an answer that is read some at a time.
 const FETCH: &str = "FETCH 200 FROM causeway_rows";
+
+/// A parameter that is an array, and its type.
+pub(super) type Array<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// A row of an answer.
 pub(crate) struct Row(tokio_postgres::Row);
@@ -94,7 +99,8 @@ impl Session {
             loop {
                 match connection.poll_message(context) {
                     Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
-                        if notice.severity() == "WARNING" {
+                        // What it is called depends on the server's language.
+                        if notice.parsed_severity() == Some(Severity::Warning) {
                             theirs.store(true, Ordering::Relaxed);
                         }
                     }
@@ -197,7 +203,7 @@ impl Session {
     }
 
     /// [`Session::query`] with arrays.
-    pub(super) fn query_arrays(&self, sql: &'static str, params: &[(&(dyn ToSql + Sync), Type)]) -> Op<Vec<Row>> {
+    pub(super) fn query_arrays(&self, sql: &'static str, params: &[Array<'_>]) -> Op<Vec<Row>> {
         let known = self.known(sql, params.iter().map(|(_, declared)| declared.clone()))?;
         let rows = match &known.statement {
             Some(statement) => {
@@ -207,6 +213,26 @@ impl Session {
             None => self.wait(self.client.query_typed(&known.text, params))?,
         };
         Ok(rows.into_iter().map(Row).collect())
+    }
+
+    /// [`Session::query_arrays`] for each, sent together: the server runs one after the other, and each sees what those
+    /// before it did and waited for.
+    pub(super) fn query_together(&self, asked: &[(&'static str, Vec<Array<'_>>)]) -> Op<Vec<Vec<Row>>> {
+        let mut known = Vec::with_capacity(asked.len());
+        for (sql, params) in asked {
+            known.push(self.known(sql, params.iter().map(|(_, declared)| declared.clone()))?);
+        }
+        let answers = asked.iter().zip(&known).map(|((_, params), known)| async move {
+            match &known.statement {
+                Some(statement) => {
+                    let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|(value, _)| *value).collect();
+                    self.client.query(statement, &params).await
+                }
+                None => self.client.query_typed(&known.text, params).await,
+            }
+        });
+        let answers = self.wait(in_order(answers))?;
+        Ok(answers.into_iter().map(|rows| rows.into_iter().map(Row).collect()).collect())
     }
 
     /// Runs texts that are answered with nothing and take no parameters, in one round trip.
@@ -266,6 +292,25 @@ impl Session {
     fn note(&self, then: Then) {
         self.trouble.set(self.trouble.get().max(Some(then)));
     }
+}
+
+/// All of them, sent in their order before the first is waited for: the driver sends when it is asked first.
+async fn in_order<T>(work: impl Iterator<Item = impl Future<Output = Result<T, Error>>>) -> Result<Vec<T>, Error> {
+    let mut work: Vec<_> = work.map(|one| Box::pin(maybe_done(one))).collect();
+    let send = |context: &mut Context<'_>| {
+        for one in &mut work {
+            // Its answer is taken below.
+            let _sent: Poll<()> = one.as_mut().poll(context);
+        }
+        Poll::Ready(())
+    };
+    std::future::poll_fn(send).await;
+    let mut answers = Vec::with_capacity(work.len());
+    for mut one in work {
+        one.as_mut().await;
+        answers.extend(one.as_mut().take_output().transpose()?);
+    }
+    Ok(answers)
 }
 
 fn typed<'a>(values: &'a [Parameter<'a>]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {

@@ -4,12 +4,15 @@
 mod between;
 mod faults;
 mod migrating;
+mod notice;
+mod plans;
 mod refused;
 mod several;
 mod snapshots;
 mod tls;
 mod trouble;
 mod waiting;
+mod waits;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 

@@ -23,7 +23,7 @@ const FOREIGN: [u8; 16] = [0x42; 16];
 const NOT_OURS: [&str; 1] = ["custody/schema"];
 
 /// Statements that read no table: each says one row of its own.
-const OF_NOTHING: [&str; 3] = ["accept/lock", "person_lock", "sync_lock"];
+const OF_NOTHING: [&str; 4] = ["accept/lock", "person_lock", "sync_lock", "time"];
 
 /// Tables of no tenant: what they hold is the installation's, or says who there is.
 const OF_NOBODY: [&str; 4] = ["tenants", "meta", "job_leases", "receipt_keys"];
@@ -240,7 +240,7 @@ async fn who_asks_for_due_work_reads_what_a_lease_is_made_of_and_writes_nothing(
     assert!(!owner.query_one(inherits, &[]).await.unwrap().get::<_, bool>(0));
     gateway.batch_execute("SET ROLE causeway_leases").await.unwrap();
     let statements = statements();
-    for name in ["due_accounts", "due_next", "expired_any", "webhooks/due", "account_tenant"] {
+    for name in ["due_accounts", "due_next", "expired_tenants", "webhooks/due", "account_tenant"] {
         gateway.prepare(&statements[name]).await.unwrap();
     }
     assert_eq!(gateway.query("SELECT seq FROM deliveries", &[]).await.unwrap().len(), 1, "of every tenant");

@@ -2,16 +2,15 @@
 //! they made.
 //!
 //! A transaction that changes setup writes a new value into one row; every gateway looks at that row. When it is another
-//! than before, the keys of tenants are read first and what readers cached is called stale after. Now and then it sees to it
-//! that the tables which are apart by time have their next partitions.
+//! than before, the keys of tenants are read first and what readers cached is called stale after.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use causeway_core::clock::{Clock, Entropy};
+use causeway_core::clock::Entropy;
 use causeway_core::ids::TenantId;
 
 use super::connect::Connector;
@@ -20,19 +19,13 @@ use super::scope::{Among, Limits, Reach, Whose};
 use super::session::Session;
 use super::text::Use;
 use crate::store::keys::Keyring;
-use crate::store::sql::conn::{Conn, Sql};
+use crate::store::sql::conn::Conn;
 use crate::store::sql::errors::Op;
-use crate::store::sql::rows::{Columns, every, execute, micros, params, sql, value};
+use crate::store::sql::rows::{Columns, every, execute, params, sql, value};
 use crate::store::{Result, StoreError};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(400);
-
-/// Between two looks after partitions, and after one that failed.
-const PARTITIONS: Duration = Duration::from_hours(1);
-const PARTITIONS_AGAIN: Duration = Duration::from_mins(1);
-
-const KEEP: Sql = Sql::of("SELECT causeway_keep_partitions(?1)");
 
 /// Where the value is.
 const ROW: &str = "generation";
@@ -68,6 +61,13 @@ impl Setup {
     /// Tells the readers of this process.
     pub(super) fn changed(&self) {
         self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// [`Setup::changed`], perhaps: it is not known whether what was raised was committed, or will be. The watch looks again
+    /// at whatever it finds.
+    pub(super) fn may_have_changed(&self) {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.changed();
     }
 
     fn is_own(&self, value: &[u8]) -> bool {
@@ -123,7 +123,6 @@ pub(super) struct Watched {
     pub(super) connector: Arc<Connector>,
     pub(super) keys: Arc<Keyring>,
     pub(super) setup: Arc<Setup>,
-    pub(super) clock: Arc<dyn Clock>,
     /// What stood there when the store was opened.
     pub(super) seen: Option<Vec<u8>>,
 }
@@ -156,18 +155,7 @@ impl Drop for Watch {
 impl Watched {
     fn run(mut self, desk: &Desk) {
         let (mut session, mut pace) = (None, Pace::default());
-        let mut partitions_at = Instant::now();
         loop {
-            if Instant::now() >= partitions_at {
-                let wait = match self.keep_partitions() {
-                    Ok(()) => PARTITIONS,
-                    Err(error) => {
-                        tracing::warn!(%error, "partitions were not looked after: tried again");
-                        PARTITIONS_AGAIN
-                    }
-                };
-                partitions_at = Instant::now() + wait;
-            }
             let (asked, is_asked) = {
                 let wishes = desk.wishes();
                 (wishes.asked, wishes.asked > wishes.taken)
@@ -194,18 +182,6 @@ impl Watched {
                 return;
             }
         }
-    }
-
-    /// On a connection of its own, once an hour.
-    fn keep_partitions(&self) -> Result<()> {
-        let session = self.connector.connect(Use::Write, 30_000)?;
-        session.set_deadline(Duration::from_secs(33));
-        let mut reach = Reach::default();
-        reach.add(Whose::Every, Among::Beside);
-        session.batch(&reach.begin(Limits { pooled: true, statement: 30_000 }))?;
-        let now = micros(self.clock.now());
-        value::<i64>(Conn::Postgres(&session), KEEP, params![now])?;
-        session.batch("COMMIT").map_err(StoreError::from)
     }
 
     fn look(&mut self, session: &mut Option<Session>, is_asked: bool) -> Result<()> {

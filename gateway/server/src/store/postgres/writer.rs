@@ -6,9 +6,12 @@
 //! connection broke before its commit, is run again whole. A connection that breaks during the commit leaves it unknown
 //! whether it happened: then every request is told so, none that it was done, and whoever asks again with its key finds out.
 //! Nobody waits longer than a deadline, whatever the database does.
+//!
+//! What is alone may take long and may be kept waiting: of two or more threads one is always there for what is not. A tenant
+//! whose lock cannot be had is barred for a moment: its requests go back to the others and wait for their next turn.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -21,7 +24,7 @@ use super::accounts::TenantOf;
 use super::connect::Connector;
 use super::errors::Then;
 use super::pace::Pace;
-use super::scope::{Among, Limits, Reach};
+use super::scope::{Among, Limits, Reach, Whose, not_free};
 use super::session::Session;
 use super::text::Use;
 use super::watch::Setup;
@@ -40,6 +43,11 @@ const MOST_PENDING: usize = 8_192;
 /// Requests of one transaction.
 const MOST_IN_BATCH: usize = 128;
 
+/// A commit costs the same for few as for many: fewer than these are left for a moment, where another thread writes, to
+/// become more or to be taken by it.
+const FEW: usize = 32;
+const MOMENT: Duration = Duration::from_millis(2);
+
 /// Until a caller is told to come back.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -53,6 +61,12 @@ const STATEMENT_ALONE: Duration = Duration::from_secs(55);
 /// Longer than the server's, which ends a statement without ending the connection.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// How long nobody asks again for a tenant's lock that could not be had; nobody alone, who waited long for it and kept a thread;
+/// and nobody for that of all, for which everybody waits.
+const BARRED: Duration = Duration::from_millis(50);
+const BARRED_ALONE: Duration = Duration::from_secs(1);
+const BARRED_ALL: Duration = Duration::from_secs(2);
+
 /// A request that waits.
 struct Waiting {
     job: Box<dyn Job>,
@@ -60,16 +74,34 @@ struct Waiting {
     among: Among,
 }
 
+/// Whose lock could not be had, by whom, and until when it is not asked for.
+struct Barred {
+    whose: Whose,
+    among: Among,
+    until: Instant,
+}
+
 #[derive(Default)]
 struct Pending {
     waiting: VecDeque<Waiting>,
+    /// Threads that have a batch of what may be together, and threads that have nothing to do.
+    writing: usize,
+    asleep: usize,
     closed: bool,
-    /// Threads that run what is apart, and how many may: of two or more, one is always there for what is quick.
-    apart: usize,
-    most_apart: usize,
+    barred: Vec<Barred>,
+    /// Threads that run what is alone or apart.
+    alone: usize,
+}
+
+impl Pending {
+    fn is_worth_waiting(&self) -> bool {
+        self.writing > 0 && !self.closed && (1..FEW).contains(&self.waiting.len())
+    }
 }
 
 struct Shared {
+    /// As many threads may run what is alone: all but one, if there are more.
+    most_alone: usize,
     pending: Mutex<Pending>,
     wake: Condvar,
 }
@@ -100,8 +132,11 @@ pub(super) struct Parts {
 impl Writer {
     /// Starts the threads; each connects when it has something to write.
     pub(super) fn start(parts: &Parts, count: usize) -> std::io::Result<Self> {
-        let pending = Pending { most_apart: count.saturating_sub(1).max(1), ..Pending::default() };
-        let shared = Arc::new(Shared { pending: Mutex::new(pending), wake: Condvar::new() });
+        let shared = Arc::new(Shared {
+            most_alone: count.saturating_sub(1).max(1),
+            pending: Mutex::default(),
+            wake: Condvar::new(),
+        });
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let (parts, shared) = (parts.clone(), Arc::clone(&shared));
@@ -140,7 +175,8 @@ impl Writer {
     }
 
     fn push(&self, waiting: Waiting) -> Result<()> {
-        {
+        let is_alone = waiting.among == Among::Alone;
+        let is_news = {
             let mut pending = self.shared.pending();
             if pending.closed {
                 return Err(StoreError::Unavailable("the store is closing"));
@@ -152,8 +188,15 @@ impl Writer {
                 return Err(StoreError::Unavailable("too many requests wait to be written"));
             }
             pending.waiting.push_back(waiting);
+            // Who waits for more is not woken by each.
+            pending.asleep > 0 || pending.waiting.len() == FEW
+        };
+        if is_alone {
+            // Not every thread may take what is alone.
+            self.shared.wake.notify_all();
+        } else if is_news {
+            self.shared.wake.notify_one();
         }
-        self.shared.wake.notify_one();
         Ok(())
     }
 
@@ -205,11 +248,13 @@ struct Thread {
 impl Thread {
     fn run(mut self) {
         while let Some(batch) = self.next() {
-            let is_apart = batch.first().is_some_and(|first| first.among == Among::Apart);
+            let is_alone = batch.first().is_some_and(|first| first.among != Among::Beside);
             self.write(batch);
-            if is_apart {
-                self.shared.pending().apart -= 1;
-                self.shared.wake.notify_one();
+            if is_alone {
+                self.shared.pending().alone -= 1;
+                self.shared.wake.notify_all();
+            } else {
+                self.shared.pending().writing -= 1;
             }
         }
     }
@@ -217,23 +262,86 @@ impl Thread {
     /// What waits, once something does; `None` when the store is closing and nothing is left. What has to be alone or apart
     /// is taken by itself, when it is its turn.
     fn next(&self) -> Option<Vec<Waiting>> {
-        let mut pending = self.shared.pending();
+        let mut guard = self.shared.pending();
+        let mut patience = None;
         loop {
-            let may_be_apart = pending.apart < pending.most_apart;
-            let batch = take(&mut pending.waiting, may_be_apart);
+            let (now, pending) = (Instant::now(), &mut *guard);
+            if pending.is_worth_waiting() && *patience.get_or_insert(now + MOMENT) > now {
+                let wait = patience.map_or(MOMENT, |until| until.saturating_duration_since(now));
+                guard = self.shared.wake.wait_timeout(guard, wait).unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
+            patience = None;
+            pending.barred.retain(|barred| barred.until > now);
+            let may_be_alone = pending.alone < self.shared.most_alone;
+            let barred = &pending.barred;
+            let batch = take(&mut pending.waiting, |next| {
+                (next.among == Among::Beside || may_be_alone) && !self.is_barred(next, barred)
+            });
             if let Some(first) = batch.first() {
-                pending.apart += usize::from(first.among == Among::Apart);
+                let is_alone = first.among != Among::Beside;
+                pending.alone += usize::from(is_alone);
+                pending.writing += usize::from(!is_alone);
                 self.parts.vitals.waiting(pending.waiting.len());
                 if !pending.waiting.is_empty() {
-                    self.shared.wake.notify_one();
+                    self.shared.wake.notify_all();
                 }
                 return Some(batch);
             }
-            if pending.closed {
+            if pending.closed && pending.waiting.is_empty() {
                 return None;
             }
-            pending = self.shared.wake.wait(pending).unwrap_or_else(PoisonError::into_inner);
+            let until = pending.barred.iter().map(|barred| barred.until).min();
+            pending.asleep += 1;
+            guard = match until {
+                Some(until) => {
+                    let waited = self.shared.wake.wait_timeout(guard, until.saturating_duration_since(now));
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.shared.wake.wait(guard).unwrap_or_else(PoisonError::into_inner),
+            };
+            guard.asleep -= 1;
         }
+    }
+
+    fn is_barred(&self, next: &Waiting, barred: &[Barred]) -> bool {
+        if barred.is_empty() || next.among == Among::Apart {
+            return false;
+        }
+        // Whose an account is that is not known is found out by its turn.
+        let Ok(whose) = self.parts.tenants.known(next.scope) else { return false };
+        // Where one who is alone was kept out, others may get in.
+        let applies = |barred: &Barred| barred.among == Among::Beside || next.among == Among::Alone;
+        barred.iter().any(|barred| barred.whose == whose && applies(barred))
+    }
+
+    /// Those whose tenant is kept by somebody go back, and are left alone for a moment. False when it is nobody's.
+    fn put_back(&self, batch: &mut Vec<Waiting>) -> bool {
+        let Some(session) = &self.session else { return false };
+        let known = |waiting: &Waiting| self.parts.tenants.known(waiting.scope).map(|whose| (whose, waiting.among));
+        let wanted: BTreeMap<Whose, Among> = batch.iter().flat_map(known).collect();
+        let wanted: Vec<(Whose, Among)> = wanted.into_iter().collect();
+        let Some(asked) = not_free(&wanted) else { return false };
+        // What went wrong with the connection is found by whoever uses it next.
+        let Ok(Some(kept)) = session.text(&asked) else { return false };
+        let kept: Vec<(Whose, Among)> =
+            kept.split(' ').filter_map(|at| wanted.get(at.parse::<usize>().ok()?).copied()).collect();
+        let is_kept = |waiting: &Waiting| known(waiting).is_ok_and(|wanted| kept.contains(&wanted));
+        let (back, stay): (Vec<_>, Vec<_>) = std::mem::take(batch).into_iter().partition(is_kept);
+        *batch = stay;
+        let mut pending = self.shared.pending();
+        for (whose, among) in kept {
+            let time = match among {
+                Among::Alone if whose == Whose::Every => BARRED_ALL,
+                Among::Alone => BARRED_ALONE,
+                Among::Apart | Among::Beside => BARRED,
+            };
+            pending.barred.push(Barred { whose, among, until: Instant::now() + time });
+        }
+        for waiting in back.into_iter().rev() {
+            pending.waiting.push_front(waiting);
+        }
+        true
     }
 
     /// Commits the batch or says why not; answers every request of it.
@@ -264,7 +372,11 @@ impl Thread {
                     if then == Then::RollBack || is_over || batch.is_empty() {
                         break error;
                     }
-                    self.pace.wait();
+                    if then != Then::Again || !self.put_back(&mut batch) {
+                        self.pace.wait();
+                    } else if batch.is_empty() {
+                        return;
+                    }
                 }
             }
         };
@@ -307,6 +419,9 @@ impl Thread {
                 Ok(failed)
             }
             Err(failed) => {
+                if run.setup_changed.get() && matches!(failed, Failed::Unknown) {
+                    self.parts.setup.may_have_changed();
+                }
                 if session.is_usable() && session.batch("ROLLBACK").is_err() {
                     self.session = None;
                 }
@@ -439,17 +554,17 @@ fn millis(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
-/// The next batch: one that is alone or apart, or all that may be together.
-fn take(waiting: &mut VecDeque<Waiting>, may_be_apart: bool) -> Vec<Waiting> {
-    while waiting.front().is_some_and(|first| first.job.is_abandoned()) {
-        waiting.pop_front();
-    }
-    let has_its_turn = |next: &Waiting| next.among != Among::Apart || may_be_apart;
-    if let Some(at) = waiting.iter().position(has_its_turn)
-        && waiting.get(at).is_some_and(|next| next.among != Among::Beside)
+/// The next batch of those whose turn it is: one that is alone, or all that may be together. Who sees every tenant's rows is
+/// among its like: for the others the walls stand.
+fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
+    let first = waiting.iter().position(|next| !next.job.is_abandoned() && has_its_turn(next));
+    if let Some(at) = first
+        && waiting.get(at).is_some_and(|first| first.among != Among::Beside)
     {
         return waiting.remove(at).into_iter().collect();
     }
+    let sees_all = |next: &Waiting| next.scope == Scope::Every;
+    let among = first.and_then(|at| waiting.get(at)).is_some_and(sees_all);
     let mut batch = Vec::new();
     let mut rest = VecDeque::with_capacity(waiting.len());
     while let Some(next) = waiting.pop_front() {
@@ -460,8 +575,8 @@ fn take(waiting: &mut VecDeque<Waiting>, may_be_apart: bool) -> Vec<Waiting> {
         }
         match next.among {
             _ if next.job.is_abandoned() => {}
-            Among::Beside => batch.push(next),
-            Among::Apart | Among::Alone => rest.push_back(next),
+            Among::Beside if sees_all(&next) == among && has_its_turn(&next) => batch.push(next),
+            Among::Apart | Among::Alone | Among::Beside => rest.push_back(next),
         }
     }
     *waiting = rest;

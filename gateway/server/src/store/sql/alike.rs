@@ -11,6 +11,7 @@ use causeway_core::delivery::{HeldCause, State};
 use causeway_core::ids::{AccountId, CaseId, DeliveryId, TenantId};
 use causeway_core::outcome::Class;
 use causeway_core::reason::Reason;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::delivery::Delivery;
@@ -263,17 +264,24 @@ pub(in crate::store) fn replayed(conn: Conn<'_>, id: DeliveryId) -> Op<()> {
 
 pub(in crate::store) async fn probe(store: &SqlStore, policy: &AlikePolicy, now: Timestamp) -> Result<Vec<AccountId>> {
     let old = micros(now) - i64::try_from(policy.within.as_micros()).unwrap_or(i64::MAX);
-    let is_any = move |conn: Conn<'_>| Ok(value::<i64>(conn, sql!("alike/any_work"), params![old])?.is_some());
-    if !store.read(Scope::Every, is_any).await? {
-        return Ok(Vec::new());
-    }
-    let policy = policy.clone();
-    store
-        .write(Scope::Every, move |tx| {
+    let work = move |conn: Conn<'_>| {
+        every(conn, sql!("alike/any_work"), params![old, micros(now)], |row| row.id::<TenantId>("tenant"))
+    };
+    let tenants = store.read(Scope::Every, work).await?;
+    // Each alone in its tenant, all at once: one that is kept waiting keeps no other waiting. SQLite has no wall: there the
+    // first probes for all.
+    let one = |tenant| {
+        let policy = policy.clone();
+        store.write(Scope::Tenant(tenant), move |tx| {
             execute(tx.conn, sql!("alike/forget_old"), params![old])?;
             probe_all(tx, &policy, now)
         })
-        .await
+    };
+    let mut ring = Vec::new();
+    for probed in join_all(tenants.into_iter().map(one)).await {
+        ring.extend(probed?);
+    }
+    Ok(ring)
 }
 
 fn probe_all(tx: &mut Tx<'_>, policy: &AlikePolicy, now: Timestamp) -> Op<Vec<AccountId>> {

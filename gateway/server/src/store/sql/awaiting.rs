@@ -82,6 +82,7 @@ fn open(conn: Conn<'_>, keyring: &Keyring, candidate: &Candidate) -> Op<ReadyDel
 
 pub(in crate::store) async fn decide_held(
     store: &SqlStore,
+    tenant: TenantId,
     id: DeliveryId,
     decision: Decision,
     now: Timestamp,
@@ -90,27 +91,35 @@ pub(in crate::store) async fn decide_held(
         Decision::Refuse { fields, .. } | Decision::HoldInvalid { fields } => fields,
         Decision::Go { .. } | Decision::AwaitForm => &[],
     };
-    let sealed = seal(store, id, fields).await?;
-    store.write(Scope::Every, move |tx| decide(tx, id, &decision, sealed.as_deref(), now)).await
+    let sealed = seal(store, (tenant, id), fields).await?;
+    store.write(Scope::Tenant(tenant), move |tx| decide(tx, (tenant, id), &decision, sealed.as_deref(), now)).await
 }
 
-async fn seal(store: &SqlStore, id: DeliveryId, fields: &[FieldReason]) -> Result<Option<Vec<u8>>> {
+async fn seal(
+    store: &SqlStore,
+    (tenant, id): (TenantId, DeliveryId),
+    fields: &[FieldReason],
+) -> Result<Option<Vec<u8>>> {
     if fields.is_empty() {
         return Ok(None);
     }
-    let keyring = Arc::clone(&store.keys);
-    let (tenant, key) = store
-        .read(Scope::Every, move |conn| {
-            let row = delivery::read(conn, id)?;
-            let keys = keyring.tenant(row.tenant).ok_or(StoreError::Corrupt("tenant"))?;
-            Ok((row.tenant, data_key(conn, &keys, row.submission)?))
+    let keys = store.tenant_keys(tenant)?;
+    let key = store
+        .read(Scope::Tenant(tenant), move |conn| {
+            data_key(conn, &keys, delivery::of_tenant(conn, tenant, id)?.submission)
         })
         .await?;
     Ok(seal_fields(store, &key, tenant, id, fields)?)
 }
 
-fn decide(tx: &Tx<'_>, id: DeliveryId, decision: &Decision, fields: Option<&[u8]>, now: Timestamp) -> Op<()> {
-    let mut row = delivery::read(tx.conn, id)?;
+fn decide(
+    tx: &Tx<'_>,
+    (tenant, id): (TenantId, DeliveryId),
+    decision: &Decision,
+    fields: Option<&[u8]>,
+    now: Timestamp,
+) -> Op<()> {
+    let mut row = delivery::of_tenant(tx.conn, tenant, id)?;
     let fence = row.fence;
     if !matches!(row.held, Some(HeldCause::PostingUnknown | HeldCause::FormUnknown)) {
         // It was cancelled, erased or decided meanwhile.

@@ -31,6 +31,9 @@ const MOST_CLAIMS: u32 = 5;
 const LANES: [i64; 2] = [0, 1];
 
 pub(in crate::store) async fn claim(store: &SqlStore, request: ClaimRequest) -> Result<Vec<Claim>> {
+    let mut request = request;
+    // Accounts' rows are locked in one order by every gateway, whoever's turn it is: two never wait for each other's.
+    request.wants.sort_unstable_by_key(|(account, _)| *account);
     let request = Arc::new(request);
     // Each account by itself, in the same commit mostly: a request reaches the rows of one tenant, and what goes wrong with
     // one account is no other's affair.

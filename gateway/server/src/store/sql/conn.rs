@@ -4,6 +4,8 @@
 //! what a failed statement means is the engine's table, what a column means is `rows`. Integers, texts and bytes are all
 //! that is stored, and NULL; both schemas keep flags as 0 and 1 and times as microseconds.
 
+use std::time::Duration;
+
 use super::errors::Op;
 use crate::store::{StoreError, postgres, sqlite};
 
@@ -197,6 +199,14 @@ impl Conn<'_> {
         match self {
             Self::Sqlite(_) => self.query(sql, params, read),
             Self::Postgres(session) => session.stream(sql.postgres, params, |row| read(&Row::Postgres(row))),
+        }
+    }
+
+    /// Nothing that is asked in this transaction from here on takes longer, on a server that others use too.
+    pub(crate) fn limit(self, time: Duration) -> Op<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(session) => session.batch(&format!("SET LOCAL statement_timeout = {}", time.as_millis())),
         }
     }
 

@@ -62,6 +62,12 @@ pub(in crate::store) fn read(conn: Conn<'_>, id: DeliveryId) -> Op<Delivery> {
     found.ok_or_else(|| StoreError::NotFound("delivery").into())
 }
 
+/// Another tenant's delivery is as absent as none.
+pub(in crate::store) fn of_tenant(conn: Conn<'_>, tenant: TenantId, id: DeliveryId) -> Op<Delivery> {
+    let row = read(conn, id)?;
+    if row.tenant == tenant { Ok(row) } else { Err(StoreError::NotFound("delivery").into()) }
+}
+
 pub(in crate::store) fn read_by_seq(conn: Conn<'_>, seq: i64) -> Op<Delivery> {
     first(conn, sql!("delivery_by_seq"), params![seq], parse)?.ok_or_else(|| StoreError::NotFound("delivery").into())
 }

@@ -6,9 +6,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::store::sql::rows::{Conn, execute, micros, params, sql, stored, value};
+use crate::store::sql::rows::{Columns, Conn, every, execute, micros, params, sql, stored};
 use crate::store::sql::scope::Scope;
 use causeway_core::delivery::State;
+use causeway_core::ids::TenantId;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::errors::Op;
@@ -22,17 +24,25 @@ const RECENT: i64 = 30_000_000;
 
 pub(in crate::store) async fn expire_leases(store: &SqlStore, now: Timestamp) -> Result<(u64, u64)> {
     let (floors, until) = (Arc::clone(&store.floors), micros(now));
-    let any = store
+    let tenants = store
         .read(Scope::Leases, move |conn| {
             let began = Instant::now();
             let from = floors.expired(until, RECENT, began);
-            let any = value::<i64>(conn, sql!("expired_any"), params![until, from])?.is_some();
+            let tenants =
+                every(conn, sql!("expired_tenants"), params![until, from], |row| row.id::<TenantId>("tenant"))?;
             floors.looked_for_expired(from, began);
-            Ok(any)
+            Ok(tenants)
         })
         .await?;
-    // Alone, where there is one: what returns to a paused account is told of and held, once.
-    if any { store.write(Scope::Every, move |tx| end(tx.conn, until, now)).await } else { Ok((0, 0)) }
+    // Alone in the tenant: what returns to a paused account is told of and held, once. At once, so that a tenant that is
+    // kept waiting keeps no other waiting. SQLite has no wall: there the first ends them all.
+    let one = |tenant| store.write(Scope::Tenant(tenant), move |tx| end(tx.conn, until, now));
+    let (mut unknown, mut due) = (0, 0);
+    for ended in join_all(tenants.into_iter().map(one)).await {
+        let ended = ended?;
+        (unknown, due) = (unknown + ended.0, due + ended.1);
+    }
+    Ok((unknown, due))
 }
 
 /// At start: whoever held a lease is gone.

@@ -120,6 +120,8 @@ pub struct SqlStore {
     pub(in crate::store) numbers: Numbers,
     pub(in crate::store) vitals: Arc<Vitals>,
     pub(in crate::store) floors: Arc<Floors>,
+    /// Held by who looks at the backlog.
+    pub(in crate::store) backlogs: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl SqlStore {
@@ -136,7 +138,7 @@ impl SqlStore {
     }
 
     /// [`SqlStore::write`] beside others that write so: for a verb that changes nothing but rows it locks or makes.
-    async fn write_beside<T: Send + 'static>(
+    pub(in crate::store) async fn write_beside<T: Send + 'static>(
         &self,
         scope: Scope,
         verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
@@ -297,8 +299,14 @@ impl Store for SqlStore {
     async fn awaiting(&self, limit: usize) -> Result<Vec<ReadyDelivery>> {
         awaiting::awaiting(self, limit).await
     }
-    async fn decide_held(&self, delivery: DeliveryId, decision: Decision, now: Timestamp) -> Result<()> {
-        awaiting::decide_held(self, delivery, decision, now).await
+    async fn decide_held(
+        &self,
+        tenant: TenantId,
+        delivery: DeliveryId,
+        decision: Decision,
+        now: Timestamp,
+    ) -> Result<()> {
+        awaiting::decide_held(self, tenant, delivery, decision, now).await
     }
 
     async fn due(&self, now: Timestamp) -> Result<(Vec<DueAccount>, Option<Timestamp>)> {
@@ -381,6 +389,9 @@ impl Store for SqlStore {
             Engine::Sqlite(engine) => sqlite::examine::examine(self, engine).await,
             Engine::Postgres(engine) => engine.examine(Arc::clone(&self.keys)).await,
         }
+    }
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        upkeep::time(self).await
     }
     async fn census(&self) -> Result<BTreeMap<State, u64>> {
         upkeep::census(self).await

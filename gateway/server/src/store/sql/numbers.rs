@@ -50,7 +50,7 @@ async fn reserve(store: &SqlStore) -> Result<u64> {
     if let Some(number) = store.numbers.take() {
         return Ok(number);
     }
-    let mut block = store.write(Scope::Every, |tx| skip(tx, BLOCK)).await?;
+    let mut block = store.write_beside(Scope::Nobody, |tx| skip(tx, BLOCK)).await?;
     let number = block.next().ok_or_else(|| StoreError::Failed("an empty block".to_owned()))?;
     *store.numbers.free.lock().unwrap_or_else(PoisonError::into_inner) = block;
     Ok(number)
@@ -64,7 +64,9 @@ pub(in crate::store) fn skip_after_restore(tx: &Tx<'_>) -> Op<()> {
 }
 
 fn skip(tx: &Tx<'_>, count: u64) -> Op<Range<u64>> {
-    let first = value::<[u8; 8]>(tx.conn, sql!("meta_get"), params!["numbers"])?.map_or(0, u64::from_be_bytes);
+    // The row is there before it is locked: of two who make it, the second waits for the first.
+    execute(tx.conn, sql!("meta_init"), params!["numbers", 0u64.to_be_bytes()])?;
+    let first = value::<[u8; 8]>(tx.conn, sql!("meta_lock"), params!["numbers"])?.map_or(0, u64::from_be_bytes);
     let end = first.saturating_add(count);
     execute(tx.conn, sql!("meta_put"), params!["numbers", end.to_be_bytes()])?;
     Ok(first..end)

@@ -92,7 +92,7 @@ async fn on_one<T: Send + 'static>(
     let actor: Arc<str> = actor.into();
     store
         .write(Scope::Tenant(tenant), move |tx| {
-            let mut row = of_tenant(tx, tenant, id)?;
+            let mut row = delivery::of_tenant(tx.conn, tenant, id)?;
             let fence = row.fence;
             let case = row.case;
             let done = act(tx, &mut row)?;
@@ -108,13 +108,7 @@ async fn on_one<T: Send + 'static>(
         .await
 }
 
-/// Another tenant's delivery is as absent as none.
-fn of_tenant(tx: &Tx<'_>, tenant: TenantId, id: DeliveryId) -> Op<Delivery> {
-    let row = delivery::read(tx.conn, id)?;
-    if row.tenant == tenant { Ok(row) } else { Err(StoreError::NotFound("delivery").into()) }
-}
-
 pub(in crate::store) async fn audit(store: &SqlStore, entry: AuditEntry) -> Result<()> {
     let AuditEntry { tenant, at, actor, action, subject } = entry;
-    store.write(Scope::Tenant(tenant), move |tx| tx.audit(tenant, at, &actor, &action, &subject)).await
+    store.write_beside(Scope::Tenant(tenant), move |tx| tx.audit(tenant, at, &actor, &action, &subject)).await
 }

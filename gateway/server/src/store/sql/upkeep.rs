@@ -1,9 +1,10 @@
 //! Periodic work: job leases, the sweep of unnamed blobs, the census, the ledger, the backlog.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::sql::rows::{Columns, Row, StoredId, every, first, micros, params, sql, value};
+use crate::store::sql::rows::{Columns, Conn, Row, StoredId, every, first, micros, params, sql, value};
 use crate::store::sql::scope::Scope;
 use causeway_core::delivery::State;
 use jiff::Timestamp;
@@ -59,6 +60,12 @@ pub(in crate::store) async fn sweep_blobs(store: &SqlStore, now: Timestamp) -> R
     Ok(removed)
 }
 
+/// The engine's clock; a file has none.
+pub(in crate::store) async fn time(store: &SqlStore) -> Result<Option<Timestamp>> {
+    let asked = |conn: Conn<'_>| first(conn, sql!("time", apart), params![], |row| row.maybe_time("at"));
+    Ok(store.read(Scope::Nobody, asked).await?.flatten())
+}
+
 pub(in crate::store) async fn census(store: &SqlStore) -> Result<BTreeMap<State, u64>> {
     let counts = |row: &Row<'_>| Ok((row.word("state")?, row.unsigned("deliveries")?));
     Ok(store
@@ -86,8 +93,17 @@ pub(in crate::store) async fn ledger(store: &SqlStore) -> Result<Ledger> {
     Ok(ledger)
 }
 
+/// A look at the backlog takes no longer on a server. It begins at the oldest timer, and what is dead there cannot go while
+/// somebody reads an old snapshot.
+const BACKLOG: Duration = Duration::from_millis(1_500);
+
+/// One at a time: who asked may have gone, what it asked is still read.
 pub(in crate::store) async fn backlog(store: &SqlStore, now: Timestamp) -> Result<Backlog> {
+    let alone = Arc::clone(&store.backlogs).try_lock_owned();
+    let alone = alone.map_err(|_| StoreError::Unavailable("the backlog is being looked at already"))?;
     let found = store.read(Scope::Leases, move |conn| {
+        let _alone = alone;
+        conn.limit(BACKLOG)?;
         first(conn, sql!("backlog"), params![micros(now)], |row| {
             Ok(Backlog {
                 deliveries: row.maybe_time("deliveries")?,

@@ -172,6 +172,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         numbers: Numbers::default(),
         vitals,
         floors: Arc::new(Floors::none()),
+        backlogs: Arc::default(),
     }))
 }
 

@@ -85,7 +85,7 @@ pub(crate) async fn a_held_posting_is_decided_once_known<B: Backend>(w: World<B>
     assert_eq!((ready.len(), ready[0].delivery, ready[0].cause), (1, delivery, HeldCause::PostingUnknown));
     assert_eq!(ready[0].view.posting.as_ref().unwrap().account, newer);
     assert!(ready[0].document.starts_with(b"{\"job\""));
-    w.store.decide_held(delivery, Decision::Go { form_digest: None }, w.now()).await.unwrap();
+    w.store.decide_held(w.tenant, delivery, Decision::Go { form_digest: None }, w.now()).await.unwrap();
     assert_eq!((w.state(id).await, w.store.awaiting(10).await.unwrap().len()), (State::Queued, 0));
     // It goes to the account that has the posting.
     assert_eq!(w.claim(1).await, []);
@@ -108,29 +108,32 @@ pub(crate) async fn an_absent_posting_is_known_after_every_sync<B: Backend>(w: W
     w.sync(w.ats, true, &["other"]).await;
     assert_eq!(w.store.awaiting(10).await.unwrap()[0].view.posting, None);
     let refuse = Decision::Refuse { reason: Reason::PostingUnknown, fields: Vec::new() };
-    w.store.decide_held(delivery, refuse, w.now()).await.unwrap();
+    w.store.decide_held(w.tenant, delivery, refuse, w.now()).await.unwrap();
     assert_eq!((w.state(id).await, w.reason(id).await), (State::Refused, Some(Reason::PostingUnknown)));
 }
 
 pub(crate) async fn a_form_is_awaited<B: Backend>(w: World<B>) {
     let (id, delivery) = w.accept_held(HeldCause::PostingUnknown, Reason::PostingNotSyncedYet).await;
     w.sync(w.ats, false, &[JOB]).await;
-    w.store.decide_held(delivery, Decision::AwaitForm, w.now()).await.unwrap();
+    w.store.decide_held(w.tenant, delivery, Decision::AwaitForm, w.now()).await.unwrap();
     assert_eq!((w.state(id).await, w.reason(id).await), (State::Held, Some(Reason::FormNotFetchedYet)));
     assert_eq!(w.store.awaiting(10).await.unwrap().len(), 0);
     let form = Form { posting_id: JOB.into(), digest: "d1".into(), questions: Vec::new() };
     w.store.put_form(w.ats, &form, w.now()).await.unwrap();
     assert_eq!(w.store.awaiting(10).await.unwrap()[0].view.form, Some((form.clone(), w.now())));
-    w.store.decide_held(delivery, Decision::Go { form_digest: Some("d1".into()) }, w.now()).await.unwrap();
+    w.store.decide_held(w.tenant, delivery, Decision::Go { form_digest: Some("d1".into()) }, w.now()).await.unwrap();
     assert_eq!(w.store.load(&w.one_claim().await, false).await.unwrap().0.form, Some(form));
 }
 
 pub(crate) async fn a_decision_is_made_once<B: Backend>(w: World<B>) {
     let (id, delivery) = w.accept_held(HeldCause::FormUnknown, Reason::FormNotFetchedYet).await;
     let invalid = Decision::HoldInvalid { fields: Vec::new() };
-    w.store.decide_held(delivery, invalid, w.now()).await.unwrap();
+    w.store.decide_held(w.tenant, delivery, invalid, w.now()).await.unwrap();
     assert_eq!((w.state(id).await, w.reason(id).await), (State::Held, Some(Reason::DocumentInvalid)));
-    let again = w.store.decide_held(delivery, Decision::Go { form_digest: None }, w.now()).await;
+    let go = Decision::Go { form_digest: None };
+    let foreign = w.store.decide_held(w.other_tenant().await.0, delivery, go.clone(), w.now()).await;
+    assert!(matches!(foreign, Err(StoreError::NotFound(_))), "{foreign:?}");
+    let again = w.store.decide_held(w.tenant, delivery, go, w.now()).await;
     assert!(matches!(again, Err(StoreError::Fenced)));
 }
 

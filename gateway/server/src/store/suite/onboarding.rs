@@ -190,7 +190,7 @@ pub(crate) async fn what_awaited_its_posting_waits_for_going_live_too<B: Backend
     let (id, delivery) = w.accept(application).await;
     w.pass(1);
     w.sync(staged, true, &[JOB]).await;
-    w.store.decide_held(delivery, Decision::Go { form_digest: None }, w.now()).await.unwrap();
+    w.store.decide_held(w.tenant, delivery, Decision::Go { form_digest: None }, w.now()).await.unwrap();
     assert_eq!((w.state(id).await, w.reason(id).await), (State::Held, Some(Reason::AccountNotLive)));
     assert_eq!(w.store.go_live(staged, "test", w.now()).await.unwrap(), 1);
     assert_eq!(w.state(id).await, State::Queued);

@@ -261,7 +261,7 @@ pub(crate) async fn a_held_test_waits_for_the_sandboxes_posting<B: Backend>(w: W
     let ready = w.store.awaiting(10).await.unwrap();
     assert_eq!(ready.len(), 1);
     assert_eq!(ready[0].view.posting.as_ref().unwrap().account, sandbox);
-    w.store.decide_held(ready[0].delivery, Decision::Go { form_digest: None }, w.now()).await.unwrap();
+    w.store.decide_held(w.tenant, ready[0].delivery, Decision::Go { form_digest: None }, w.now()).await.unwrap();
     let (due, _) = w.store.due(w.now()).await.unwrap();
     assert_eq!(due.iter().map(|one| one.account).collect::<Vec<_>>(), [sandbox]);
 }

@@ -3,10 +3,10 @@
 
 SET LOCAL ROLE causeway_owner;
 
--- Run by any gateway, now and then; returns how many were made and dropped. It waits three seconds for locks at most and
--- fails then: there is time to run again.
+-- Run by one gateway, now and then; returns how many were made and dropped. It waits a fifth of a second for a lock, since
+-- whoever writes to the table queues behind it, and fails then: there is time to run again.
 CREATE FUNCTION causeway_keep_partitions(now_micros bigint) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '3s'
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '200ms'
 AS $$
 DECLARE
     apart   record;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use causeway_core::clock::ManualClock;
-use causeway_core::ids::SubmissionId;
+use causeway_core::ids::{KeyId, SubmissionId};
 use causeway_servers::Postgres as Server;
 
 use super::{Postgres, as_role, make_role, migrated};
 use crate::store::intake::Accepted;
 use crate::store::receipts::Receipts;
+use crate::store::setup::NewKey;
 use crate::store::sql::SqlStore;
 use crate::store::suite::world::{Backend, World};
 use crate::store::webhooks::Webhooks;
@@ -132,24 +133,59 @@ async fn who_waits_for_a_server_that_is_gone_or_stands_still_is_told_to_come_bac
     assert!(matches!(said, Accepted::New { .. } | Accepted::Before { .. }), "{told:?} {said:?}");
 }
 
+/// A server whose commits wait for a standby that is not there.
+async fn wait_for_a_standby(w: &World<Own>) {
+    on(&w.backend.server, |server| server.set("synchronous_standby_names", "nobody").unwrap()).await;
+}
+
+/// Cuts off the first commit that waits so.
+fn cut_off(server: &Server) -> String {
+    const WAITING: &str = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = 'gateway'";
+    loop {
+        let waiting = server.psql("postgres", WAITING).unwrap();
+        if let Some(pid) = waiting.lines().next() {
+            return server.psql("postgres", &format!("SELECT pg_cancel_backend({pid})")).unwrap();
+        }
+    }
+}
+
 /// A commit whose wait for a standby was cut off is answered by the server as if nothing were the matter, with a warning.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_commit_that_no_standby_has_is_not_acknowledged() {
-    const WAITING: &str = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = 'gateway'";
     let w = World::<Own>::new().await;
     let store = w.backend.postgres.inner();
-    on(&w.backend.server, |server| server.set("synchronous_standby_names", "nobody").unwrap()).await;
-    let cut = on(&w.backend.server, |server| {
-        loop {
-            let waiting = server.psql("postgres", WAITING).unwrap();
-            if let Some(pid) = waiting.lines().next() {
-                return server.psql("postgres", &format!("SELECT pg_cancel_backend({pid})")).unwrap();
-            }
-        }
-    });
+    wait_for_a_standby(&w).await;
+    let cut = on(&w.backend.server, cut_off);
     let application = w.application("ada@example.org");
     let (told, _) = tokio::join!(store.accept(application), cut);
     assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn setup_of_which_it_is_not_known_whether_it_was_written_is_read_again() {
+    let w = World::<Own>::new().await;
+    wait_for_a_standby(&w).await;
+    let before = w.store.generation();
+    let key = NewKey {
+        id: KeyId::new(w.now(), &w.entropy),
+        tenant: w.tenant,
+        name: "site".into(),
+        hash: [7; 32],
+        scopes: Default::default(),
+        origins: None,
+        test: false,
+        actor: "test".into(),
+        now: w.now(),
+    };
+    let (told, _) = tokio::join!(w.store.create_key(key), on(&w.backend.server, cut_off));
+    assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+    for _ in 0..600 {
+        if w.store.generation() > before {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("what was cached stays cached");
 }
 
 #[tokio::test]

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use causeway_core::clock::{Entropy, ManualClock, SeededEntropy};
+use causeway_core::clock::{Clock, Entropy, ManualClock, SeededEntropy};
 use causeway_core::ids::KeyId;
 
 use super::Postgres;
+use crate::clock::SystemClock;
 use crate::store::intake::Accepted;
 use crate::store::postgres::{Among, OpenOptions, open};
 use crate::store::setup::{NewKey, NewTenant};
@@ -34,6 +35,16 @@ pub(super) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("{what}");
+}
+
+#[tokio::test]
+async fn it_tells_its_own_time() {
+    let w = World::<Postgres>::new().await;
+    let before = SystemClock.now();
+    let there = w.store.time().await.unwrap().expect("a server has a clock");
+    let after = SystemClock.now();
+    // The server is on this machine; it cuts microseconds.
+    assert!(before.as_microsecond() <= there.as_microsecond() && there <= after, "{before} {there} {after}");
 }
 
 #[tokio::test]

@@ -101,8 +101,7 @@ fn one(
     id: SubmissionId,
     wish: HeldWish,
 ) -> Op<HeldRecord> {
-    let seq: Option<i64> = value(conn, sql!("trace/seq_of"), params![id.bytes()])?;
-    let trace = Reader { conn, keyring, keys, tenant }.submission(seq.ok_or(StoreError::Corrupt("submission"))?)?;
+    let trace = Reader { conn, keyring, keys, tenant }.submission(id)?;
     let key = data_key(conn, keys, id)?;
     let wanted = if wish.demographics { Demographics::Included } else { Demographics::LeftOut };
     let document = open_document(conn, keys, tenant, id, &key, wanted)?;

@@ -19,10 +19,13 @@ const OUT_OF_ORDER: i64 = 300_000_000;
 
 /// What was found, and whether there is more.
 pub(super) struct Found {
-    /// Row numbers, newest first.
-    pub(super) seqs: Vec<i64>,
+    /// Newest first.
+    pub(super) ids: Vec<SubmissionId>,
     pub(super) truncated: bool,
 }
+
+/// When a submission came, its row number, and its id: what it is sorted by.
+type Place = (i64, i64, [u8; 16]);
 
 /// A query with everything resolved that can be.
 pub(super) struct Wanted {
@@ -82,7 +85,7 @@ impl Wanted {
     /// The submissions that match.
     pub(super) fn find(&self, conn: Conn<'_>) -> Op<Found> {
         let window = (self.tenant.bytes(), self.since, self.until);
-        let mut found: Vec<(i64, i64)> = Vec::new();
+        let mut found: Vec<Place> = Vec::new();
         let mut drive = |sql: Sql, more: &[&dyn Bind]| self.drive(conn, sql, &window, more, &mut found);
         if let Some(number) = &self.number {
             drive(sql!("trace/find_by_code"), &[number])?;
@@ -105,7 +108,8 @@ impl Wanted {
         found.sort_unstable_by(|left, right| right.cmp(left));
         found.dedup();
         let truncated = found.len() > self.limit;
-        Ok(Found { seqs: found.into_iter().take(self.limit).map(|(_, seq)| seq).collect(), truncated })
+        let id = |(_, _, id)| SubmissionId::from_stored(uuid::Uuid::from_bytes(id));
+        Ok(Found { ids: found.into_iter().take(self.limit).map(id).collect(), truncated })
     }
 
     /// Reads one index, newest first, until one more than the limit matches.
@@ -115,7 +119,7 @@ impl Wanted {
         sql: Sql,
         (tenant, since, until): &([u8; 16], i64, i64),
         more: &[&dyn Bind],
-        found: &mut Vec<(i64, i64)>,
+        found: &mut Vec<Place>,
     ) -> Op<()> {
         let mut params: Vec<&dyn Bind> = vec![tenant, since, until];
         params.extend(more);
@@ -123,7 +127,7 @@ impl Wanted {
         conn.stream(sql, &params, |row| {
             let candidate = Candidate::read(row)?;
             if self.matches(conn, &candidate)? {
-                found.push((candidate.received_at, candidate.seq));
+                found.push((candidate.received_at, candidate.seq, candidate.id.bytes()));
                 matched += 1;
             }
             Ok(if matched > self.limit { More::No } else { More::Yes })

@@ -34,7 +34,7 @@ fn answer(conn: Conn<'_>, keyring: &Keyring, keys: &TenantKeys, query: &LookupQu
     let Some(wanted) = Wanted::resolve(conn, keyring.codes(), keys, query)? else { return Ok(lookup) };
     let found = wanted.find(conn)?;
     let reader = Reader { conn, keyring, keys, tenant: query.tenant };
-    lookup.submissions = found.seqs.into_iter().map(|seq| reader.submission(seq)).collect::<Op<_>>()?;
+    lookup.submissions = found.ids.into_iter().map(|id| reader.submission(id)).collect::<Op<_>>()?;
     lookup.truncated = found.truncated;
     Ok(lookup)
 }

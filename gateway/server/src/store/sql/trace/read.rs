@@ -27,9 +27,9 @@ pub(in crate::store) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The submission of this row number.
-    pub(in crate::store) fn submission(&self, seq: i64) -> Op<SubmissionTrace> {
-        let found = first(self.conn, sql!("trace/submission"), params![seq], |row| self.trace(row))?;
+    /// The submission, which is there.
+    pub(in crate::store) fn submission(&self, id: SubmissionId) -> Op<SubmissionTrace> {
+        let found = first(self.conn, sql!("trace/submission"), params![id.bytes()], |row| self.trace(row))?;
         found.ok_or_else(|| StoreError::Corrupt("submission").into())
     }
 

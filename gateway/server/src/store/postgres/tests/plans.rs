@@ -1,0 +1,40 @@
+//! What is read through an index that was made for something else, too: an accept writes every index there is.
+
+use causeway_servers::Postgres as Server;
+
+use super::Postgres;
+use crate::store::postgres::text::{Use, translate};
+use crate::store::sql::conn::Sql;
+use crate::store::sql::rows::sql;
+use crate::store::suite::world::World;
+
+/// The tables here are too small for the plans of large ones: what those leave alone is forbidden.
+const AS_GATEWAY: &str = "SET ROLE causeway_gateway; SET causeway.tenants = '*'; SET enable_seqscan = off; \
+                          SET enable_bitmapscan = off";
+
+#[tokio::test]
+async fn no_index_is_missed_that_an_accept_does_not_write() {
+    let w = World::<Postgres>::new().await;
+    for person in ["ada@example.org", "bea@example.org", "cleo@example.org"] {
+        w.store.accept(w.application(person)).await.unwrap();
+    }
+    let (_, database) = w.backend.dsn.rsplit_once('/').unwrap();
+    let database = database.split('?').next().unwrap();
+    let server = Server::shared().unwrap();
+    server.psql(database, "VACUUM ANALYZE submissions").unwrap();
+    let check = |sql: Sql, values: &[&str], wanted: &str| {
+        let mut text = translate(sql.postgres, Use::Write);
+        for (at, value) in values.iter().enumerate() {
+            text = text.replace(&format!("${}", at + 1), value);
+        }
+        // As the gateway: the wall asks for the tenant, which an index has to have that is read alone.
+        let plan = server.psql(database, &format!("{AS_GATEWAY}; EXPLAIN {text}")).unwrap();
+        assert!(plan.contains(wanted), "{wanted}: {plan}");
+        assert!(!plan.contains("Seq Scan on submissions_accepted"), "{plan}");
+    };
+    let id = "'\\x00'::bytea";
+    check(sql!("ledger"), &[], "Index Only Scan using submissions_accepted_id");
+    check(sql!("ledger"), &[], "Index Only Scan using deliveries_settled");
+    check(sql!("trace/submission"), &[id], "Index Scan using submissions_accepted_id");
+    check(sql!("trace/retain_idempotency"), &["1::bigint", "10::bigint"], "submissions_keyed");
+}

@@ -1,0 +1,2 @@
+SELECT value FROM meta WHERE name = ?1
+/*postgres FOR UPDATE*/
