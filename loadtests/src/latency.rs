@@ -13,6 +13,10 @@ use crate::accept::{Stage, futures_join, percentile};
 use crate::client::Client;
 use crate::documents;
 
+/// Until a request that was turned away is sent again, and for how long.
+const COME_BACK: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What was measured and what must hold.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -80,8 +84,16 @@ pub(crate) async fn submit_steadily(
                 }
                 tokio::time::sleep_until((started + offset).into()).await;
                 let one = documents::applicant("steady", 31, number, &stage.job, &stage.answers, 0);
-                let response = client.send(stage.request(&one, &format!("steady-{number}"))?).await?;
-                ensure!(response.status() == 202, "{}: {:?}", response.status(), response.body());
+                loop {
+                    let response = client.send(stage.request(&one, &format!("steady-{number}"))?).await?;
+                    // As a career site does: the same again, and the time it takes counts.
+                    if response.status() == 503 && started.elapsed() < offset + PATIENCE {
+                        tokio::time::sleep(COME_BACK).await;
+                        continue;
+                    }
+                    ensure!(response.status() == 202, "{}: {:?}", response.status(), response.body());
+                    break;
+                }
                 due_at.push((one.email, started_ms + offset.as_secs_f64() * 1000.0));
             }
         }

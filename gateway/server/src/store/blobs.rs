@@ -231,6 +231,9 @@ fn open(key: &SealKey, sealed: &[u8]) -> Result<Vec<u8>, BlobError> {
 /// By the cause's kind: the store's own error does not tell a full disk from a broken one.
 fn classify(error: &object_store::Error) -> BlobError {
     const EIO: i32 = 5;
+    // No descriptor is left, here or on the machine: it passes.
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
     if matches!(error, object_store::Error::NotFound { .. }) {
         return BlobError::Missing;
     }
@@ -243,6 +246,7 @@ fn classify(error: &object_store::Error) -> BlobError {
                 | io::ErrorKind::ReadOnlyFilesystem
                 | io::ErrorKind::PermissionDenied => BlobError::Unavailable,
                 _ if io.raw_os_error() == Some(EIO) => BlobError::Disk,
+                _ if matches!(io.raw_os_error(), Some(ENFILE | EMFILE)) => BlobError::Unavailable,
                 kind => BlobError::Other(kind.into()),
             };
         }
@@ -254,6 +258,22 @@ fn classify(error: &object_store::Error) -> BlobError {
 #[cfg(test)]
 #[path = "blobs/suite.rs"]
 mod suite;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_what_ends_the_process() {
+        for (errno, wanted) in
+            [(28, "Unavailable"), (23, "Unavailable"), (24, "Unavailable"), (5, "Disk"), (22, "Other")]
+        {
+            let source = Box::new(io::Error::from_raw_os_error(errno));
+            let found = classify(&object_store::Error::Generic { store: "a folder", source });
+            assert!(format!("{found:?}").starts_with(wanted), "{errno}: {found:?}");
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
