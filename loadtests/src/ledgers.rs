@@ -16,6 +16,10 @@ use crate::rig::Sandbox;
 
 /// Asked at once.
 const ENGINEERS: usize = 6;
+/// Of one engineer's share, this many that are not done are enough to know.
+const UNSETTLED: usize = 10;
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+const TRIES: u32 = 6;
 
 /// Where support asks.
 #[derive(Clone)]
@@ -30,8 +34,11 @@ pub(crate) async fn look_up(desk: &Desk, sent: &[Sent], patience: Duration) -> R
     let mut open: Vec<&Sent> = sent.iter().filter(|one| one.accepted.is_some()).collect();
     let mut settled_last = Instant::now();
     loop {
+        let gives_up = settled_last.elapsed() > patience;
+        // Whoever works these off needs the machine more than we do: a few that are not done say that it goes on.
+        let unsettled = if gives_up { usize::MAX } else { UNSETTLED };
         let size = open.len().div_ceil(ENGINEERS).max(1);
-        let answers = futures_join(open.chunks(size).map(|share| ask(desk, share))).await?;
+        let answers = futures_join(open.chunks(size).map(|share| ask(desk, share, unsettled))).await?;
         lookups.extend(answers.into_iter().flatten());
         let before = open.len();
         open.retain(|one| !one.accepted.as_deref().and_then(|id| lookups.get(id)).is_some_and(settled));
@@ -40,8 +47,7 @@ pub(crate) async fn look_up(desk: &Desk, sent: &[Sent], patience: Duration) -> R
         }
         if open.len() < before {
             settled_last = Instant::now();
-        }
-        if settled_last.elapsed() > patience {
+        } else if gives_up {
             eprintln!("{} applications never settled", open.len());
             return Ok(lookups);
         }
@@ -55,17 +61,36 @@ fn settled(found: &Found) -> bool {
     })
 }
 
-async fn ask(desk: &Desk, share: &[&Sent]) -> Result<Vec<(String, Found)>> {
-    let mut client = Client::new(desk.management, Duration::from_secs(30));
-    let mut answers = Vec::with_capacity(share.len());
+/// Asks for each, until so many were found that are not done.
+async fn ask(desk: &Desk, share: &[&Sent], unsettled: usize) -> Result<Vec<(String, Found)>> {
+    let mut client = Client::new(desk.management, ANSWER_MAX);
+    let (mut answers, mut on_their_way) = (Vec::with_capacity(share.len()), 0);
     for one in share {
         let id = one.accepted.as_deref().context("only what was accepted is asked for")?;
         let query = json!({ "email": one.email, "job": one.job });
-        let (status, answer) = client.json("POST", "/v1/support/lookup", Some(&desk.key), Some(&query)).await?;
-        ensure!(status == 200, "lookup: {status} {answer}");
-        answers.push((id.to_owned(), found(&answer, id)));
+        let found = found(&asked(&mut client, desk, &query).await?, id);
+        on_their_way += usize::from(!settled(&found));
+        answers.push((id.to_owned(), found));
+        if on_their_way >= unsettled {
+            break;
+        }
     }
     Ok(answers)
+}
+
+/// The desk's answer, asked for again while there is none: what was broken may still be getting up.
+async fn asked(client: &mut Client, desk: &Desk, query: &Value) -> Result<Value> {
+    for _ in 1..TRIES {
+        match client.json("POST", "/v1/support/lookup", Some(&desk.key), Some(query)).await {
+            Ok((200, answer)) => return Ok(answer),
+            Ok((status, answer)) => ensure!(status >= 500 || status == 429, "lookup: {status} {answer}"),
+            Err(_) => {}
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let (status, answer) = client.json("POST", "/v1/support/lookup", Some(&desk.key), Some(query)).await?;
+    ensure!(status == 200, "lookup: {status} {answer}");
+    Ok(answer)
 }
 
 fn found(answer: &Value, id: &str) -> Found {

@@ -5,6 +5,7 @@
 
 mod account;
 mod alike;
+mod apart;
 mod ashby;
 mod backup;
 mod bad_input;

@@ -46,8 +46,8 @@ pub enum TelemetryError {
 /// # Errors
 /// [`TelemetryError`].
 pub fn init(log: &Log, telemetry: &Telemetry, entropy: Arc<dyn Entropy>) -> Result<Option<Traces>, TelemetryError> {
-    // Spans of traces are not for lines; without a collector nobody sees them, and they are never made.
-    let filter = EnvFilter::builder().parse(&log.filter)?.add_directive(format!("{}=off", traces::TARGET).parse()?);
+    // Without a collector nobody sees spans of traces, and they are never made.
+    let filter = of_lines(&log.filter)?;
     // A panic's message may quote what was being handled; its place says enough.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
@@ -91,8 +91,32 @@ pub fn init(log: &Log, telemetry: &Telemetry, entropy: Arc<dyn Entropy>) -> Resu
     Ok(Some(sends))
 }
 
+/// Spans of traces are not for lines.
+fn of_lines(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    Ok(EnvFilter::builder().parse(filter)?.add_directive(format!("{}=off", traces::TARGET).parse()?))
+}
+
 /// What is wrong with a filter, if anything is.
 pub fn fault_of(filter: &str) -> Option<String> {
     let fault = EnvFilter::builder().parse(filter).err()?;
     Some(format!("{fault}; write levels by module, such as \"causeway=debug,warn\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::of_lines;
+
+    #[test]
+    fn of_a_lost_broker_the_gateway_tells_and_its_client_does_not() {
+        let config = crate::config::Config::default();
+        let lines = tracing_subscriber::registry().with(of_lines(&config.fixed.log.filter).unwrap());
+        tracing::subscriber::with_default(lines, || {
+            assert!(!tracing::enabled!(target: "lapin::channels", Level::ERROR));
+            assert!(tracing::enabled!(target: "causeway::queue::rabbitmq::supervise", Level::WARN));
+            assert!(!tracing::enabled!(target: "causeway::queue::rabbitmq::supervise", Level::DEBUG));
+        });
+    }
 }

@@ -91,6 +91,8 @@ pub(crate) struct Report {
     pub(crate) carried: BTreeMap<String, u64>,
     /// Whoever ended without having been told to, after how long, and the fault that excuses it.
     pub(crate) ended_by_itself: Vec<String>,
+    /// Why accepts were answered with 500, in the gateways' words.
+    pub(crate) store_failures: BTreeSet<String>,
     pub(crate) answers_lost_at_vendors: u64,
     pub(crate) took_s: f64,
     pub(crate) void: Vec<String>,
@@ -266,6 +268,7 @@ impl Ledgers {
             carried: world.links.iter().map(|link| (link.name.clone(), link.proxy.served())).collect(),
             starts: world.keepers.iter().map(|keeper| keeper.starts()).sum(),
             ended_by_itself: self.ends(&exits),
+            store_failures: store_failures(&world.log)?,
             answers_lost_at_vendors,
             took_s: world.clock.now().as_secs_f64(),
             verdict,
@@ -295,6 +298,14 @@ impl Ledgers {
         let who: Vec<String> = who.into_iter().cloned().collect();
         manners::judge(calls, &self.log, allowed, &Refused { who: &who, sent, lookups: &self.lookups })
     }
+}
+
+/// What the gateways logged of accepts that they answered with 500, each text once: a failure that has no better name.
+fn store_failures(log: &Path) -> Result<BTreeSet<String>> {
+    let log = std::fs::read_to_string(log)?;
+    let failed = log.lines().filter(|line| line.contains("\"store failed\""));
+    let said = failed.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    Ok(said.filter_map(|line| line["error"].as_str().map(str::to_owned)).collect())
 }
 
 fn panics(log: &Path) -> Result<u64> {

@@ -113,6 +113,7 @@ pub(crate) fn violations(run: &Judged<'_>) -> Vec<String> {
         ("shown to another tenant", run.tenant_leaks),
         ("keys with more than one answer", timing.answers_differ),
         ("submissions without a definite answer", timing.unknown),
+        ("answers 500: whatever fails has a better name", timing.statuses.get(&500).copied().unwrap_or(0)),
         ("sent again before the first wait was over", manners.too_soon),
         ("sent again before Retry-After was over", manners.retry_after_ignored),
         ("sent again after a refusal for good", manners.refused_and_sent_again),
@@ -316,6 +317,7 @@ mod tests {
         for bad in [
             Timing { answers_differ: 1, ..Timing::default() },
             Timing { unknown: 1, ..Timing::default() },
+            Timing { statuses: BTreeMap::from([(500, 1)]), ..Timing::default() },
             Timing { recovery: Recovery::after(5.1), ..Timing::default() },
         ] {
             assert_eq!(judged(&fine, &bad, violations).len(), 1, "{bad:?}");

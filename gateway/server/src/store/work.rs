@@ -107,6 +107,8 @@ pub struct Begun {
     pub attempt: AttemptId,
     /// Its number within the delivery, from 1.
     pub number: u32,
+    /// When it was written down.
+    pub at: Timestamp,
     /// Attempts of this step before it that broke or kept their worker.
     pub broken: u32,
 }

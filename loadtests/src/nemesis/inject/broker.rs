@@ -24,10 +24,14 @@ const LOST_THE_BROKER: &[(&str, &str)] = &[("causeway_queue_reconnects_total", "
 /// So long a fault goes on at most until what it causes was seen.
 const SEEN_MAX: Duration = Duration::from_secs(15);
 
-/// F7 and F8. It had an effect if a gateway had to connect again; a frozen one at least keeps what was rung waiting.
+/// What a gateway that has not been connected before says of it.
+const AWAY: &[&str] = &["the queue is away"];
+
+/// F7 and F8. It had an effect if a gateway had to connect again or says that it cannot; a frozen one at least keeps what was
+/// rung waiting.
 pub(super) async fn broker(world: &World, engines: &Engines, fault: &Fault) -> Result<Done> {
     let (broker, kind, hold) = (Arc::clone(&engines.broker), fault.kind, fault.hold);
-    let lost = Growth::of(world, LOST_THE_BROKER).await;
+    let (lost, away) = (Growth::of(world, LOST_THE_BROKER).await, Mark::at_the_end_of(&world.log));
     let breaking = blocking(move || {
         match kind {
             Kind::BrokerWipe => return broker.wipe(),
@@ -49,9 +53,13 @@ pub(super) async fn broker(world: &World, engines: &Engines, fault: &Fault) -> R
     let (broken, waited) = tokio::join!(breaking, waiting);
     broken?;
     let back = engines.consumers_are_back(&CONNECTORS).await?;
-    let lost = lost.so_far().await;
-    let what = format!("for {}, {lost} connections lost, consumers back after {}", seconds(hold), seconds(back));
-    Ok(Done::if_it(lost > 0 || waited, what).consumers_back(back))
+    let (lost, away) = (lost.so_far().await, away.lines_with(AWAY)?);
+    let what = format!(
+        "for {}, {lost} connections lost, told {away} times, consumers back after {}",
+        seconds(hold),
+        seconds(back)
+    );
+    Ok(Done::if_it(lost > 0 || away > 0 || waited, what).consumers_back(back))
 }
 
 /// Whether something was rung that the broker has not confirmed.

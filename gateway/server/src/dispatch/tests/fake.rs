@@ -360,7 +360,7 @@ impl Over for FakeStore {
         row.on_wire = Some((step.to_owned(), now));
         let entropy = SeededEntropy::new(u64::from(row.number));
         let broken = row.broken.iter().filter(|broken| *broken == step).count() as u32;
-        Ok(Begun { attempt: AttemptId::new(now, &entropy), number: row.number, broken })
+        Ok(Begun { attempt: AttemptId::new(now, &entropy), number: row.number, at: now, broken })
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled> {

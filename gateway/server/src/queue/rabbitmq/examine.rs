@@ -29,6 +29,14 @@ fn notice(what: impl Into<String>, standing: Standing, text: impl Into<String>) 
     Notice { what: what.into(), standing, text: text.into() }
 }
 
+/// What only the broker's own commands tell.
+const UNSEEN: &str = "`rabbitmqctl list_policies` and `list_operator_policies` must show none that matches these queues \
+    (max-length, overflow, message-ttl, expires and delivery-limit would override them). `list_feature_flags` must show \
+    quorum_queue and stream_queue enabled. `rabbitmq-diagnostics check_local_alarms` must find none: while memory or disk is \
+    short, rings wait. In a cluster, `rabbitmq-queues check_if_node_is_quorum_critical` must find no queue that loses its \
+    majority with one node. Messages that a gateway has taken and not acknowledged are in no count above: `list_queues name \
+    messages_unacknowledged`";
+
 /// Looks at the way to the broker and at everything that has to stand there.
 pub async fn examine(address: &Address, connectors: &[String], options: &Options) -> Vec<Notice> {
     let line = match Line::open(address, "doctor", options).await {
@@ -54,13 +62,7 @@ pub async fn examine(address: &Address, connectors: &[String], options: &Options
             Err(trouble) => notice(what, Standing::Bad, trouble.to_string()),
         });
     }
-    notices.push(notice(
-        "policies and feature flags",
-        Standing::Warning,
-        "cannot be seen from here. `rabbitmqctl list_policies` and `list_operator_policies` must show none that matches \
-         these queues (max-length, overflow, message-ttl, expires and delivery-limit would override them), and \
-         `rabbitmqctl list_feature_flags` must show quorum_queue and stream_queue enabled",
-    ));
+    notices.push(notice("what RabbitMQ does not show here", Standing::Warning, UNSEEN));
     line.close().await;
     notices
 }

@@ -7,12 +7,14 @@
 
 mod accept;
 mod accounts;
+mod ahead;
 mod array;
 mod audit;
 mod check;
 mod connect;
 mod dsn;
 mod errors;
+mod later;
 mod migrate;
 mod open;
 mod pace;
@@ -41,6 +43,7 @@ use super::finding::Finding;
 use super::intake::Accepted;
 use super::keys::Keyring;
 use super::sql::accept::Prepared;
+use super::sql::ahead::About;
 use super::sql::conn::Conn;
 use super::sql::errors::Op;
 use super::sql::jobs::acceptance;
@@ -71,13 +74,23 @@ impl PostgresEngine {
         among: Among,
         verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
     ) -> Result<T> {
-        self.writer.run(scope, among, verb).await
+        self.writer.run(scope, (among, None), verb).await
+    }
+
+    /// Beside others, with what it will ask.
+    pub(in crate::store) async fn write_about<T: Send + 'static>(
+        &self,
+        scope: Scope,
+        about: About,
+        verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.run(scope, (Among::Beside, Some(about)), verb).await
     }
 
     /// Accepted with what else waits, table by table.
     pub(in crate::store) async fn accept(&self, scope: Scope, prepared: Prepared) -> Result<Accepted> {
         let (job, answer) = acceptance(prepared);
-        self.writer.answer(scope, Among::Beside, job, answer).await
+        self.writer.answer(scope, (Among::Beside, None), job, answer).await
     }
 
     pub(in crate::store) async fn read<T: Send + 'static>(
@@ -85,7 +98,15 @@ impl PostgresEngine {
         scope: Scope,
         verb: impl FnOnce(Conn<'_>) -> Op<T> + Send + 'static,
     ) -> Result<T> {
-        self.readers.read(scope, verb).await
+        self.readers.read(vec![scope], verb).await
+    }
+
+    pub(in crate::store) async fn read_of<T: Send + 'static>(
+        &self,
+        scopes: Vec<Scope>,
+        verb: impl FnOnce(Conn<'_>) -> Op<T> + Send + 'static,
+    ) -> Result<T> {
+        self.readers.read(scopes, verb).await
     }
 
     pub(in crate::store) async fn examine(&self, keys: Arc<Keyring>) -> Result<Vec<Finding>> {

@@ -28,6 +28,7 @@ use crate::store::keys::{Keyring, RootKey};
 use crate::store::sql::conn::Conn;
 use crate::store::sql::errors::{Op, Stop};
 use crate::store::sql::floors::Floors;
+use crate::store::sql::load::Loads;
 use crate::store::sql::numbers::Numbers;
 use crate::store::sql::rows::{execute, params, sql};
 use crate::store::sql::{Engine, OnFatal, SqlStore, receipts};
@@ -157,6 +158,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         vitals,
         floors: Arc::new(Floors::kept()),
         backlogs: Arc::default(),
+        loads: Loads::default(),
     }))
 }
 

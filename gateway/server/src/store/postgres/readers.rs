@@ -41,7 +41,7 @@ impl Readers {
     }
 
     /// Runs `verb` on a connection of its own, in one snapshot.
-    pub(super) async fn read<T, F>(&self, scope: Scope, verb: F) -> Result<T>
+    pub(super) async fn read<T, F>(&self, scopes: Vec<Scope>, verb: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(Conn<'_>) -> Op<T> + Send + 'static,
@@ -56,7 +56,7 @@ impl Readers {
             (Arc::clone(&self.connector), Arc::clone(&self.tenants), Arc::clone(&self.idle));
         let read = tokio::task::spawn_blocking(move || {
             let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let session = ready(taken, &connector, &tenants, scope)?;
+            let session = ready(taken, &connector, &tenants, &scopes)?;
             let result = verb(Conn::Postgres(&session));
             // Nothing was changed: how it ends is of no interest, but it has to end.
             let ended = session.is_usable() && session.batch("ROLLBACK").is_ok();
@@ -72,11 +72,11 @@ impl Readers {
 }
 
 /// A connection whose snapshot has begun. One that broke while it was idle is replaced, once.
-fn ready(idle: Option<Session>, connector: &Connector, tenants: &TenantOf, scope: Scope) -> Result<Session> {
+fn ready(idle: Option<Session>, connector: &Connector, tenants: &TenantOf, scopes: &[Scope]) -> Result<Session> {
     if let Some(session) = idle
         && session.is_usable()
     {
-        match begin(&session, connector, tenants, scope) {
+        match begin(&session, connector, tenants, scopes) {
             Ok(()) => return Ok(session),
             Err(stop) if session.take_trouble() != Some(Then::Reconnect) => return Err(stop.into()),
             Err(_) => {}
@@ -84,13 +84,15 @@ fn ready(idle: Option<Session>, connector: &Connector, tenants: &TenantOf, scope
     }
     let session = connector.connect(Use::Read, STATEMENT)?;
     session.set_deadline(ANSWER);
-    begin(&session, connector, tenants, scope)?;
+    begin(&session, connector, tenants, scopes)?;
     Ok(session)
 }
 
-fn begin(session: &Session, connector: &Connector, tenants: &TenantOf, scope: Scope) -> Result<(), Stop> {
+fn begin(session: &Session, connector: &Connector, tenants: &TenantOf, scopes: &[Scope]) -> Result<(), Stop> {
     let mut reach = Reach::default();
-    reach.add(tenants.whose(session, scope)?, Among::Beside);
+    for scope in scopes {
+        reach.add(tenants.whose(session, *scope)?, Among::Beside);
+    }
     let limits = Limits { pooled: connector.is_pooled(), statement: STATEMENT };
     session.batch(&reach.begin_reading(limits))
 }

@@ -21,10 +21,12 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, Error, Socket, Statement};
 
+use super::array::Table;
 use super::errors::{Then, cannot_connect, classify};
+use super::later::{Kept, Later, Wrong};
 use super::text::{Use, translate};
 use super::value::{Parameter, Stored};
-use crate::store::sql::conn::{More, Params, Value};
+use crate::store::sql::conn::{Changes, Many, More, Params, Value};
 use crate::store::sql::errors::{Op, Stop};
 use crate::store::{Result, StoreError};
 
@@ -32,7 +34,7 @@ use crate::store::{Result, StoreError};
 pub(crate) struct Session {
     // Dropped first: it ends the connection's task.
     runtime: Option<Runtime>,
-    client: Client,
+    client: Arc<Client>,
     use_: Use,
     pooler: bool,
     deadline: Cell<Duration>,
@@ -41,6 +43,15 @@ pub(crate) struct Session {
     trouble: Cell<Option<Then>>,
     /// The server warned of something since this was last looked at.
     warned: Arc<AtomicBool>,
+    later: RefCell<Later>,
+    gathered: RefCell<Vec<Gathered>>,
+}
+
+/// Rows that one statement is to write.
+struct Gathered {
+    many: &'static Many,
+    rows: Table,
+    count: u64,
 }
 
 /// A text that was run before.
@@ -112,13 +123,15 @@ impl Session {
         })));
         Ok(Self {
             runtime: Some(runtime),
-            client,
+            client: Arc::new(client),
             use_,
             pooler,
             deadline: Cell::new(deadline),
             texts: RefCell::default(),
             trouble: Cell::new(None),
             warned,
+            later: RefCell::default(),
+            gathered: RefCell::default(),
         })
     }
 
@@ -149,6 +162,7 @@ impl Session {
 
     /// Every row of the answer.
     pub(crate) fn query(&self, sql: &'static str, params: Params<'_>) -> Op<Vec<Row>> {
+        self.write_gathered()?;
         let values: Vec<Parameter<'_>> = params.iter().map(|bind| Parameter(bind.value())).collect();
         let known = self.known(sql, values.iter().map(Parameter::declared))?;
         let rows = match &known.statement {
@@ -170,6 +184,7 @@ impl Session {
         params: Params<'_>,
         mut read: impl FnMut(&Row) -> Op<More>,
     ) -> Op<()> {
+        self.write_gathered()?;
         let values: Vec<Parameter<'_>> = params.iter().map(|bind| Parameter(bind.value())).collect();
         let text = format!("DECLARE causeway_rows NO SCROLL CURSOR FOR {}", translate(sql, self.use_));
         self.wait(self.client.execute_typed(&text, &typed(&values)))?;
@@ -189,6 +204,7 @@ impl Session {
 
     /// How many rows it changed.
     pub(crate) fn execute(&self, sql: &'static str, params: Params<'_>) -> Op<usize> {
+        self.write_gathered()?;
         let values: Vec<Parameter<'_>> = params.iter().map(|bind| Parameter(bind.value())).collect();
         let known = self.known(sql, values.iter().map(Parameter::declared))?;
         let changed = match &known.statement {
@@ -202,8 +218,96 @@ impl Session {
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
+    /// Sends a statement and waits for nothing: what it came to is known when the next one is waited for, or all is settled.
+    pub(crate) fn execute_later(&self, sql: &'static str, params: Params<'_>, changes: Changes) -> Op<()> {
+        self.write_gathered()?;
+        let kept = params.iter().map(|bind| (Kept::of(bind.value()), Parameter(bind.value()).declared()));
+        self.send(sql, kept.collect(), (changes == Changes::One).then_some(1))
+    }
+
+    /// A row for the statement that will write it with others of its kind.
+    pub(crate) fn gather(&self, many: &'static Many, row: Params<'_>) {
+        let mut gathered = self.gathered.borrow_mut();
+        let at = gathered.iter().position(|of| std::ptr::eq(of.many, many)).unwrap_or_else(|| {
+            gathered.push(Gathered { many, rows: Table::new(many.columns), count: 0 });
+            gathered.len() - 1
+        });
+        if let Some(of) = gathered.get_mut(at) {
+            of.rows.push(row);
+            of.count += 1;
+        }
+    }
+
+    /// Sends what was gathered.
+    fn write_gathered(&self) -> Op<()> {
+        for Gathered { many, rows, count } in self.gathered.take() {
+            self.write_later(many.all, rows, (many.changes == Changes::One).then_some(count))?;
+        }
+        Ok(())
+    }
+
+    /// [`Session::execute_later`] with arrays.
+    pub(super) fn write_later(&self, sql: &'static str, rows: Table, changes: Option<u64>) -> Op<()> {
+        let columns = rows.0.into_iter().map(|column| {
+            let declared = column.declared();
+            (column, declared)
+        });
+        self.send(sql, columns.collect(), changes)
+    }
+
+    fn send<P: ToSql + Sync + Send + 'static>(
+        &self,
+        sql: &'static str,
+        params: Vec<(P, Type)>,
+        changes: Option<u64>,
+    ) -> Op<()> {
+        let known = self.known(sql, params.iter().map(|(_, declared)| declared.clone()))?;
+        let client = Arc::clone(&self.client);
+        self.later.borrow_mut().send(
+            async move {
+                match &known.statement {
+                    Some(statement) => {
+                        client
+                            .execute_raw(statement, params.iter().map(|(value, _)| value as &(dyn ToSql + Sync)))
+                            .await
+                    }
+                    None => {
+                        let params: Vec<_> = params
+                            .iter()
+                            .map(|(value, declared)| (value as &(dyn ToSql + Sync), declared.clone()))
+                            .collect();
+                        client.execute_typed(&known.text, &params).await
+                    }
+                }
+            },
+            changes,
+        );
+        Ok(())
+    }
+
+    /// [`Session::batch`], sent and not waited for.
+    pub(super) fn batch_later(&self, sql: String) {
+        let client = Arc::clone(&self.client);
+        let sent = async move { client.batch_execute(&sql).await.map(|()| 0) };
+        self.later.borrow_mut().send(sent, None);
+    }
+
+    /// Waits for what was sent and not waited for.
+    pub(super) fn settle(&self) -> Op<()> {
+        self.write_gathered()?;
+        if self.later.borrow().is_empty() { Ok(()) } else { self.wait(std::future::ready(Ok(()))) }
+    }
+
+    /// Undoes what was done, whatever became of it.
+    pub(super) fn roll_back(&self, sql: &str) -> Op<()> {
+        self.gathered.take();
+        self.later.borrow_mut().forget();
+        self.batch(sql)
+    }
+
     /// [`Session::query`] with arrays.
     pub(super) fn query_arrays(&self, sql: &'static str, params: &[Array<'_>]) -> Op<Vec<Row>> {
+        self.write_gathered()?;
         let known = self.known(sql, params.iter().map(|(_, declared)| declared.clone()))?;
         let rows = match &known.statement {
             Some(statement) => {
@@ -218,6 +322,7 @@ impl Session {
     /// [`Session::query_arrays`] for each, sent together: the server runs one after the other, and each sees what those
     /// before it did and waited for.
     pub(super) fn query_together(&self, asked: &[(&'static str, Vec<Array<'_>>)]) -> Op<Vec<Vec<Row>>> {
+        self.write_gathered()?;
         let mut known = Vec::with_capacity(asked.len());
         for (sql, params) in asked {
             known.push(self.known(sql, params.iter().map(|(_, declared)| declared.clone()))?);
@@ -233,6 +338,12 @@ impl Session {
         });
         let answers = self.wait(in_order(answers))?;
         Ok(answers.into_iter().map(|rows| rows.into_iter().map(Row).collect()).collect())
+    }
+
+    /// [`Session::query`] with one array of ids.
+    pub(crate) fn query_ids(&self, sql: &'static str, ids: &[[u8; 16]]) -> Op<Vec<Row>> {
+        let ids: Vec<&[u8]> = ids.iter().map(<[u8; 16]>::as_slice).collect();
+        self.query_arrays(sql, &[(&ids, Type::BYTEA_ARRAY)])
     }
 
     /// Runs texts that are answered with nothing and take no parameters, in one round trip.
@@ -275,12 +386,18 @@ impl Session {
         if self.trouble.get() == Some(Then::Reconnect) {
             return Err(Stop::Batch(StoreError::Unavailable("the connection to the database was lost")));
         }
-        match runtime.block_on(async { tokio::time::timeout(self.deadline.get(), work).await }) {
+        let before = self.later.take();
+        match runtime.block_on(async { tokio::time::timeout(self.deadline.get(), before.then(work)).await }) {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
+            Ok(Err(Wrong::Failed(error))) => {
                 let (stop, then) = classify(&error);
                 self.note(then);
                 Err(stop)
+            }
+            Ok(Err(Wrong::Number)) => {
+                // Also where a verb goes on all the same.
+                self.note(Then::RollBack);
+                Err(StoreError::Fenced.into())
             }
             Err(_) => {
                 self.note(Then::Reconnect);

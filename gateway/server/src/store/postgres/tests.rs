@@ -3,6 +3,7 @@
 
 mod between;
 mod faults;
+mod later;
 mod migrating;
 mod notice;
 mod plans;

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::accept;
 use super::accounts::TenantOf;
+use super::ahead;
 use super::connect::Connector;
 use super::errors::Then;
 use super::pace::Pace;
@@ -29,6 +30,7 @@ use super::session::Session;
 use super::text::Use;
 use super::watch::Setup;
 use crate::store::keys::Keyring;
+use crate::store::sql::ahead::{About, Ahead};
 use crate::store::sql::conn::Conn;
 use crate::store::sql::errors::{Op, Stop};
 use crate::store::sql::jobs::{Job, copy, guarded, job};
@@ -72,6 +74,7 @@ struct Waiting {
     job: Box<dyn Job>,
     scope: Scope,
     among: Among,
+    about: Option<About>,
 }
 
 /// Whose lock could not be had, by whom, and until when it is not asked for.
@@ -149,24 +152,24 @@ impl Writer {
     }
 
     /// Runs a verb in one of the next commits. `Ok` means committed.
-    pub(super) async fn run<T, F>(&self, scope: Scope, among: Among, verb: F) -> Result<T>
+    pub(super) async fn run<T, F>(&self, scope: Scope, how: (Among, Option<About>), verb: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
     {
         let (job, answer) = job(verb);
-        self.answer(scope, among, job, answer).await
+        self.answer(scope, how, job, answer).await
     }
 
     /// [`Writer::run`] for what is a job already.
     pub(super) async fn answer<T>(
         &self,
         scope: Scope,
-        among: Among,
+        (among, about): (Among, Option<About>),
         job: Box<dyn Job>,
         answer: oneshot::Receiver<Result<T>>,
     ) -> Result<T> {
-        self.push(Waiting { job, scope, among })?;
+        self.push(Waiting { job, scope, among, about })?;
         let patience = if among == Among::Beside { ANSWER } else { ANSWER_ALONE };
         match tokio::time::timeout(patience, answer).await {
             Ok(answer) => answer.unwrap_or(Err(StoreError::Unavailable("the store has ended"))),
@@ -422,7 +425,7 @@ impl Thread {
                 if run.setup_changed.get() && matches!(failed, Failed::Unknown) {
                     self.parts.setup.may_have_changed();
                 }
-                if session.is_usable() && session.batch("ROLLBACK").is_err() {
+                if session.is_usable() && session.roll_back("ROLLBACK").is_err() {
                     self.session = None;
                 }
                 Err(failed)
@@ -441,23 +444,24 @@ struct Run<'a> {
 impl Run<'_> {
     fn attempt(&self, parts: &Parts, heads: &mut Heads, batch: &mut [Waiting]) -> Result<Alone, Failed> {
         let session = self.session;
-        let statement = |text: &str| session.batch(text).map_err(|stop| Failed::of(stop, session));
         let mut setup_changed = false;
         let mut failed = Vec::new();
-        statement(&self.begin)?;
+        session.batch_later(self.begin.clone());
         let mut tx = Tx {
             conn: Conn::Postgres(session),
             keys: &parts.keys,
             entropy: &*parts.entropy,
             heads,
             setup_changed: &mut setup_changed,
+            ahead: Ahead::default(),
         };
         tx.heads.begin_request();
         if !self.all_at_once(&mut tx, batch)? {
-            statement("ROLLBACK")?;
+            session.roll_back("ROLLBACK").map_err(|stop| Failed::of(stop, session))?;
             session.take_trouble();
             tx.heads.forget();
-            statement(&self.begin)?;
+            tx.ahead = Ahead::default();
+            session.batch(&self.begin).map_err(|stop| Failed::of(stop, session))?;
             self.one_by_one(&mut tx, batch, &mut failed)?;
         }
         tx.write_heads().map_err(|stop| Failed::of(stop, session))?;
@@ -472,27 +476,32 @@ impl Run<'_> {
     /// Straight in the transaction. False when a request failed: all of it has to be rolled back then.
     fn all_at_once(&self, tx: &mut Tx<'_>, batch: &mut [Waiting]) -> Result<bool, Failed> {
         let mut acceptances: Vec<_> = batch.iter_mut().filter_map(|waiting| waiting.job.acceptance()).collect();
-        if !acceptances.is_empty() {
-            match guarded(|| accept::all(tx, self.session, &mut acceptances)) {
-                Ok(()) if self.session.is_troubled() => return self.go_on(),
-                Ok(()) => {}
-                Err(Stop::Request(_) | Stop::Taken) => return self.go_on(),
-                Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(Failed::of(stop, self.session)),
+        if !acceptances.is_empty() && !self.went(guarded(|| accept::all(tx, self.session, &mut acceptances)))? {
+            return Ok(false);
+        }
+        let looked = ahead::look(self.session, batch.iter().filter_map(|waiting| waiting.about.as_ref()));
+        if !self.went(looked.map(|looked| tx.ahead = looked))? {
+            return Ok(false);
+        }
+        // Those that write alike together: what they write is sent when one asks for something else.
+        let (alike, others): (Vec<_>, Vec<_>) = batch.iter_mut().partition(|waiting| waiting.about.is_some());
+        for waiting in alike.into_iter().chain(others) {
+            if waiting.job.acceptance().is_none() && !self.went(waiting.job.run(tx))? {
+                return Ok(false);
             }
         }
-        for waiting in batch {
-            if waiting.job.acceptance().is_some() {
-                continue;
-            }
-            match waiting.job.run(tx) {
-                // A verb that goes on after a failed statement has a transaction that cannot commit.
-                Ok(()) if self.session.is_troubled() => return self.go_on(),
-                Ok(()) => {}
-                Err(Stop::Request(_) | Stop::Taken) => return self.go_on(),
-                Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(Failed::of(stop, self.session)),
-            }
+        self.went(self.session.settle())
+    }
+
+    /// Whether the transaction goes on after this.
+    fn went(&self, came_to: Op<()>) -> Result<bool, Failed> {
+        match came_to {
+            // A verb that goes on after a failed statement has a transaction that cannot commit.
+            Ok(()) if self.session.is_troubled() => self.go_on(),
+            Ok(()) => Ok(true),
+            Err(Stop::Request(_) | Stop::Taken) => self.go_on(),
+            Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => Err(Failed::of(stop, self.session)),
         }
-        Ok(true)
     }
 
     fn go_on(&self) -> Result<bool, Failed> {
@@ -509,7 +518,7 @@ impl Run<'_> {
         for (at, waiting) in batch.iter_mut().enumerate() {
             statement("SAVEPOINT request")?;
             tx.heads.begin_request();
-            let error = match waiting.job.run(tx) {
+            let error = match waiting.job.run(tx).and_then(|()| session.settle()) {
                 Ok(()) if session.is_troubled() => {
                     StoreError::Failed("a verb went on after a failed statement".to_owned())
                 }
@@ -522,7 +531,7 @@ impl Run<'_> {
             };
             self.go_on()?;
             tx.heads.roll_back_request();
-            statement("ROLLBACK TO request; RELEASE request")?;
+            session.roll_back("ROLLBACK TO request; RELEASE request").map_err(|stop| Failed::of(stop, session))?;
             failed.push((at, error));
         }
         Ok(())
@@ -533,6 +542,7 @@ impl Run<'_> {
     /// The first statement fails in a transaction that cannot commit, which `COMMIT` alone would end without a word. It also
     /// keeps a time-out from ending the wait for a standby, which would be answered like a commit, with a warning.
     fn commit(&self) -> Result<(), Failed> {
+        self.session.settle().map_err(|stop| Failed::of(stop, self.session))?;
         self.session.take_warning();
         match self.session.batch("SET LOCAL statement_timeout = 0; COMMIT") {
             Ok(()) if self.session.take_warning() => Err(Failed::Unknown),

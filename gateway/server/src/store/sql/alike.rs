@@ -51,6 +51,7 @@ pub(in crate::store) fn failed(tx: &mut Tx<'_>, row: &Delivery, settlement: &Set
     let since = micros(now) - i64::try_from(failed.policy.within.as_micros()).unwrap_or(i64::MAX);
     let (step, class) = (&failed.mark.step, failed.mark.class.as_str());
     lock(tx, account)?;
+    tx.ahead.fails_alike();
     let one = params![account.bytes(), hash, row.id.bytes(), step, class, micros(now)];
     execute(tx.conn, sql!("alike/failed"), one)?;
     let of = params![account.bytes(), hash, since];
@@ -163,17 +164,6 @@ fn open(
     Ok(case)
 }
 
-/// The steps that this delivery is not to try now.
-pub(in crate::store) fn stopped(
-    conn: Conn<'_>,
-    account: AccountId,
-    id: DeliveryId,
-    posting_id: &str,
-) -> Op<Vec<String>> {
-    let one = params![account.bytes(), id.bytes(), posting_id];
-    every(conn, sql!("alike/stopped"), one, |group| group.col("step"))
-}
-
 /// Holds what was about to try a step at which many fail alike; queues it, if that is over by now.
 pub(in crate::store) fn hold_before(tx: &Tx<'_>, row: &mut Delivery, step: &str, now: Timestamp) -> Op<()> {
     let one = params![row.account.bytes(), row.id.bytes(), posting_of(tx.conn, row.id)?];
@@ -199,7 +189,11 @@ pub(in crate::store) fn settled(
     since: Option<Timestamp>,
 ) -> Op<()> {
     let (account, now) = (row.account, settlement.ended_at);
-    if !value::<bool>(tx.conn, sql!("alike/any"), params![account.bytes()])?.unwrap_or(false) {
+    let any = match &row.beside {
+        Some(beside) => beside.alike || settlement.alike.is_some(),
+        None => value(tx.conn, sql!("alike/any"), params![account.bytes()])?.unwrap_or(false),
+    };
+    if !any {
         return Ok(());
     }
     lock(tx, account)?;

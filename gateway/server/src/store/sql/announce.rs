@@ -5,13 +5,16 @@
 //! knows every statement that writes a delivery's state. Nothing is sent here, and nothing is written for a tenant
 //! without endpoints.
 
-use crate::store::sql::rows::{Conn, StoredId, execute, micros, params, sql};
+use crate::store::sql::rows::{Changes, Conn, Many, StoredId, execute, many, micros, params, sql};
 use causeway_core::delivery::State;
 use causeway_core::ids::{CaseId, DeliveryId, SubmissionId};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
 use super::errors::Op;
+
+/// After the rows.
+static DELIVERY: Many = many!("webhooks/announce_delivery", "b", Changes::Any);
 
 /// Is a site told? Not of what goes on by itself; and an erasure is told once, of the application.
 const fn is_told(state: State) -> bool {
@@ -29,7 +32,7 @@ pub(in crate::store) fn moved(
     now: (State, Option<Reason>),
 ) -> Op<()> {
     if is_told(now.0) && (before.0 != now.0 || (now.0 == State::Held && before.1 != now.1)) {
-        execute(conn, sql!("webhooks/announce_delivery", apart), params![id.bytes()])?;
+        conn.gather(&DELIVERY, params![id.bytes()], params![])?;
     }
     Ok(())
 }
@@ -41,7 +44,7 @@ pub(in crate::store) fn made(conn: Conn<'_>, id: DeliveryId, state: State) -> Op
 
 /// The delivery was parked unread.
 pub(in crate::store) fn parked(conn: Conn<'_>, id: DeliveryId) -> Op<()> {
-    execute(conn, sql!("webhooks/announce_delivery", apart), params![id.bytes()]).map(|_| ())
+    conn.gather(&DELIVERY, params![id.bytes()], params![])
 }
 
 /// These were just held together, in a case of their own.
@@ -64,7 +67,7 @@ mod tests {
     use std::path::Path;
 
     /// Statements that write `deliveries.state`, each with what announces it.
-    const KNOWN: [&str; 14] = [
+    const KNOWN: [&str; 15] = [
         "accept_delivery.sql",          // `made`
         "alike/hold_members.sql",       // `held_in`
         "alike/probe_queue.sql",        // to what goes on by itself
@@ -77,6 +80,7 @@ mod tests {
         "live_queue.sql",               // to what goes on by itself
         "pause_hold.sql",               // `held_in`
         "postgres/accept/insert.sql",   // `made`
+        "postgres/delivery_save.sql",   // `moved`
         "resume_queue.sql",             // to what goes on by itself
         "trace/erase_delivery.sql",     // `erasing`, once for the application
     ];

@@ -2,18 +2,24 @@
 //!
 //! One attempt of a delivery is open at a time, and none while an outcome is unknown: that has to be settled first.
 
-use crate::store::sql::rows::{Columns, Conn, StoredId, execute, first, micros, params, sql, stored, value};
+use crate::store::sql::rows::{Changes, Many, StoredId, as_stored, many, micros, params, sql, stored, value};
 use crate::store::sql::scope::Scope;
 use causeway_core::ids::AttemptId;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
+use super::ahead::About;
 use super::delivery::Delivery;
 use super::errors::Op;
 use super::tx::Tx;
 use super::{SqlStore, delivery};
 use crate::store::work::{Begun, Claim, Next, Settlement};
 use crate::store::{Result, StoreError};
+
+static BEGIN: Many = many!("attempt_begin", "bbitib", Changes::One);
+
+/// It was open.
+static END: Many = many!("attempt_end", "biittib", Changes::One);
 
 pub(in crate::store) async fn begin_attempt(
     store: &SqlStore,
@@ -22,9 +28,10 @@ pub(in crate::store) async fn begin_attempt(
     now: Timestamp,
 ) -> Result<Begun> {
     let (claim, step) = (claim.clone(), step.to_owned());
+    let about = About { delivery: claim.delivery, step: Some(step.clone()), vendor_id: None };
     store
-        .write_beside(Scope::Tenant(claim.tenant), move |tx| {
-            let mut row = delivery::leased(tx.conn, &claim)?;
+        .write_about(Scope::Tenant(claim.tenant), about, move |tx| {
+            let mut row = delivery::in_hand(tx, &claim)?;
             // A lease that has run out may be taken by somebody else while the bytes are on their way.
             if row.lease.as_ref().is_none_or(|(_, until)| *until <= now) {
                 return Err(StoreError::Fenced.into());
@@ -35,16 +42,18 @@ pub(in crate::store) async fn begin_attempt(
             if row.open_attempt.is_some() {
                 return Err(StoreError::Failed("the attempt before has to be settled first".to_owned()).into());
             }
-            let broken = match row.attempt_number {
-                0 => 0,
-                _ => value(tx.conn, sql!("attempts_broken"), params![row.id.bytes(), step])?.unwrap_or(0),
+            let broken = match (row.attempt_number, &row.beside) {
+                (0, _) => 0,
+                (_, Some(beside)) => beside.broken,
+                (_, None) => value(tx.conn, sql!("attempts_broken"), params![row.id.bytes(), step])?.unwrap_or(0),
             };
-            let begun = Begun { attempt: AttemptId::new(now, tx.entropy), number: row.attempt_number + 1, broken };
+            let attempt = AttemptId::new(now, tx.entropy);
+            let begun = Begun { attempt, number: row.attempt_number + 1, at: as_stored(now), broken };
             row.attempt_number = begun.number;
             row.open_attempt = Some(begun.attempt);
             row.save(tx.conn, claim.fence, now)?;
             let new = params![begun.attempt.bytes(), claim.delivery.bytes(), begun.number, step, micros(now)];
-            execute(tx.conn, sql!("attempt_begin"), new)?;
+            tx.conn.gather(&BEGIN, new, params![claim.tenant.bytes()])?;
             Ok(begun)
         })
         .await
@@ -75,7 +84,7 @@ pub(in crate::store) fn record(
         }
         row.open_attempt = None;
         let end = params![begun.attempt.bytes(), micros(now), took, class, reason, status, sealed];
-        return delivery::execute_one(tx.conn, sql!("attempt_end"), end);
+        return tx.conn.gather(&END, end, params![]);
     }
     if row.open_attempt.is_some() {
         return Err(StoreError::Failed("the open attempt has to be named".to_owned()).into());
@@ -98,7 +107,7 @@ pub(in crate::store) fn record(
         status,
         sealed
     ];
-    execute(tx.conn, sql!("lookup_insert"), lookup).map(|_| ())
+    tx.conn.execute_later(sql!("lookup_insert"), lookup, Changes::One)
 }
 
 /// Was the vendor asked about an unknown outcome? Waiting again without having asked is no lookup.
@@ -115,8 +124,4 @@ fn is_lookup(row: &Delivery, settlement: &Settlement) -> bool {
         | Next::Park { .. }
         | Next::PauseAccount { .. } => settlement.outcome.is_some(),
     }
-}
-
-pub(in crate::store) fn began_at(conn: Conn<'_>, attempt: AttemptId) -> Op<Option<Timestamp>> {
-    first(conn, sql!("attempt_began"), params![attempt.bytes()], |row| row.time("began_at"))
 }

@@ -4,11 +4,12 @@
 //! a delivery that ends its worker again and again is parked, and so is one whose row does not read back. Neither stops
 //! the others.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::store::sql::rows::{
-    Columns, StoredId, as_stored, every, execute, first, micros, params, sql, stored, value,
+    Columns, Row, StoredId, as_stored, every, execute, first, micros, params, sql, stored, value,
 };
 use crate::store::sql::scope::Scope;
 use causeway_core::delivery::State;
@@ -17,6 +18,7 @@ use causeway_core::reason::Reason;
 use futures_util::future::join_all;
 
 use super::SqlStore;
+use super::delivery::Delivery;
 use super::errors::{Op, Stop};
 use super::floors::Floors;
 use super::tx::Tx;
@@ -94,13 +96,18 @@ fn claim_lane(
     let (began, until) = (Instant::now(), micros(request.now));
     let from = floors.deliveries.from((account, lane), began);
     let due = params![account.bytes(), lane, until, stored(want), from];
-    let due: Vec<(i64, i64)> =
-        every(tx.conn, sql!("claim_due"), due, |row| Ok((row.col("seq")?, row.col("next_attempt_at")?)))?;
-    let end = due.last().filter(|_| due.len() == want).map_or(until, |(_, at)| *at);
+    let due = every(tx.conn, sql!("claim_due"), due, Due::read)?;
+    let end = due.last().filter(|_| due.len() == want).map_or(until, |last| last.at);
     let mut claimed = 0;
-    for (seq, _) in due {
-        match claim_one(tx, request, seq) {
+    // None of them is of a person and posting of which another is in hand; two of them may be of the same.
+    let mut in_hand: HashSet<Vec<u8>> = HashSet::new();
+    for Due { seq, serial, delivery, .. } in due {
+        if in_hand.contains(&serial) {
+            continue;
+        }
+        match delivery.and_then(|delivery| claim_one(tx, request, delivery)) {
             Ok(Some(claim)) => {
+                in_hand.insert(serial);
                 claims.push(claim);
                 claimed += 1;
             }
@@ -120,12 +127,23 @@ fn claim_lane(
     Ok(claimed)
 }
 
-fn claim_one(tx: &Tx<'_>, request: &ClaimRequest, seq: i64) -> Op<Option<Claim>> {
-    let mut delivery = delivery::read_by_seq(tx.conn, seq)?;
-    // An earlier one of this very batch may be of the same person and posting.
-    if value::<i64>(tx.conn, sql!("claim_blocked"), params![seq])?.is_some() {
-        return Ok(None);
+/// A row that can be leased.
+struct Due {
+    seq: i64,
+    at: i64,
+    serial: Vec<u8>,
+    /// Unless it does not read back.
+    delivery: Op<Delivery>,
+}
+
+impl Due {
+    fn read(row: &Row<'_>) -> Op<Self> {
+        let (seq, at, serial) = (row.col("seq")?, row.col("next_attempt_at")?, row.col("serial")?);
+        Ok(Self { seq, at, serial, delivery: delivery::parse(row) })
     }
+}
+
+fn claim_one(tx: &Tx<'_>, request: &ClaimRequest, mut delivery: Delivery) -> Op<Option<Claim>> {
     let fence = delivery.fence;
     let from = delivery.state();
     delivery.fence += 1;

@@ -178,6 +178,26 @@ pub(crate) enum More {
     No,
 }
 
+/// How many rows a statement has to change that is not waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// One, or the request is `Fenced`.
+    One,
+    Any,
+}
+
+/// A statement that writes one row, and the same for all rows that a batch writes so.
+#[derive(Debug)]
+pub(crate) struct Many {
+    pub(crate) one: &'static str,
+    /// PostgreSQL's. Its parameters are the columns, as arrays.
+    pub(crate) all: &'static str,
+    /// A letter for each column of it: `b`ytes, `i`nteger, `t`ext.
+    pub(crate) columns: &'static str,
+    /// By each row.
+    pub(crate) changes: Changes,
+}
+
 impl Conn<'_> {
     /// Hands each row to `read` until it has enough.
     pub(crate) fn query(self, sql: Sql, params: Params<'_>, mut read: impl FnMut(&Row<'_>) -> Op<More>) -> Op<()> {
@@ -207,6 +227,43 @@ impl Conn<'_> {
         match self {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(session) => session.batch(&format!("SET LOCAL statement_timeout = {}", time.as_millis())),
+        }
+    }
+
+    /// [`Conn::query`] for each of these ids, in no order: PostgreSQL's statement takes them all at once.
+    pub(crate) fn query_each(self, sql: Sql, ids: &[[u8; 16]], mut read: impl FnMut(&Row<'_>) -> Op<()>) -> Op<()> {
+        match self {
+            Self::Sqlite(_) => {
+                ids.iter().try_for_each(|id| self.query(sql, params![id], |row| read(row).map(|()| More::Yes)))
+            }
+            Self::Postgres(session) => {
+                session.query_ids(sql.postgres, ids)?.iter().try_for_each(|row| read(&Row::Postgres(row)))
+            }
+        }
+    }
+
+    /// Runs a statement whose answer is known by the commit at the latest, and fails its request like one that is waited
+    /// for. What is asked later on the connection sees what it did.
+    pub(crate) fn execute_later(self, sql: Sql, params: Params<'_>, changes: Changes) -> Op<()> {
+        match self {
+            Self::Sqlite(conn) => match sqlite::statement::execute(conn, sql.sqlite, params)? {
+                1 => Ok(()),
+                _ if changes == Changes::Any => Ok(()),
+                _ => Err(StoreError::Fenced.into()),
+            },
+            Self::Postgres(session) => session.execute_later(sql.postgres, params, changes),
+        }
+    }
+
+    /// [`Conn::execute_later`] for what others of the batch write too: in one statement for all, before anything else is
+    /// asked and in the order in which they were first written. `walled`: the columns, last, that only PostgreSQL has.
+    pub(crate) fn gather(self, many: &'static Many, params: Params<'_>, walled: Params<'_>) -> Op<()> {
+        match self {
+            Self::Sqlite(_) => self.execute_later(Sql::of(many.one), params, many.changes),
+            Self::Postgres(session) => {
+                session.gather(many, &[params, walled].concat());
+                Ok(())
+            }
         }
     }
 

@@ -8,13 +8,18 @@ use causeway_core::ids::{AccountId, AttemptId, CaseId, DeliveryId, SubmissionId,
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
+use super::ahead::Beside;
 use super::announce;
 use super::errors::Op;
+use super::tx::Tx;
 use crate::store::StoreError;
 use crate::store::sql::rows::{
-    Columns, Conn, Params, Row, Sql, StoredId, execute, first, micros, params, sql, stored, to_json,
+    Changes, Columns, Conn, Many, Row, StoredId, first, many, micros, params, sql, stored, to_json,
 };
 use crate::store::work::{Claim, Verifying};
+
+/// Nobody else has changed the row since it was read.
+static SAVE: Many = many!("delivery_save", "iitttbiiiiibiitittiiittibtbiiiti", Changes::One);
 
 pub(in crate::store) struct Delivery {
     pub(in crate::store) seq: i64,
@@ -50,6 +55,8 @@ pub(in crate::store) struct Delivery {
     pub(in crate::store) seen_at: Option<Timestamp>,
     pub(in crate::store) not_verifiable: Option<String>,
     pub(in crate::store) read_back_at: Option<Timestamp>,
+    /// What was read with it for the verb that has it.
+    pub(in crate::store) beside: Option<Beside>,
 }
 
 /// Refuses what the table of legal moves refuses.
@@ -68,13 +75,20 @@ pub(in crate::store) fn of_tenant(conn: Conn<'_>, tenant: TenantId, id: Delivery
     if row.tenant == tenant { Ok(row) } else { Err(StoreError::NotFound("delivery").into()) }
 }
 
-pub(in crate::store) fn read_by_seq(conn: Conn<'_>, seq: i64) -> Op<Delivery> {
-    first(conn, sql!("delivery_by_seq"), params![seq], parse)?.ok_or_else(|| StoreError::NotFound("delivery").into())
-}
-
 /// The delivery, if the claim is still the newest lease on it.
 pub(in crate::store) fn leased(conn: Conn<'_>, claim: &Claim) -> Op<Delivery> {
-    let delivery = read(conn, claim.delivery)?;
+    still_leased(read(conn, claim.delivery)?, claim)
+}
+
+/// [`leased`] while it is written, as it was read ahead if it was.
+pub(in crate::store) fn in_hand(tx: &mut Tx<'_>, claim: &Claim) -> Op<Delivery> {
+    match tx.ahead.take(claim.delivery) {
+        Some(delivery) => still_leased(delivery, claim),
+        None => leased(tx.conn, claim),
+    }
+}
+
+pub(in crate::store) fn still_leased(delivery: Delivery, claim: &Claim) -> Op<Delivery> {
     if delivery.state != State::InFlight || delivery.fence != claim.fence || delivery.tenant != claim.tenant {
         return Err(StoreError::Fenced.into());
     }
@@ -164,12 +178,12 @@ impl Delivery {
             self.not_verifiable,
             self.read_back_at.map(micros)
         ];
-        execute_one(conn, sql!("delivery_save"), row)?;
+        conn.gather(&SAVE, row, params![])?;
         announce::moved(conn, self.id, self.before, (self.state, self.reason))
     }
 }
 
-fn parse(row: &Row<'_>) -> Op<Delivery> {
+pub(in crate::store) fn parse(row: &Row<'_>) -> Op<Delivery> {
     let paused: Option<Reason> = row.maybe_word("paused_reason")?;
     let paused_case = row.maybe_id("paused_case")?;
     let lease_owner: Option<String> = row.col("lease_owner")?;
@@ -207,6 +221,7 @@ fn parse(row: &Row<'_>) -> Op<Delivery> {
         seen_at: row.maybe_time("seen_at")?,
         not_verifiable: row.col("not_verifiable")?,
         read_back_at: row.maybe_time("read_back_at")?,
+        beside: None,
     };
     if delivery.state == State::Verifying && delivery.verifying.is_none() {
         return Err(StoreError::Corrupt("delivery").into());
@@ -225,13 +240,5 @@ fn verifying(row: &Row<'_>) -> Op<Option<Verifying>> {
             asked: row.unsigned("verifying_asked")?,
         })),
         (Some(_), None) | (None, Some(_)) => Err(StoreError::Corrupt("delivery").into()),
-    }
-}
-
-/// Settles the bookkeeping of a statement that has to change exactly what it was asked to.
-pub(in crate::store) fn execute_one(conn: Conn<'_>, sql: Sql, params: Params<'_>) -> Op<()> {
-    match execute(conn, sql, params)? {
-        1 => Ok(()),
-        _ => Err(StoreError::Fenced.into()),
     }
 }

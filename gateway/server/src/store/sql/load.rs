@@ -3,30 +3,73 @@
 //! What does not open, or is not what its hash says, is never handed out: the delivery is parked with a case, here, so
 //! that no worker meets it again, and the caller is told `Corrupt`.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::store::sql::rows::{Columns, Conn, StoredId, every, first, params, sql};
-use crate::store::sql::scope::Scope;
 use bytes::Bytes;
 use causeway_core::account::Role;
 use causeway_core::connector::File;
 use causeway_core::delivery::State;
-use causeway_core::ids::{AccountId, BlobId, SubmissionId, TenantId};
+use causeway_core::ids::{AccountId, BlobId, DeliveryId};
 use causeway_core::posting::{Form, Posting};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::delivery::Delivery;
-use super::errors::Op;
-use super::submission::{AttachmentMeta, Demographics, data_key, open_attachment, open_document};
-use super::{SqlStore, accounts, alike, blob_error, cases, delivery, postings};
+use super::errors::{Op, Stop};
+use super::jobs::copy;
+use super::submission::{Demographics, Document, open_attachment, unwrapped};
+use super::{SqlStore, accounts, blob_error, cases, delivery, postings};
 use crate::hash::sha256;
-use crate::store::keys::{DataKey, Keyring};
+use crate::store::keys::{DataKey, Keyring, Owner};
+use crate::store::setup::AccountRecord;
+use crate::store::sql::rows::{Columns, Conn, Row, StoredId, every, params, sql};
+use crate::store::sql::scope::Scope;
 use crate::store::work::{Claim, Unproven, WorkItem};
 use crate::store::{Result, StoreError};
 
+/// What waits to be read, and the turns of those who read it: whoever has one reads for all that wait.
+pub(in crate::store) struct Loads {
+    waiting: Mutex<Vec<Waiting>>,
+    turns: Semaphore,
+}
+
+struct Waiting {
+    claim: Claim,
+    reply: oneshot::Sender<Result<WorkItem>>,
+}
+
+/// Reads under way at once, and what one of them reads at most.
+const TURNS: usize = 2;
+const MOST: usize = 64;
+
+impl Default for Loads {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), turns: Semaphore::new(TURNS) }
+    }
+}
+
+impl Loads {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<Waiting> {
+        let mut waiting = self.waiting();
+        let many = waiting.len().min(MOST);
+        waiting.drain(..many).filter(|one| !one.reply.is_closed()).collect()
+    }
+}
+
 pub(in crate::store) async fn load(store: &SqlStore, claim: &Claim, with_files: bool) -> Result<(WorkItem, Vec<File>)> {
-    match read_all(store, claim, with_files).await {
+    let loaded = if with_files {
+        with_its_files(store, claim).await
+    } else {
+        with_others(store, claim).await.map(|item| (item, Vec::new()))
+    };
+    match loaded {
         Err(StoreError::Corrupt(what)) => {
             tracing::error!(delivery = %claim.delivery, what, "stored data does not read back: the delivery is parked");
             park(store, claim).await?;
@@ -36,11 +79,59 @@ pub(in crate::store) async fn load(store: &SqlStore, claim: &Claim, with_files: 
     }
 }
 
-async fn read_all(store: &SqlStore, claim: &Claim, with_files: bool) -> Result<(WorkItem, Vec<File>)> {
+/// Read in one snapshot with whatever else waits to be.
+async fn with_others(store: &SqlStore, claim: &Claim) -> Result<WorkItem> {
+    let (reply, mut answer) = oneshot::channel();
+    store.loads.waiting().push(Waiting { claim: claim.clone(), reply });
+    let gone = |_| Err(StoreError::Unavailable("who read for others has ended"));
+    loop {
+        tokio::select! {
+            biased;
+            answered = &mut answer => return answered.unwrap_or_else(gone),
+            turn = store.loads.turns.acquire() => {
+                let waiting = store.loads.take();
+                read_for(store, waiting).await;
+                drop(turn);
+            }
+        }
+    }
+}
+
+/// Reads for all of them, and answers each.
+async fn read_for(store: &SqlStore, waiting: Vec<Waiting>) {
+    if waiting.is_empty() {
+        return;
+    }
+    let keyring = Arc::clone(&store.keys);
+    let (claims, replies): (Vec<Claim>, Vec<_>) = waiting.into_iter().map(|one| (one.claim, one.reply)).unzip();
+    let tenants = claims.iter().map(|claim| claim.tenant).collect();
+    let read = store.read_of(tenants, move |conn| read(conn, &keyring, &claims)).await;
+    match read {
+        Ok(items) => {
+            for (reply, item) in replies.into_iter().zip(items) {
+                // Nobody waits any more after a stop.
+                drop(reply.send(item.map(|(item, _)| item).map_err(StoreError::from)));
+            }
+        }
+        Err(error) => replies.into_iter().for_each(|reply| drop(reply.send(Err(copy(&error))))),
+    }
+}
+
+async fn with_its_files(store: &SqlStore, claim: &Claim) -> Result<(WorkItem, Vec<File>)> {
     let keyring = Arc::clone(&store.keys);
     let wanted = claim.clone();
-    let (item, key, blobs) =
-        store.read(Scope::Tenant(claim.tenant), move |conn| read(conn, &keyring, &wanted, with_files)).await?;
+    let read = move |conn: Conn<'_>| {
+        let only = read(conn, &keyring, std::slice::from_ref(&wanted))?.pop();
+        let (item, key) = only.ok_or(StoreError::NotFound("delivery"))??;
+        let attachments = params![wanted.submission.bytes(), wanted.tenant.bytes()];
+        let blobs = every(conn, sql!("attachments"), attachments, |stored| {
+            let blob: BlobId = stored.id("blob")?;
+            let sealed: Vec<u8> = stored.col("meta_sealed")?;
+            Ok((blob, open_attachment(&key, wanted.tenant, blob, &sealed)?))
+        })?;
+        Ok((item, key, blobs))
+    };
+    let (item, key, blobs) = store.read(Scope::Tenant(claim.tenant), read).await?;
     let mut files = Vec::with_capacity(blobs.len());
     for (blob, meta) in blobs {
         let blob_key = key.for_blob(claim.tenant, blob.as_uuid());
@@ -57,65 +148,48 @@ async fn read_all(store: &SqlStore, claim: &Claim, with_files: bool) -> Result<(
 pub(in crate::store) async fn load_delivered(store: &SqlStore, unproven: &Unproven) -> Result<WorkItem> {
     let (keyring, id) = (Arc::clone(&store.keys), unproven.delivery);
     let read = move |conn: Conn<'_>| {
-        let row = delivery::read(conn, id)?;
-        if row.state() != State::Delivered {
+        let stored = stored(conn, &[id])?.remove(&id).ok_or(StoreError::NotFound("delivery"))??;
+        if stored.row.state() != State::Delivered {
             return Err(StoreError::NotFound("delivered one").into());
         }
-        open(conn, &keyring, row).map(|(item, _)| item)
+        Around::default().open(conn, &keyring, stored).map(|(item, _)| item)
     };
     store.read(Scope::Account(unproven.account), read).await
 }
 
-type Attachments = Vec<(BlobId, AttachmentMeta)>;
-
-fn read(conn: Conn<'_>, keyring: &Keyring, claim: &Claim, with_files: bool) -> Op<(WorkItem, DataKey, Attachments)> {
-    let row = delivery::leased(conn, claim)?;
-    // A missing key is erasure when the state says so, which a leased delivery's does not.
-    let missing = |stop| match StoreError::from(stop) {
-        StoreError::NotFound(_) => StoreError::Corrupt("key"),
-        other => other,
+/// Each with its document opened and the key that opened it, in the order of the claims.
+fn read(conn: Conn<'_>, keyring: &Keyring, claims: &[Claim]) -> Op<Vec<Op<(WorkItem, DataKey)>>> {
+    let ids: Vec<DeliveryId> = claims.iter().map(|claim| claim.delivery).collect();
+    let mut stored = stored(conn, &ids)?;
+    let mut around = Around::default();
+    let mut one = |claim: &Claim| {
+        let mut stored = stored.remove(&claim.delivery).ok_or(StoreError::NotFound("delivery"))??;
+        stored.row = delivery::still_leased(stored.row, claim)?;
+        around.open(conn, keyring, stored).map_err(|stop| match stop {
+            // A missing key is erasure when the state says so, which a leased delivery's does not.
+            Stop::Request(StoreError::NotFound(_)) => StoreError::Corrupt("key").into(),
+            other => other,
+        })
     };
-    let (item, key) = open(conn, keyring, row).map_err(missing)?;
-    let mut blobs = Vec::new();
-    if with_files {
-        let attachments = params![claim.submission.bytes(), claim.tenant.bytes()];
-        blobs = every(conn, sql!("attachments"), attachments, |stored| {
-            let blob: BlobId = stored.id("blob")?;
-            let sealed: Vec<u8> = stored.col("meta_sealed")?;
-            Ok((blob, open_attachment(&key, claim.tenant, blob, &sealed)?))
-        })?;
+    let mut items = Vec::with_capacity(claims.len());
+    for claim in claims {
+        match one(claim) {
+            // What ends the snapshot ends it for all.
+            Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(stop),
+            item => items.push(item),
+        }
     }
-    Ok((item, key, blobs))
+    Ok(items)
 }
 
-/// The delivery with its document opened, and the key that opened it.
-fn open(conn: Conn<'_>, keyring: &Keyring, row: Delivery) -> Op<(WorkItem, DataKey)> {
-    let keys = keyring.tenant(row.tenant).ok_or(StoreError::Corrupt("tenant"))?;
-    let key = data_key(conn, &keys, row.submission)?;
-    let account = accounts::read(conn, row.account)?;
-    let wanted = match account.account.role {
-        Role::Ats => Demographics::Included,
-        // Survey answers go to no CRM, whatever its connector would do with them.
-        Role::Crm => Demographics::LeftOut,
-    };
-    let document = open_document(conn, &keys, row.tenant, row.submission, &key, wanted)?;
-    let about = about(conn, row.submission, row.tenant)?;
-    let (posting, form) = posting_and_form(conn, keyring, &about, row.form_digest.as_deref())?;
-    let stopped = alike::stopped(conn, row.account, row.id, &about.posting_id)?;
-    let item = WorkItem {
-        account,
-        posting,
-        form,
-        document,
-        received_at: about.received_at,
-        code: about.code,
-        trace_id: about.trace_id,
-        refs: row.refs,
-        done: every(conn, sql!("steps_done"), params![row.id.bytes()], |step| step.col("step"))?,
-        possible_duplicate: row.possible_duplicate,
-        stopped,
-    };
-    Ok((item, key))
+/// A delivery as it is stored, and what it carries.
+struct Stored {
+    row: Delivery,
+    key: Option<Vec<u8>>,
+    demographics_key: Option<Vec<u8>>,
+    carries: Option<(Document, About)>,
+    done: Vec<String>,
+    stopped: Vec<String>,
 }
 
 /// What the submission's row says in the open.
@@ -127,41 +201,124 @@ struct About {
     trace_id: String,
 }
 
-fn about(conn: Conn<'_>, submission: SubmissionId, tenant: TenantId) -> Op<About> {
-    let found = first(conn, sql!("submission_about"), params![submission.bytes(), tenant.bytes()], |row| {
-        Ok(About {
-            posting_id: row.col("posting_id")?,
-            posting_account: row.maybe_id("posting_account")?,
-            received_at: row.time("received_at")?,
-            code: row.col("code")?,
-            trace_id: row.col("trace_id")?,
-        })
+/// All of them in one statement. One that does not read back says so by itself.
+fn stored(conn: Conn<'_>, ids: &[DeliveryId]) -> Op<HashMap<DeliveryId, Op<Stored>>> {
+    let ids: Vec<[u8; 16]> = ids.iter().map(|id| id.bytes()).collect();
+    let mut found = HashMap::with_capacity(ids.len());
+    conn.query_each(sql!("load", apart), &ids, |row| {
+        found.insert(row.id("id")?, Stored::read(row));
+        Ok(())
     })?;
-    found.ok_or_else(|| StoreError::Corrupt("submission").into())
+    Ok(found)
 }
 
-/// The posting as last known, and the version of its form that the document was validated against.
-fn posting_and_form(
-    conn: Conn<'_>,
-    keyring: &Keyring,
-    about: &About,
-    digest: Option<&str>,
-) -> Op<(Posting, Option<Form>)> {
-    let unknown = Posting { posting_id: about.posting_id.clone(), ..Posting::default() };
-    let Some(account) = about.posting_account else { return Ok((unknown, None)) };
-    let posting = postings::one(conn, keyring, account, &about.posting_id)?.map_or(unknown, |found| found.posting);
-    let form = match digest {
-        Some(digest) => postings::form(conn, account, &about.posting_id, digest)?,
-        None => None,
-    };
-    Ok((posting, form))
+impl Stored {
+    fn read(row: &Row<'_>) -> Op<Self> {
+        let carries = match row.col::<Option<String>>("posting_id")? {
+            None => None,
+            Some(posting_id) => {
+                let about = About {
+                    posting_id,
+                    posting_account: row.maybe_id("posting_account")?,
+                    received_at: row.time("received_at")?,
+                    code: row.col("code")?,
+                    trace_id: row.col("trace_id")?,
+                };
+                Some((Document::read(row)?, about))
+            }
+        };
+        Ok(Self {
+            row: delivery::parse(row)?,
+            key: row.col("wrapped")?,
+            demographics_key: row.col("demographics_wrapped")?,
+            carries,
+            // An engine may say nothing where there is none.
+            done: row.maybe_json("done")?.unwrap_or_default(),
+            stopped: row.maybe_json("stopped")?.unwrap_or_default(),
+        })
+    }
+}
+
+/// What many deliveries have in common, each read once in a snapshot.
+#[derive(Default)]
+struct Around {
+    accounts: HashMap<AccountId, AccountRecord>,
+    postings: HashMap<(AccountId, String), Option<Posting>>,
+    forms: HashMap<(AccountId, String, String), Option<Form>>,
+}
+
+impl Around {
+    fn open(&mut self, conn: Conn<'_>, keyring: &Keyring, stored: Stored) -> Op<(WorkItem, DataKey)> {
+        let Stored { row, key, demographics_key, carries, done, stopped } = stored;
+        let keys = keyring.tenant(row.tenant).ok_or(StoreError::Corrupt("tenant"))?;
+        let key = unwrapped(&keys, Owner::Submission(row.submission), key)?;
+        let (document, about) = carries.ok_or(StoreError::Corrupt("submission"))?;
+        let account = self.account(conn, row.account)?;
+        let wanted = match account.account.role {
+            Role::Ats => Demographics::Included,
+            // Survey answers go to no CRM, whatever its connector would do with them.
+            Role::Crm => Demographics::LeftOut,
+        };
+        let document = document.open((&keys, &key), (row.tenant, row.submission), wanted, || Ok(demographics_key))?;
+        let (posting, form) = self.posting_and_form(conn, keyring, &about, row.form_digest.as_deref())?;
+        let item = WorkItem {
+            account,
+            posting,
+            form,
+            document,
+            received_at: about.received_at,
+            code: about.code,
+            trace_id: about.trace_id,
+            refs: row.refs,
+            done,
+            possible_duplicate: row.possible_duplicate,
+            stopped,
+        };
+        Ok((item, key))
+    }
+
+    fn account(&mut self, conn: Conn<'_>, id: AccountId) -> Op<AccountRecord> {
+        if let Some(known) = self.accounts.get(&id) {
+            return Ok(known.clone());
+        }
+        let read = accounts::read(conn, id)?;
+        self.accounts.insert(id, read.clone());
+        Ok(read)
+    }
+
+    /// The posting as last known, and the version of its form that the document was validated against.
+    fn posting_and_form(
+        &mut self,
+        conn: Conn<'_>,
+        keyring: &Keyring,
+        about: &About,
+        digest: Option<&str>,
+    ) -> Op<(Posting, Option<Form>)> {
+        let unknown = || Posting { posting_id: about.posting_id.clone(), ..Posting::default() };
+        let Some(account) = about.posting_account else { return Ok((unknown(), None)) };
+        let key = (account, about.posting_id.clone());
+        let posting = match self.postings.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let found = postings::one(conn, keyring, account, &about.posting_id)?;
+                place.insert(found.map(|found| found.posting))
+            }
+        };
+        let posting = posting.clone().unwrap_or_else(unknown);
+        let Some(digest) = digest else { return Ok((posting, None)) };
+        let form = match self.forms.entry((account, about.posting_id.clone(), digest.to_owned())) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(postings::form(conn, account, &about.posting_id, digest)?),
+        };
+        Ok((posting, form.clone()))
+    }
 }
 
 async fn park(store: &SqlStore, claim: &Claim) -> Result<()> {
     let (claim, now) = (claim.clone(), store.clock.now());
     store
         .write(Scope::Tenant(claim.tenant), move |tx| {
-            let mut row = delivery::leased(tx.conn, &claim)?;
+            let mut row = delivery::in_hand(tx, &claim)?;
             let about = (row.tenant, row.account, row.id);
             row.become_(State::Parked)?;
             row.reason = Some(Reason::Poison);

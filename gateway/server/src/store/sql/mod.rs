@@ -9,6 +9,7 @@
 
 pub(in crate::store) mod accept;
 pub(in crate::store) mod accounts;
+pub(in crate::store) mod ahead;
 pub(in crate::store) mod alike;
 pub(in crate::store) mod announce;
 mod apply_sync;
@@ -18,13 +19,13 @@ mod cases;
 mod claim;
 pub(in crate::store) mod conn;
 pub(in crate::store) mod custody;
-mod delivery;
+pub(in crate::store) mod delivery;
 mod due;
 pub(in crate::store) mod errors;
 pub(in crate::store) mod expire;
 pub(in crate::store) mod floors;
 pub(in crate::store) mod jobs;
-mod load;
+pub(in crate::store) mod load;
 pub(in crate::store) mod numbers;
 mod onboard;
 mod operator;
@@ -60,9 +61,11 @@ use causeway_core::posting::Form;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
+use self::ahead::About;
 use self::conn::Conn;
 use self::errors::Op;
 use self::floors::Floors;
+use self::load::Loads;
 use self::numbers::Numbers;
 use self::scope::Scope;
 use self::tx::Tx;
@@ -122,6 +125,7 @@ pub struct SqlStore {
     pub(in crate::store) floors: Arc<Floors>,
     /// Held by who looks at the backlog.
     pub(in crate::store) backlogs: Arc<tokio::sync::Mutex<()>>,
+    pub(in crate::store) loads: Loads,
 }
 
 impl SqlStore {
@@ -162,6 +166,19 @@ impl SqlStore {
         }
     }
 
+    /// [`SqlStore::write_beside`] for a verb that says what it will ask.
+    async fn write_about<T: Send + 'static>(
+        &self,
+        scope: Scope,
+        about: About,
+        verb: impl Fn(&mut Tx<'_>) -> Op<T> + Send + 'static,
+    ) -> Result<T> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.write(scope, verb).await,
+            Engine::Postgres(engine) => engine.write_about(scope, about, verb).await,
+        }
+    }
+
     /// Runs a verb in a snapshot.
     pub(in crate::store) async fn read<T: Send + 'static>(
         &self,
@@ -171,6 +188,18 @@ impl SqlStore {
         match &self.engine {
             Engine::Sqlite(engine) => engine.read(scope, verb).await,
             Engine::Postgres(engine) => engine.read(scope, verb).await,
+        }
+    }
+
+    /// [`SqlStore::read`] of several tenants' rows.
+    async fn read_of<T: Send + 'static>(
+        &self,
+        tenants: BTreeSet<TenantId>,
+        verb: impl FnOnce(Conn<'_>) -> Op<T> + Send + 'static,
+    ) -> Result<T> {
+        match &self.engine {
+            Engine::Sqlite(engine) => engine.read(Scope::Nobody, verb).await,
+            Engine::Postgres(engine) => engine.read_of(tenants.into_iter().map(Scope::Tenant).collect(), verb).await,
         }
     }
 

@@ -6,13 +6,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::store::sql::rows::{Columns, Conn, Row, StoredId, every, micros, params, sql, stored, to_json, value};
+use crate::store::sql::rows::{
+    Changes, Columns, Conn, Row, StoredId, every, micros, params, sql, stored, to_json, value,
+};
 use crate::store::sql::scope::Scope;
 use causeway_core::ids::AccountId;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
-use super::delivery::{self, Delivery, execute_one};
+use super::delivery::{self, Delivery};
 use super::errors::Op;
 use super::floors::Floors;
 use super::tx::Tx;
@@ -93,7 +95,7 @@ fn apply(tx: &Tx<'_>, unproven: &Unproven, sighting: &Sighting, now: Timestamp) 
         }
         Sighting::Again { at, missed, case } => again(tx, row, *at, *missed, *case, now)?,
         Sighting::NotVerifiable { why } => {
-            execute_one(tx.conn, sql!("read_back_never"), params![unproven.delivery.bytes(), why])?;
+            tx.conn.execute_later(sql!("read_back_never"), params![unproven.delivery.bytes(), why], Changes::One)?;
         }
     }
     Ok(Settled::Done { state: causeway_core::delivery::State::Delivered })
@@ -112,7 +114,7 @@ fn seen(tx: &Tx<'_>, mut row: Delivery, now: Timestamp) -> Op<()> {
     let refs = to_json(&row.refs)?;
     let reason = row.reason.map(Reason::as_str);
     let found = params![row.id.bytes(), micros(now), row.vendor_id, refs, reason, case];
-    execute_one(tx.conn, sql!("read_back_seen"), found)
+    tx.conn.execute_later(sql!("read_back_seen"), found, Changes::One)
 }
 
 fn again(tx: &Tx<'_>, mut row: Delivery, at: Timestamp, missed: u32, case: Option<Reason>, now: Timestamp) -> Op<()> {
@@ -121,5 +123,9 @@ fn again(tx: &Tx<'_>, mut row: Delivery, at: Timestamp, missed: u32, case: Optio
         row.reason = Some(reason);
     }
     let (reason, case) = (row.reason.map(Reason::as_str), row.case.map(StoredId::bytes));
-    execute_one(tx.conn, sql!("read_back_again"), params![row.id.bytes(), micros(at), missed, reason, case])
+    tx.conn.execute_later(
+        sql!("read_back_again"),
+        params![row.id.bytes(), micros(at), missed, reason, case],
+        Changes::One,
+    )
 }

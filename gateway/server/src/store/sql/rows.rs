@@ -17,7 +17,7 @@ use super::conn::FromValue;
 use super::errors::{Op, Stop};
 use crate::store::StoreError;
 
-pub(crate) use super::conn::{Bind, Conn, More, Params, Row, Sql, params};
+pub(crate) use super::conn::{Bind, Changes, Conn, Many, More, Params, Row, Sql, params};
 
 /// An id as the store keeps it.
 pub(crate) trait StoredId: Copy {
@@ -200,3 +200,16 @@ macro_rules! sql {
     };
 }
 pub(crate) use sql;
+
+/// A statement for one row, and PostgreSQL's for all: the file's name, the columns, and what each row changes.
+macro_rules! many {
+    ($name:literal, $columns:literal, $changes:expr) => {
+        $crate::store::sql::conn::Many {
+            one: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sql/text/", $name, ".sql")),
+            all: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sql/text/postgres/", $name, ".sql")),
+            columns: $columns,
+            changes: $changes,
+        }
+    };
+}
+pub(crate) use many;

@@ -4,13 +4,15 @@
 //! references) is kept whatever follows. On a paused account nothing goes on: what would have stayed leased or waited is
 //! held instead.
 
-use crate::store::sql::rows::{Columns, StoredId, as_stored, execute, first, micros, params, sql};
+use crate::store::sql::rows::{Changes, Columns, Many, StoredId, as_stored, execute, first, many, micros, params, sql};
 use crate::store::sql::scope::Scope;
 use causeway_core::delivery::{HeldCause, State};
+use causeway_core::ids::DeliveryId;
 use causeway_core::outcome::{Class, FieldReason};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
+use super::ahead::About;
 use super::delivery::Delivery;
 use super::errors::Op;
 use super::submission::{data_key, seal_fields, seal_words};
@@ -18,6 +20,11 @@ use super::tx::Tx;
 use super::{SqlStore, alike, attempt, cases, delivery, pause};
 use crate::store::work::{Next, Settled, Settlement, Verifying};
 use crate::store::{Result, StoreError};
+
+/// It was nobody's.
+static LINK: Many = many!("vendor_links_insert", "btbib", Changes::One);
+
+static STEP: Many = many!("step_insert", "btib", Changes::Any);
 
 /// Personal data of the settlement, sealed before the writer is asked.
 struct Sealed {
@@ -32,7 +39,13 @@ pub(in crate::store) async fn settle(store: &SqlStore, mut settlement: Settlemen
     if matches!(settlement.next, Next::PauseAccount { .. }) {
         return store.write(scope, move |tx| apply(tx, &settlement, &sealed)).await;
     }
-    store.write_beside(scope, move |tx| apply(tx, &settlement, &sealed)).await
+    let vendor_id = match (&settlement.next, &settlement.outcome) {
+        (Next::Adopt { vendor_id, .. }, _) => Some(vendor_id.clone()),
+        (_, Some(outcome)) => outcome.vendor_id.clone(),
+        (_, None) => None,
+    };
+    let about = About { delivery: settlement.claim.delivery, step: None, vendor_id };
+    store.write_about(scope, about, move |tx| apply(tx, &settlement, &sealed)).await
 }
 
 async fn seal(store: &SqlStore, settlement: &mut Settlement) -> Result<Sealed> {
@@ -65,7 +78,7 @@ async fn seal(store: &SqlStore, settlement: &mut Settlement) -> Result<Sealed> {
 fn apply(tx: &mut Tx<'_>, settlement: &Settlement, sealed: &Sealed) -> Op<Settled> {
     let fence = settlement.claim.fence;
     let now = settlement.ended_at;
-    let mut row = delivery::leased(tx.conn, &settlement.claim)?;
+    let mut row = delivery::in_hand(tx, &settlement.claim)?;
     if let Next::Adopt { vendor_id, .. } = &settlement.next
         && linked_to_another(tx, &row, vendor_id)?
     {
@@ -100,7 +113,7 @@ fn keep_what_was_given(tx: &Tx<'_>, row: &mut Delivery, settlement: &Settlement)
     row.refs.extend(outcome.refs.clone());
     if matches!(outcome.class, Class::Accepted | Class::AlreadyThere) {
         if let Some(begun) = &settlement.attempt {
-            row.sent_at = attempt::began_at(tx.conn, begun.attempt)?;
+            row.sent_at = Some(as_stored(begun.at));
             row.said_yes_at = Some(as_stored(now));
         }
         if let Some(vendor_id) = &outcome.vendor_id {
@@ -118,10 +131,16 @@ fn keep_what_was_given(tx: &Tx<'_>, row: &mut Delivery, settlement: &Settlement)
 }
 
 pub(in crate::store) fn linked_to_another(tx: &Tx<'_>, row: &Delivery, vendor_id: &str) -> Op<bool> {
-    let link = params![row.account.bytes(), vendor_id];
-    let linked: Option<causeway_core::ids::DeliveryId> =
-        first(tx.conn, sql!("vendor_link"), link, |link| link.id("delivery"))?;
-    Ok(linked.is_some_and(|delivery| delivery != row.id))
+    Ok(linked(tx, row, vendor_id)?.is_some_and(|delivery| delivery != row.id))
+}
+
+/// The delivery that the record is linked to.
+fn linked(tx: &Tx<'_>, row: &Delivery, vendor_id: &str) -> Op<Option<DeliveryId>> {
+    let link = row.beside.as_ref().and_then(|beside| beside.link.as_ref());
+    if let Some((_, delivery)) = link.filter(|(of, _)| of == vendor_id) {
+        return Ok(*delivery);
+    }
+    first(tx.conn, sql!("vendor_link"), params![row.account.bytes(), vendor_id], |link| link.id("delivery"))
 }
 
 /// The vendor's record that the delivery is known by.
@@ -133,16 +152,25 @@ pub(in crate::store) fn link(tx: &Tx<'_>, row: &mut Delivery, vendor_id: &str, n
 /// No other delivery may adopt the record. A vendor that answers two creates with one merged them or is mistaken: delivered,
 /// and a person should look.
 fn take(tx: &Tx<'_>, row: &mut Delivery, vendor_id: &str, now: Timestamp) -> Op<()> {
-    if linked_to_another(tx, row, vendor_id)? {
+    let is_ours = match linked(tx, row, vendor_id)? {
+        Some(delivery) => delivery == row.id,
+        None => {
+            let link = params![row.account.bytes(), vendor_id, row.id.bytes(), micros(now)];
+            if row.beside.is_some() {
+                // Another's, made since that was asked, fails the batch.
+                return tx.conn.gather(&LINK, link, params![row.tenant.bytes()]);
+            }
+            execute(tx.conn, sql!("vendor_link_insert"), link)? == 1
+        }
+    };
+    if !is_ours {
         row.case = Some(cases::open(tx, (row.tenant, row.account, row.id), Reason::VendorDrifted, now)?);
-        return Ok(());
     }
-    let link = params![row.account.bytes(), vendor_id, row.id.bytes(), micros(now)];
-    execute(tx.conn, sql!("vendor_link_insert"), link).map(|_| ())
+    Ok(())
 }
 
 fn step_done(tx: &Tx<'_>, row: &Delivery, step: &str, now: Timestamp) -> Op<()> {
-    execute(tx.conn, sql!("step_insert"), params![row.id.bytes(), step, micros(now)]).map(|_| ())
+    tx.conn.gather(&STEP, params![row.id.bytes(), step, micros(now)], params![row.tenant.bytes()])
 }
 
 /// The move itself, one arm per consequence.
@@ -214,7 +242,7 @@ fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: 
             park(tx, row, *reason, now)?;
             // What broke its worker may have been sent: a replay has to know.
             let tried = settlement.attempt.as_ref().filter(|_| *reason == Reason::Poison && row.verifying.is_none());
-            if let Some(since) = tried.map(|begun| attempt::began_at(tx.conn, begun.attempt)).transpose()?.flatten() {
+            if let Some(since) = tried.map(|begun| as_stored(begun.at)) {
                 row.verifying = Some(Verifying { step: step.to_owned(), since, not_seen: 0, asked: 0 });
             }
             Ok(())

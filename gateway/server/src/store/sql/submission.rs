@@ -94,7 +94,15 @@ pub(in crate::store) fn data_key(conn: Conn<'_>, keys: &TenantKeys, id: Submissi
 }
 
 fn key(conn: Conn<'_>, keys: &TenantKeys, owner: Owner) -> Op<DataKey> {
-    let wrapped: Option<Vec<u8>> = value(conn, sql!("wrapped_key"), params![owner.uuid().as_bytes(), owner.kind()])?;
+    unwrapped(keys, owner, wrapped(conn, owner)?)
+}
+
+fn wrapped(conn: Conn<'_>, owner: Owner) -> Op<Option<Vec<u8>>> {
+    value(conn, sql!("wrapped_key"), params![owner.uuid().as_bytes(), owner.kind()])
+}
+
+/// A key as it was read. `NotFound` once it was destroyed.
+pub(in crate::store) fn unwrapped(keys: &TenantKeys, owner: Owner, wrapped: Option<Vec<u8>>) -> Op<DataKey> {
     let wrapped = wrapped.ok_or(StoreError::NotFound("key: the data was erased"))?;
     keys.open_data_key(owner, &wrapped).map_err(|_| StoreError::Corrupt("key").into())
 }
@@ -108,6 +116,48 @@ pub(in crate::store) enum Demographics {
     LeftOut,
 }
 
+/// A document as it is stored.
+pub(in crate::store) struct Document {
+    /// `None` once it was erased.
+    rest: Option<Vec<u8>>,
+    /// Where its demographics were cut out, and they, until their time is over.
+    demographics: Option<(i64, Option<Vec<u8>>)>,
+}
+
+impl Document {
+    pub(in crate::store) fn read(row: &Row<'_>) -> Op<Self> {
+        let at: Option<i64> = row.col("demographics_at")?;
+        let demographics: Option<Vec<u8>> = row.col("demographics_sealed")?;
+        Ok(Self { rest: row.col("document_sealed")?, demographics: at.map(|at| (at, demographics)) })
+    }
+
+    /// The document as it came. `wrapped` is asked for the demographics' key.
+    pub(in crate::store) fn open(
+        self,
+        (keys, data_key): (&TenantKeys, &DataKey),
+        (tenant, id): (TenantId, SubmissionId),
+        wanted: Demographics,
+        wrapped: impl FnOnce() -> Op<Option<Vec<u8>>>,
+    ) -> Op<Bytes> {
+        let row = id.bytes();
+        let corrupt = |_: DoesNotOpen| StoreError::Corrupt("document");
+        let rest = self.rest.ok_or(StoreError::NotFound("document: the data was erased"))?;
+        let rest = data_key.open(&Places::submission(tenant, &row, "document"), &rest).map_err(corrupt)?;
+        let Some((at, sealed)) = self.demographics else { return Ok(rest.into()) };
+        let middle = match (wanted, sealed) {
+            (Demographics::Included, Some(sealed)) => {
+                let own_key = unwrapped(keys, Owner::Demographics(id), wrapped()?)?;
+                own_key.open(&Places::submission(tenant, &row, "demographics"), &sealed).map_err(corrupt)?
+            }
+            // Not asked for, or past their time.
+            (Demographics::LeftOut, _) | (Demographics::Included, None) => b"[]".to_vec(),
+        };
+        let at = usize::try_from(at).map_err(|_| StoreError::Corrupt("document"))?;
+        let (before, after) = rest.split_at_checked(at).ok_or(StoreError::Corrupt("document"))?;
+        Ok([before, &middle, after].concat().into())
+    }
+}
+
 /// The document as it came.
 pub(in crate::store) fn open_document(
     conn: Conn<'_>,
@@ -117,30 +167,9 @@ pub(in crate::store) fn open_document(
     data_key: &DataKey,
     wanted: Demographics,
 ) -> Op<Bytes> {
-    let read = |row: &Row<'_>| {
-        let document: Option<Vec<u8>> = row.col("document_sealed")?;
-        let at: Option<i64> = row.col("demographics_at")?;
-        let demographics: Option<Vec<u8>> = row.col("demographics_sealed")?;
-        Ok((document, at.map(|at| (at, demographics))))
-    };
-    let stored = first(conn, sql!("submission_document"), params![id.bytes(), tenant.bytes()], read)?;
-    let (document, demographics) = stored.ok_or(StoreError::NotFound("submission"))?;
-    let row = id.bytes();
-    let corrupt = |_: DoesNotOpen| StoreError::Corrupt("document");
-    let document = document.ok_or(StoreError::NotFound("document: the data was erased"))?;
-    let rest = data_key.open(&Places::submission(tenant, &row, "document"), &document).map_err(corrupt)?;
-    let Some((at, sealed)) = demographics else { return Ok(rest.into()) };
-    let middle = match (wanted, sealed) {
-        (Demographics::Included, Some(sealed)) => {
-            let own_key = key(conn, keys, Owner::Demographics(id))?;
-            own_key.open(&Places::submission(tenant, &row, "demographics"), &sealed).map_err(corrupt)?
-        }
-        // Not asked for, or past their time.
-        (Demographics::LeftOut, _) | (Demographics::Included, None) => b"[]".to_vec(),
-    };
-    let at = usize::try_from(at).map_err(|_| StoreError::Corrupt("document"))?;
-    let (before, after) = rest.split_at_checked(at).ok_or(StoreError::Corrupt("document"))?;
-    Ok([before, &middle, after].concat().into())
+    let stored = first(conn, sql!("submission_document"), params![id.bytes(), tenant.bytes()], Document::read)?;
+    let stored = stored.ok_or(StoreError::NotFound("submission"))?;
+    stored.open((keys, data_key), (tenant, id), wanted, || wrapped(conn, Owner::Demographics(id)))
 }
 
 /// Field-level reasons, sealed; `None` for none.

@@ -12,6 +12,7 @@ use causeway_core::clock::Entropy;
 use causeway_core::ids::TenantId;
 use jiff::Timestamp;
 
+use super::ahead::Ahead;
 use super::errors::Op;
 use crate::store::keys::{Keyring, TenantKeys};
 use crate::store::sql::rows::{Columns, Conn, StoredId, execute, first, micros, params, sql};
@@ -103,6 +104,7 @@ pub(crate) struct Tx<'a> {
     pub(in crate::store) heads: &'a mut Heads,
     /// Accounts, keys, postings or forms were changed.
     pub(in crate::store) setup_changed: &'a mut bool,
+    pub(in crate::store) ahead: Ahead,
 }
 
 impl Tx<'_> {

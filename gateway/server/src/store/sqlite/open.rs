@@ -25,6 +25,7 @@ use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, MigrateError};
 use crate::store::sql::errors::Op;
 use crate::store::sql::floors::Floors;
+use crate::store::sql::load::Loads;
 use crate::store::sql::numbers::Numbers;
 use crate::store::sql::rows::{Columns, Conn, every, execute, params, sql, value};
 use crate::store::sql::{Engine, SqlStore, custody, expire, receipts};
@@ -173,6 +174,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         vitals,
         floors: Arc::new(Floors::none()),
         backlogs: Arc::default(),
+        loads: Loads::default(),
     }))
 }
 

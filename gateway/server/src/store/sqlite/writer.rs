@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::checkpoint::Checkpointer;
 use super::errors::{Moment, classify};
 use crate::store::keys::Keyring;
+use crate::store::sql::ahead::Ahead;
 use crate::store::sql::conn::{Conn, Sql};
 use crate::store::sql::errors::{Op, Stop};
 use crate::store::sql::jobs::{Job, copy, job};
@@ -286,7 +287,14 @@ impl Thread {
     fn attempt(&mut self, jobs: &mut [Waiting], setup_changed: &mut bool) -> Op<Vec<(usize, StoreError)>> {
         let Parts { conn, keys, entropy, commit, .. } = &self.parts;
         conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut tx = Tx { conn: Conn::Sqlite(conn), keys, entropy: &**entropy, heads: &mut self.heads, setup_changed };
+        let mut tx = Tx {
+            conn: Conn::Sqlite(conn),
+            keys,
+            entropy: &**entropy,
+            heads: &mut self.heads,
+            setup_changed,
+            ahead: Ahead::default(),
+        };
         tx.heads.begin_request();
         let mut failed = Vec::new();
         if !all_at_once(&mut tx, jobs.iter_mut().filter(|waiting| waiting.is_repeatable))? {

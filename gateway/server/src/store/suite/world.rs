@@ -227,7 +227,12 @@ impl<B: Backend> World<B> {
 }
 
 fn no_attempt<B: Backend>(world: &World<B>) -> Begun {
-    Begun { attempt: causeway_core::ids::AttemptId::new(world.now(), &world.entropy), number: 0, broken: 0 }
+    Begun {
+        attempt: causeway_core::ids::AttemptId::new(world.now(), &world.entropy),
+        number: 0,
+        at: world.now(),
+        broken: 0,
+    }
 }
 
 pub(crate) fn delivered() -> Next {

@@ -64,7 +64,9 @@ fn asked(mut gateway: TcpStream, mut database: TcpStream, look: &Mutex<Look>, hu
         let then = (look.lock().unwrap_or_else(PoisonError::into_inner))(&mut said);
         hushed.fetch_or(matches!(then, Then::CutAfter | Then::Hush), Ordering::SeqCst);
         cut.fetch_or(then == Then::CutAfter, Ordering::SeqCst);
-        if then == Then::CutBefore || database.write_all(&said).is_err() {
+        let arrived = then != Then::CutBefore && database.write_all(&said).is_ok();
+        // Of a connection that stays, not even its end is heard.
+        if !arrived && (!hushed.load(Ordering::SeqCst) || cut.load(Ordering::SeqCst)) {
             break;
         }
     }
@@ -81,6 +83,9 @@ fn answers((mut database, mut gateway): (TcpStream, TcpStream), (hushed, cut): &
         if !hushed.load(Ordering::SeqCst) && gateway.write_all(&piece[..length]).is_err() {
             break;
         }
+    }
+    if hushed.load(Ordering::SeqCst) && !cut.load(Ordering::SeqCst) {
+        return;
     }
     database.shutdown(Shutdown::Both).ok();
     gateway.shutdown(Shutdown::Both).ok();

@@ -9,15 +9,16 @@ use causeway_core::ids::KeyId;
 
 use super::Postgres;
 use crate::clock::SystemClock;
-use crate::store::Store;
 use crate::store::intake::Accepted;
 use crate::store::postgres::{Among, OpenOptions, open};
 use crate::store::setup::{NewKey, NewTenant};
 use crate::store::sql::conn::Sql;
+use crate::store::sql::delivery;
 use crate::store::sql::rows::{StoredId, execute, params};
 use crate::store::sql::scope::Scope;
 use crate::store::sql::{Engine, SqlStore};
 use crate::store::suite::world::World;
+use crate::store::{Store, StoreError};
 
 /// Another gateway on the same database, with ids of its own.
 pub(super) fn another(w: &World<Postgres>, seed: u64) -> Arc<SqlStore> {
@@ -130,6 +131,24 @@ async fn a_delivery_is_claimed_by_one_gateway_and_one_of_a_person_at_a_time() {
     claimed.dedup();
     assert_eq!(claimed.len(), count, "nothing is claimed twice");
     assert_eq!(count, 12, "one of each person");
+}
+
+/// Whoever read a row without locking it finds out when writing it back.
+#[tokio::test]
+async fn a_row_that_another_changed_meanwhile_is_not_written_over() {
+    let w = World::<Postgres>::new().await;
+    let (_, id) = w.accept(w.application("ada@example.org")).await;
+    let store = w.backend.inner();
+    let Engine::Postgres(engine) = &store.engine else { panic!("the other engine") };
+    let now = w.now();
+    for (later, told) in [(1, Err(StoreError::Fenced)), (0, Ok(()))] {
+        let verb = move |tx: &mut crate::store::sql::tx::Tx<'_>| {
+            let row = delivery::read(tx.conn, id)?;
+            row.save(tx.conn, row.fence + later, now)
+        };
+        let is = engine.write(Scope::Tenant(w.tenant), Among::Beside, verb).await;
+        assert_eq!(format!("{is:?}"), format!("{told:?}"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -152,6 +152,27 @@ async fn a_big_retention_goes_in_pieces_and_accepts_go_between() {
     assert_eq!(w.store.verify_audit(w.tenant).await.unwrap(), None);
 }
 
+/// Two gateways have written their rows and come to link them to the tenant's chain at the same moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_that_link_to_one_chain_the_second_sees_what_the_first_added() {
+    const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'gateway' \
+                           AND wait_event_type = 'Lock'";
+    let w = World::<Postgres>::new().await;
+    let other = another(&w, 72);
+    let one = w.application("ada@example.org");
+    w.pass(1);
+    let two = w.application("bo@example.org");
+    // Heads are read meanwhile, and no row is added.
+    let held = Held::by(&w, "LOCK TABLE audit IN SHARE MODE");
+    let lets_go = async {
+        until("both wait", async || psql(&w, WAITING).await == "2").await;
+        drop(held);
+    };
+    let (one, two, ()) = tokio::join!(w.store.accept(one), other.accept(two), lets_go);
+    assert!(matches!((&one, &two), (Ok(Accepted::New { .. }), Ok(Accepted::New { .. }))), "{one:?} {two:?}");
+    assert_eq!(w.store.verify_audit(w.tenant).await.unwrap(), None, "the chain is one");
+}
+
 fn sync(w: &World<Postgres>, started_at: Timestamp, ids: &[&str]) -> Sync {
     let mut postings: Vec<_> = ids.iter().map(|id| posting(id)).collect();
     // Not what is known already: it is written.

@@ -25,6 +25,7 @@ use crate::store::blobs::{Blobs, relative};
 use crate::store::custody::SuspendedKey;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, MigrateError};
+use crate::store::sql::ahead::Ahead;
 use crate::store::sql::custody::erasures::{self, Erased, ErasuresError};
 use crate::store::sql::custody::keys;
 use crate::store::sql::errors::{Op, Stop};
@@ -353,6 +354,7 @@ fn change(options: &RestoreOptions, sound: &Sound, conn: &Connection, now: Times
     let transaction = rusqlite::Transaction::new_unchecked(conn, rusqlite::TransactionBehavior::Immediate)?;
     let (mut heads, mut setup_changed) = (Heads::default(), false);
     let mut tx = Tx {
+        ahead: Ahead::default(),
         conn: Conn::Sqlite(&transaction),
         keys: &sound.keyring,
         entropy: &*options.entropy,

@@ -1,4 +1,4 @@
--- Tells each endpoint that wants it where the delivery ?1 stands now. A trigger could do it unasked; but it would not
+-- Tells each endpoint that wants it where each of the deliveries ?1 stands now. A trigger could do it unasked; but it would not
 -- survive a rebuilt table, and nobody reading a verb would see it.
 INSERT INTO webhook_messages (id, tenant, endpoint, type, at, test, submission, delivery, account, posting_id, code,
     state, reason, status, next_at)
@@ -8,5 +8,5 @@ FROM deliveries AS d
 JOIN webhook_endpoints AS e ON e.tenant = d.tenant AND e.removed_at IS NULL
 JOIN submissions AS s ON s.id = d.submission AND s.kind = 'accepted' AND s.test = e.test
 JOIN accounts AS a ON a.id = d.account
-WHERE d.id = ?1
+WHERE d.id = ANY (?1::bytea[])
     AND (e.events = '[]' OR jsonb_exists(e.events::jsonb, 'application.' || d.state))

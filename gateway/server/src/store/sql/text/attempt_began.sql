@@ -1,1 +1,0 @@
-SELECT began_at FROM attempts WHERE id = ?1
