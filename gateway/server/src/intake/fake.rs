@@ -99,6 +99,7 @@ impl Over for FakeStore {
 
     async fn posting_view(&self, tenant: TenantId, posting_id: &str, test: bool) -> Result<PostingView> {
         self.inside().view_lookups += 1;
+        tokio::task::yield_now().await;
         let inside = self.inside();
         let known = inside.views.get(&(tenant, posting_id.to_owned()));
         let mut view = known.or_else(|| inside.views.get(&(tenant, String::new()))).cloned().unwrap_or_default();

@@ -256,6 +256,11 @@ async fn a_known_posting_is_read_once_per_generation() {
     world.change(|_| ());
     submit(&world, &intake, &document(), None).await.unwrap();
     assert_eq!(world.store.inside().view_lookups, 2);
+    world.change(|_| ());
+    let document = document();
+    let together = (0..8).map(|_| submit(&world, &intake, &document, None));
+    futures_util::future::join_all(together).await.into_iter().for_each(|one| drop(one.unwrap()));
+    assert_eq!(world.store.inside().view_lookups, 3, "one of those that come together asks");
 }
 
 #[tokio::test]
