@@ -7,8 +7,8 @@
 //! whether it happened: then every request is told so, none that it was done, and whoever asks again with its key finds out.
 //! Nobody waits longer than a deadline, whatever the database does.
 //!
-//! What is alone may take long and may be kept waiting: of two or more threads one is always there for what is not. A tenant
-//! whose lock cannot be had is barred for a moment: its requests go back to the others and wait for their next turn.
+//! What is alone may take long and may be kept waiting: there is a thread more, so that one is always there for what is not.
+//! A tenant whose lock cannot be had is barred for a moment: its requests go back and wait for their next turn.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -92,8 +92,9 @@ struct Pending {
     asleep: usize,
     closed: bool,
     barred: Vec<Barred>,
-    /// Threads that run what is alone or apart.
+    /// Threads that run what is alone or apart, and of these what is apart.
     alone: usize,
+    apart: usize,
 }
 
 impl Pending {
@@ -103,8 +104,8 @@ impl Pending {
 }
 
 struct Shared {
-    /// As many threads may run what is alone: all but one, if there are more.
-    most_alone: usize,
+    /// As many threads may have a batch, and as many run what is alone or apart; there is one more than that.
+    count: usize,
     pending: Mutex<Pending>,
     wake: Condvar,
 }
@@ -135,13 +136,10 @@ pub(super) struct Parts {
 impl Writer {
     /// Starts the threads; each connects when it has something to write.
     pub(super) fn start(parts: &Parts, count: usize) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
-            most_alone: count.saturating_sub(1).max(1),
-            pending: Mutex::default(),
-            wake: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { count: count.max(1), pending: Mutex::default(), wake: Condvar::new() });
         let mut threads = Vec::with_capacity(count);
-        for number in 0..count {
+        // One more: whatever takes long, one is left for what does not.
+        for number in 0..=count.max(1) {
             let (parts, shared) = (parts.clone(), Arc::clone(&shared));
             let name = format!("store-writer-{number}");
             threads.push(std::thread::Builder::new().name(name).spawn(move || {
@@ -251,14 +249,17 @@ struct Thread {
 impl Thread {
     fn run(mut self) {
         while let Some(batch) = self.next() {
-            let is_alone = batch.first().is_some_and(|first| first.among != Among::Beside);
+            let among = batch.first().map_or(Among::Beside, |first| first.among);
             self.write(batch);
-            if is_alone {
-                self.shared.pending().alone -= 1;
-                self.shared.wake.notify_all();
-            } else {
+            if among == Among::Beside {
                 self.shared.pending().writing -= 1;
+                continue;
             }
+            let mut pending = self.shared.pending();
+            pending.alone -= 1;
+            pending.apart -= usize::from(among == Among::Apart);
+            drop(pending);
+            self.shared.wake.notify_all();
         }
     }
 
@@ -276,14 +277,24 @@ impl Thread {
             }
             patience = None;
             pending.barred.retain(|barred| barred.until > now);
-            let may_be_alone = pending.alone < self.shared.most_alone;
+            let count = self.shared.count;
+            let may_be_alone = pending.alone < count;
+            // Nor does what is apart take every thread of what is alone.
+            let may_be_apart = may_be_alone && pending.apart < count.saturating_sub(1).max(1);
+            let may_write = pending.writing < count;
             let barred = &pending.barred;
             let batch = take(&mut pending.waiting, |next| {
-                (next.among == Among::Beside || may_be_alone) && !self.is_barred(next, barred)
+                let may = match next.among {
+                    Among::Beside => may_write,
+                    Among::Alone => may_be_alone,
+                    Among::Apart => may_be_apart,
+                };
+                may && !self.is_barred(next, barred)
             });
             if let Some(first) = batch.first() {
                 let is_alone = first.among != Among::Beside;
                 pending.alone += usize::from(is_alone);
+                pending.apart += usize::from(first.among == Among::Apart);
                 pending.writing += usize::from(!is_alone);
                 self.parts.vitals.waiting(pending.waiting.len());
                 if !pending.waiting.is_empty() {
