@@ -261,23 +261,9 @@ mod suite;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io;
 
-    #[test]
-    fn what_passes_by_itself_is_told_from_what_ends_the_process() {
-        for (errno, wanted) in
-            [(28, "Unavailable"), (23, "Unavailable"), (24, "Unavailable"), (5, "Disk"), (22, "Other")]
-        {
-            let source = Box::new(io::Error::from_raw_os_error(errno));
-            let found = classify(&object_store::Error::Generic { store: "a folder", source });
-            assert!(format!("{found:?}").starts_with(wanted), "{errno}: {found:?}");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{BlobError, SEGMENT, open, seal};
+    use super::{BlobError, SEGMENT, classify, open, seal};
     use crate::store::seal::SealKey;
 
     fn key() -> SealKey {
@@ -306,6 +292,17 @@ mod tests {
         changed[step + 5] ^= 1;
         for bad in [Vec::new(), cut, swapped, changed] {
             assert!(matches!(open(&key(), &bad), Err(BlobError::DoesNotOpen)));
+        }
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_what_ends_the_process() {
+        for (errno, wanted) in
+            [(28, "Unavailable"), (23, "Unavailable"), (24, "Unavailable"), (5, "Disk"), (22, "Other")]
+        {
+            let source = Box::new(io::Error::from_raw_os_error(errno));
+            let found = classify(&object_store::Error::Generic { store: "a folder", source });
+            assert!(format!("{found:?}").starts_with(wanted), "{errno}: {found:?}");
         }
     }
 }

@@ -93,17 +93,14 @@ async fn management_answers_while_the_public_listener_sheds() {
 }
 
 #[tokio::test]
-async fn readiness_follows_the_store() {
+async fn a_request_that_was_not_stored_makes_nothing_unready() {
     let served = Served::new().await;
     served.world.store.inside().mood = Mood::Full;
     let answer = served.post_json(document().to_string().as_bytes()).await;
     assert_eq!((answer.says(), answer.header("retry-after")), ((503, "store_unavailable".to_owned()), Some("2")));
+    // Whether anything can be stored is looked into by the probe, which does not run here.
     let ready = served.manage("/readyz").await;
-    assert_eq!((ready.status, &ready.json()["ready"]), (503, &false.into()));
-    let checks = ready.json()["checks"].as_array().unwrap().clone();
-    let database = checks.iter().find(|check| check["check"] == "database").unwrap();
-    assert_eq!((&database["state"], &database["detail"]), (&"failing".into(), &"the store cannot be written".into()));
-    assert!(database["since"].is_string());
+    assert_eq!((ready.status, &ready.json()["ready"]), (200, &true.into()));
     assert_eq!(served.manage("/healthz").await.status, 200);
 }
 

@@ -4,6 +4,9 @@
 //! A thread of its own, since what it runs waits for locks. Of several gateways one does it, by a lease. It waits so shortly
 //! for a lock that nobody notices who queues behind it, and when it is refused one (a backup reads the table) it comes again
 //! later and later: the next two periods are there already.
+//!
+//! Rows whose period was not there when they came are moved when it is made, and a statement that is planned at that very moment
+//! finds them in neither place. So a period is made while nothing can be in it; `migrate` makes the first.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
