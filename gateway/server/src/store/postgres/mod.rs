@@ -19,6 +19,7 @@ mod migrate;
 mod open;
 mod pace;
 mod partitions;
+mod pending;
 mod readers;
 mod scope;
 mod session;

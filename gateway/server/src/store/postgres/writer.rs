@@ -11,7 +11,7 @@
 //! A tenant whose lock cannot be had is barred for a moment: its requests go back and wait for their next turn.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -25,6 +25,7 @@ use super::ahead;
 use super::connect::Connector;
 use super::errors::Then;
 use super::pace::Pace;
+use super::pending::{Barred, FEW, MOMENT, Pending, Waiting, take};
 use super::scope::{Among, Limits, Reach, Whose, not_free};
 use super::session::Session;
 use super::text::Use;
@@ -41,14 +42,6 @@ use crate::store::{Result, StoreError};
 
 /// Requests that may wait for a commit. Beyond it callers are told to come back, so that memory stays bounded.
 const MOST_PENDING: usize = 8_192;
-
-/// Requests of one transaction.
-const MOST_IN_BATCH: usize = 128;
-
-/// A commit costs the same for few as for many: fewer than these are left for a moment, where another thread writes, to
-/// become more or to be taken by it.
-const FEW: usize = 32;
-const MOMENT: Duration = Duration::from_millis(2);
 
 /// Until a caller is told to come back.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -68,40 +61,6 @@ const GRACE: Duration = Duration::from_secs(3);
 const BARRED: Duration = Duration::from_millis(50);
 const BARRED_ALONE: Duration = Duration::from_secs(1);
 const BARRED_ALL: Duration = Duration::from_secs(2);
-
-/// A request that waits.
-struct Waiting {
-    job: Box<dyn Job>,
-    scope: Scope,
-    among: Among,
-    about: Option<About>,
-}
-
-/// Whose lock could not be had, by whom, and until when it is not asked for.
-struct Barred {
-    whose: Whose,
-    among: Among,
-    until: Instant,
-}
-
-#[derive(Default)]
-struct Pending {
-    waiting: VecDeque<Waiting>,
-    /// Threads that have a batch of what may be together, and threads that have nothing to do.
-    writing: usize,
-    asleep: usize,
-    closed: bool,
-    barred: Vec<Barred>,
-    /// Threads that run what is alone or apart, and of these what is apart.
-    alone: usize,
-    apart: usize,
-}
-
-impl Pending {
-    fn is_worth_waiting(&self) -> bool {
-        self.writing > 0 && !self.closed && (1..FEW).contains(&self.waiting.len())
-    }
-}
 
 struct Shared {
     /// As many threads may have a batch, and as many run what is alone or apart; there is one more than that.
@@ -573,35 +532,6 @@ fn lost() -> Failed {
 
 fn millis(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
-}
-
-/// The next batch of those whose turn it is: one that is alone, or all that may be together. Who sees every tenant's rows is
-/// among its like: for the others the walls stand.
-fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
-    let first = waiting.iter().position(|next| !next.job.is_abandoned() && has_its_turn(next));
-    if let Some(at) = first
-        && waiting.get(at).is_some_and(|first| first.among != Among::Beside)
-    {
-        return waiting.remove(at).into_iter().collect();
-    }
-    let sees_all = |next: &Waiting| next.scope == Scope::Every;
-    let among = first.and_then(|at| waiting.get(at)).is_some_and(sees_all);
-    let mut batch = Vec::new();
-    let mut rest = VecDeque::with_capacity(waiting.len());
-    while let Some(next) = waiting.pop_front() {
-        if batch.len() == MOST_IN_BATCH {
-            rest.push_back(next);
-            rest.append(waiting);
-            break;
-        }
-        match next.among {
-            _ if next.job.is_abandoned() => {}
-            Among::Beside if sees_all(&next) == among && has_its_turn(&next) => batch.push(next),
-            Among::Apart | Among::Alone | Among::Beside => rest.push_back(next),
-        }
-    }
-    *waiting = rest;
-    batch
 }
 
 fn answer(batch: Vec<Waiting>, failed: Alone) {

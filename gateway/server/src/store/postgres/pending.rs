@@ -1,0 +1,85 @@
+//! The list of requests that wait to be written, and which of them are written together. It writes nothing.
+//!
+//! What may be together is, up to a bound; what is alone or apart is by itself; who sees every tenant's rows is among its
+//! like. Requests keep their order among those that can have their turn.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::scope::{Among, Whose};
+use crate::store::sql::ahead::About;
+use crate::store::sql::jobs::Job;
+use crate::store::sql::scope::Scope;
+
+/// Requests of one transaction.
+const MOST_IN_BATCH: usize = 128;
+
+/// A commit costs the same for few as for many: fewer than these are left for a moment, where another thread writes, to
+/// become more or to be taken by it.
+pub(super) const FEW: usize = 32;
+pub(super) const MOMENT: Duration = Duration::from_millis(2);
+
+/// A request that waits.
+pub(super) struct Waiting {
+    pub(super) job: Box<dyn Job>,
+    pub(super) scope: Scope,
+    pub(super) among: Among,
+    pub(super) about: Option<About>,
+}
+
+/// Whose lock could not be had, by whom, and until when it is not asked for.
+pub(super) struct Barred {
+    pub(super) whose: Whose,
+    pub(super) among: Among,
+    pub(super) until: Instant,
+}
+
+/// The list, and what its threads are at.
+#[derive(Default)]
+pub(super) struct Pending {
+    pub(super) waiting: VecDeque<Waiting>,
+    /// Threads that have a batch of what may be together, and threads that have nothing to do.
+    pub(super) writing: usize,
+    pub(super) asleep: usize,
+    pub(super) closed: bool,
+    pub(super) barred: Vec<Barred>,
+    /// Threads that run what is alone or apart, and of these what is apart.
+    pub(super) alone: usize,
+    pub(super) apart: usize,
+}
+
+impl Pending {
+    /// More will be there in a moment, or another thread takes them.
+    pub(super) fn is_worth_waiting(&self) -> bool {
+        self.writing > 0 && !self.closed && (1..FEW).contains(&self.waiting.len())
+    }
+}
+
+/// The next batch of those whose turn it is: one that is alone, or all that may be together. Who sees every tenant's rows is
+/// among its like: for the others the walls stand.
+pub(super) fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
+    let first = waiting.iter().position(|next| !next.job.is_abandoned() && has_its_turn(next));
+    if let Some(at) = first
+        && waiting.get(at).is_some_and(|first| first.among != Among::Beside)
+    {
+        return waiting.remove(at).into_iter().collect();
+    }
+    let sees_all = |next: &Waiting| next.scope == Scope::Every;
+    let among = first.and_then(|at| waiting.get(at)).is_some_and(sees_all);
+    let mut batch = Vec::new();
+    let mut rest = VecDeque::with_capacity(waiting.len());
+    while let Some(next) = waiting.pop_front() {
+        if batch.len() == MOST_IN_BATCH {
+            rest.push_back(next);
+            rest.append(waiting);
+            break;
+        }
+        match next.among {
+            _ if next.job.is_abandoned() => {}
+            Among::Beside if sees_all(&next) == among && has_its_turn(&next) => batch.push(next),
+            Among::Apart | Among::Alone | Among::Beside => rest.push_back(next),
+        }
+    }
+    *waiting = rest;
+    batch
+}
