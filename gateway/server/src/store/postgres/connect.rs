@@ -78,7 +78,7 @@ impl Connector {
         // Behind a pooler the next transaction is another connection's: each says it for itself.
         if !pooler {
             let text: String =
-                settings(statement).iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
+                settings(use_, statement).iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
             session.batch(&text)?;
         }
         Ok(session)

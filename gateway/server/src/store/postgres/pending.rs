@@ -27,6 +27,17 @@ pub(super) struct Waiting {
     pub(super) about: Option<About>,
 }
 
+impl Waiting {
+    pub(super) const fn about(&self) -> Option<&About> {
+        self.about.as_ref()
+    }
+
+    /// It is about a delivery that a worker has.
+    pub(super) const fn has_in_hand(&self) -> bool {
+        matches!(self.about, Some(About::Delivery(_)))
+    }
+}
+
 /// Whose lock could not be had, by whom, and until when it is not asked for.
 pub(super) struct Barred {
     pub(super) whose: Whose,

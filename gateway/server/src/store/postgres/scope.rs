@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 use causeway_core::ids::TenantId;
 
+use super::text::Use;
+
 /// How a verb stands to the others of its tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Among {
@@ -61,7 +63,7 @@ const LEASES: &str = "causeway_leases";
 /// The key that every writing transaction holds, shared or alone.
 const ALL: i64 = i64::MIN;
 
-/// Milliseconds a lock is waited for, and a transaction may be left lying.
+/// Milliseconds a lock is waited for.
 const LOCK: u32 = 5_000;
 /// The same by a batch for each tenant's: others of the batch wait meanwhile.
 const LOCK_BESIDE: u32 = 2;
@@ -69,7 +71,11 @@ const LOCK_BESIDE: u32 = 2;
 const LOCK_ALONE: u32 = 1_000;
 /// By who is alone among all: everybody waits meanwhile.
 const LOCK_ALL: u32 = 500;
-const IDLE: u32 = 20_000;
+/// Milliseconds a transaction that writes may be left lying, where nothing is waited for but its own statements: a gateway that stands still or
+/// is cut off keeps whoever needs its locks waiting for so long.
+const IDLE_WRITING: u32 = 3_000;
+/// And in a snapshot, where what was read may be worked on.
+const IDLE_READING: u32 = 20_000;
 
 impl Reach {
     pub(super) fn add(&mut self, whose: Whose, among: Among) {
@@ -87,7 +93,7 @@ impl Reach {
     /// A transaction that writes what no verb relies on, and takes no part in the locks.
     pub(super) fn begin_apart(&self, limits: Limits) -> String {
         let mut text = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;".to_owned();
-        self.settings(limits, &mut text);
+        self.settings(limits, Use::Write, &mut text);
         text
     }
 
@@ -131,20 +137,20 @@ impl Reach {
     /// A snapshot that only reads.
     pub(super) fn begin_reading(&self, limits: Limits) -> String {
         let mut text = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;".to_owned();
-        self.settings(limits, &mut text);
+        self.settings(limits, Use::Read, &mut text);
         text
     }
 
     /// Nothing but the time-outs: for a look at what is taken over.
     pub(super) fn begin_time_outs(&self, limits: Limits) -> String {
         let mut text = "BEGIN;".to_owned();
-        for (name, value) in settings(limits.statement) {
+        for (name, value) in settings(Use::Read, limits.statement) {
             text.push_str(&format!("SET LOCAL {name} = {value};"));
         }
         text
     }
 
-    fn settings(&self, limits: Limits, text: &mut String) {
+    fn settings(&self, limits: Limits, use_: Use, text: &mut String) {
         text.push_str("SELECT set_config('role','");
         // Among others it would take their rows away; they are read as everybody's then.
         let only_leases = self.leases && self.every.is_none() && self.tenants.is_empty();
@@ -153,7 +159,7 @@ impl Reach {
         self.tenants_text(text);
         text.push_str("',true)");
         if limits.pooled {
-            for (name, value) in settings(limits.statement) {
+            for (name, value) in settings(use_, limits.statement) {
                 text.push_str(&format!(",set_config('{name}','{value}',true)"));
             }
         }
@@ -180,13 +186,17 @@ impl Reach {
 ///
 /// A plan that is made while a table is small is kept while it grows: none may read it whole where an index answers. Nothing
 /// that is asked here is worth compiling.
-pub(super) fn settings(statement: u32) -> [(&'static str, String); 5] {
+pub(super) fn settings(use_: Use, statement: u32) -> [(&'static str, String); 5] {
+    let idle = match use_ {
+        Use::Write => IDLE_WRITING,
+        Use::Read => IDLE_READING,
+    };
     [
         ("enable_seqscan", "off".to_owned()),
         ("jit", "off".to_owned()),
         ("statement_timeout", statement.to_string()),
         ("lock_timeout", LOCK.to_string()),
-        ("idle_in_transaction_session_timeout", IDLE.to_string()),
+        ("idle_in_transaction_session_timeout", idle.to_string()),
     ]
 }
 

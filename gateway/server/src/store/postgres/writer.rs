@@ -432,6 +432,8 @@ impl Run<'_> {
             tx.heads.forget();
             tx.ahead = Ahead::default();
             session.batch(&self.begin).map_err(|stop| Failed::of(stop, session))?;
+            // What was read each asks for itself now; what it locked is locked in the same order again.
+            ahead::look(session, batch.iter().filter_map(Waiting::about)).map_err(|stop| Failed::of(stop, session))?;
             self.one_by_one(&mut tx, batch, &mut failed)?;
         }
         tx.write_heads().map_err(|stop| Failed::of(stop, session))?;
@@ -449,12 +451,12 @@ impl Run<'_> {
         if !acceptances.is_empty() && !self.went(guarded(|| accept::all(tx, self.session, &mut acceptances)))? {
             return Ok(false);
         }
-        let looked = ahead::look(self.session, batch.iter().filter_map(|waiting| waiting.about.as_ref()));
+        let looked = ahead::look(self.session, batch.iter().filter_map(Waiting::about));
         if !self.went(looked.map(|looked| tx.ahead = looked))? {
             return Ok(false);
         }
         // Those that write alike together: what they write is sent when one asks for something else.
-        let (alike, others): (Vec<_>, Vec<_>) = batch.iter_mut().partition(|waiting| waiting.about.is_some());
+        let (alike, others): (Vec<_>, Vec<_>) = batch.iter_mut().partition(|waiting| waiting.has_in_hand());
         for waiting in alike.into_iter().chain(others) {
             if waiting.job.acceptance().is_none() && !self.went(waiting.job.run(tx))? {
                 return Ok(false);

@@ -2,22 +2,42 @@
 //!
 //! It is what each would have read itself: rows are locked with it, and each is handed out once. What it says beside the
 //! row is a belief, and the statement that acts on it fails the batch where it is no longer so; the verbs then run one by one
-//! and ask for themselves, as they always do on an engine with one writer.
+//! and ask for themselves, as they always do on an engine with one writer. With it those accounts are locked at which a verb
+//! of the batch keeps others out, all in one order: two batches that lock the same ones never wait for each other.
 
 use std::collections::HashMap;
 
-use causeway_core::ids::DeliveryId;
+use causeway_core::ids::{AccountId, DeliveryId};
 
 use super::delivery::Delivery;
 
 /// What a verb is going to ask.
 #[derive(Debug, Clone)]
-pub(in crate::store) struct About {
+pub(in crate::store) enum About {
+    /// Of a delivery that a worker has in hand.
+    Delivery(InHand),
+    /// The due work of an account: who claims it keeps others out.
+    Account(AccountId),
+}
+
+/// What is asked of a delivery.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct InHand {
     pub(in crate::store) delivery: DeliveryId,
     /// An attempt of this step is to begin.
     pub(in crate::store) step: Option<String>,
     /// The vendor's record is to be linked.
     pub(in crate::store) vendor_id: Option<String>,
+    pub(in crate::store) locks: Locks,
+}
+
+/// Whether who counts what fails alike at the account will keep others out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Locks {
+    Never,
+    /// When something is known that a success would change.
+    IfKnown,
+    Always,
 }
 
 /// What was found beside a delivery's row.
@@ -27,7 +47,7 @@ pub(in crate::store) struct Beside {
     pub(in crate::store) broken: u32,
     /// The record that was asked about, and whose it is.
     pub(in crate::store) link: Option<(String, Option<DeliveryId>)>,
-    /// Deliveries of the account fail alike.
+    /// A success would change what is known of those that fail alike.
     pub(in crate::store) alike: bool,
 }
 
@@ -46,9 +66,10 @@ impl Ahead {
         self.rows.remove(&id)
     }
 
-    /// A delivery has just failed like others: what the rest were told of that is no longer so.
-    pub(in crate::store) fn fails_alike(&mut self) {
-        for beside in self.rows.values_mut().filter_map(|row| row.beside.as_mut()) {
+    /// A delivery of the account has just failed like others: what the rest were told of that is no longer so.
+    pub(in crate::store) fn fails_alike(&mut self, account: AccountId) {
+        let rest = self.rows.values_mut().filter(|row| row.account == account);
+        for beside in rest.filter_map(|row| row.beside.as_mut()) {
             beside.alike = true;
         }
     }

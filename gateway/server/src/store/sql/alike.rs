@@ -51,7 +51,7 @@ pub(in crate::store) fn failed(tx: &mut Tx<'_>, row: &Delivery, settlement: &Set
     let since = micros(now) - i64::try_from(failed.policy.within.as_micros()).unwrap_or(i64::MAX);
     let (step, class) = (&failed.mark.step, failed.mark.class.as_str());
     lock(tx, account)?;
-    tx.ahead.fails_alike();
+    tx.ahead.fails_alike(account);
     let one = params![account.bytes(), hash, row.id.bytes(), step, class, micros(now)];
     execute(tx.conn, sql!("alike/failed"), one)?;
     let of = params![account.bytes(), hash, since];
@@ -191,7 +191,7 @@ pub(in crate::store) fn settled(
     let (account, now) = (row.account, settlement.ended_at);
     let any = match &row.beside {
         Some(beside) => beside.alike || settlement.alike.is_some(),
-        None => value(tx.conn, sql!("alike/any"), params![account.bytes()])?.unwrap_or(false),
+        None => value(tx.conn, sql!("alike/any"), params![account.bytes(), row.id.bytes()])?.unwrap_or(false),
     };
     if !any {
         return Ok(());

@@ -8,7 +8,7 @@ use causeway_core::ids::AttemptId;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
-use super::ahead::About;
+use super::ahead::{About, InHand, Locks};
 use super::delivery::Delivery;
 use super::errors::Op;
 use super::tx::Tx;
@@ -28,9 +28,9 @@ pub(in crate::store) async fn begin_attempt(
     now: Timestamp,
 ) -> Result<Begun> {
     let (claim, step) = (claim.clone(), step.to_owned());
-    let about = About { delivery: claim.delivery, step: Some(step.clone()), vendor_id: None };
+    let about = InHand { delivery: claim.delivery, step: Some(step.clone()), vendor_id: None, locks: Locks::Never };
     store
-        .write_about(Scope::Tenant(claim.tenant), about, move |tx| {
+        .write_about(Scope::Tenant(claim.tenant), About::Delivery(about), move |tx| {
             let mut row = delivery::in_hand(tx, &claim)?;
             // A lease that has run out may be taken by somebody else while the bytes are on their way.
             if row.lease.as_ref().is_none_or(|(_, until)| *until <= now) {

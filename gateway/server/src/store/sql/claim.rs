@@ -18,6 +18,7 @@ use causeway_core::reason::Reason;
 use futures_util::future::join_all;
 
 use super::SqlStore;
+use super::ahead::About;
 use super::delivery::Delivery;
 use super::errors::{Op, Stop};
 use super::floors::Floors;
@@ -33,15 +34,13 @@ const MOST_CLAIMS: u32 = 5;
 const LANES: [i64; 2] = [0, 1];
 
 pub(in crate::store) async fn claim(store: &SqlStore, request: ClaimRequest) -> Result<Vec<Claim>> {
-    let mut request = request;
-    // Accounts' rows are locked in one order by every gateway, whoever's turn it is: two never wait for each other's.
-    request.wants.sort_unstable_by_key(|(account, _)| *account);
     let request = Arc::new(request);
     // Each account by itself, in the same commit mostly: a request reaches the rows of one tenant, and what goes wrong with
     // one account is no other's affair.
     let one = |&(account, want): &(AccountId, usize)| {
         let (request, floors) = (Arc::clone(&request), Arc::clone(&store.floors));
-        store.write_beside(Scope::Account(account), move |tx| claim_account(tx, &request, &floors, account, want))
+        let about = About::Account(account);
+        store.write_about(Scope::Account(account), about, move |tx| claim_account(tx, &request, &floors, account, want))
     };
     let (mut claims, mut failed) = (Vec::new(), None);
     for claimed in join_all(request.wants.iter().map(one)).await {

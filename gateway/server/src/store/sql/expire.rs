@@ -13,7 +13,7 @@ use causeway_core::ids::TenantId;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::ahead::About;
+use super::ahead::{About, InHand, Locks};
 use super::errors::Op;
 use super::{SqlStore, announce, delivery};
 use crate::store::work::Claim;
@@ -70,9 +70,9 @@ fn end(conn: Conn<'_>, until: i64, now: Timestamp) -> Op<(u64, u64)> {
 pub(in crate::store) async fn release(store: &SqlStore, claim: &Claim, due_at: Timestamp) -> Result<()> {
     let claim = claim.clone();
     let now = store.clock.now();
-    let about = About { delivery: claim.delivery, step: None, vendor_id: None };
+    let about = InHand { delivery: claim.delivery, step: None, vendor_id: None, locks: Locks::Never };
     store
-        .write_about(Scope::Tenant(claim.tenant), about, move |tx| {
+        .write_about(Scope::Tenant(claim.tenant), About::Delivery(about), move |tx| {
             let mut row = delivery::in_hand(tx, &claim)?;
             if row.open_attempt.is_some() {
                 return Err(StoreError::Failed("an attempt was begun: it has to be settled".to_owned()).into());

@@ -12,7 +12,7 @@ use causeway_core::outcome::{Class, FieldReason};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
-use super::ahead::About;
+use super::ahead::{About, InHand, Locks};
 use super::delivery::Delivery;
 use super::errors::Op;
 use super::submission::{data_key, seal_fields, seal_words};
@@ -44,7 +44,9 @@ pub(in crate::store) async fn settle(store: &SqlStore, mut settlement: Settlemen
         (_, Some(outcome)) => outcome.vendor_id.clone(),
         (_, None) => None,
     };
-    let about = About { delivery: settlement.claim.delivery, step: None, vendor_id };
+    let (delivery, counts) = (settlement.claim.delivery, settlement.alike.is_some());
+    let locks = if counts { Locks::Always } else { Locks::IfKnown };
+    let about = About::Delivery(InHand { delivery, step: None, vendor_id, locks });
     store.write_about(scope, about, move |tx| apply(tx, &settlement, &sealed)).await
 }
 

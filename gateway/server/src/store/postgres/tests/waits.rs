@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use causeway_core::clock::{Clock, Entropy, ManualClock, SeededEntropy};
 use causeway_core::delivery::HeldCause;
+use causeway_core::outcome::Class;
 use causeway_core::pii::Secret;
 use causeway_core::reason::Reason;
 use causeway_servers::Postgres as Server;
+use futures_util::future::join_all;
 use futures_util::poll;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -17,15 +19,16 @@ use super::Postgres;
 use crate::store::intake::Decision;
 use crate::store::postgres::connect::Connector;
 use crate::store::postgres::partitions::Keeper;
+use crate::store::postgres::text::Use;
 use crate::store::postgres::{Among, OpenOptions, PostgresEngine, open};
 use crate::store::sql::conn::Sql;
 use crate::store::sql::errors::Op;
 use crate::store::sql::rows::{Conn, StoredId, execute, params, value};
 use crate::store::sql::scope::Scope;
 use crate::store::sql::{Engine, SqlStore};
-use crate::store::suite::world::World;
+use crate::store::suite::world::{World, delivered};
 use crate::store::trace::AuditEntry;
-use crate::store::work::ClaimRequest;
+use crate::store::work::{ClaimRequest, Settlement};
 use crate::store::{Result, Store, StoreError};
 
 /// Longer than anything here takes that waits for nobody; shorter than who is alone is kept waiting for another.
@@ -155,6 +158,89 @@ async fn accounts_are_locked_in_one_order_whoever_s_turn_it_is() {
     locked.ends().await;
     assert_eq!(claim.await.unwrap(), []);
     assert!(free.is_ok(), "it holds one and waits for the other: {free:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_gateway_that_stands_still_in_a_transaction_keeps_others_waiting_for_a_moment_only() {
+    let w = World::<Postgres>::new().await;
+    w.accept(w.application("ada@example.org")).await;
+    let name = w.backend.dsn.rsplit_once('/').and_then(|(_, name)| name.split('?').next()).unwrap().to_owned();
+    let (holds, held) = std::sync::mpsc::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let stands_still = std::thread::spawn(move || {
+        let dsn = Secret::new(Server::shared().unwrap().dsn_of(&name));
+        let session = Connector::new(&dsn, false).unwrap().connect(Use::Write, 60_000).unwrap();
+        session.batch("BEGIN; UPDATE accounts SET name = name").unwrap();
+        holds.send(()).unwrap();
+        ended.recv().ok();
+        session.batch("COMMIT").is_err()
+    });
+    held.recv().unwrap();
+    w.one_claim().await;
+    drop(end);
+    assert!(stands_still.join().unwrap(), "its transaction was ended");
+}
+
+/// A delivery to each account, begun; that of the ATS first.
+async fn begun(w: &World<Postgres>) -> Vec<Settlement> {
+    let mut application = w.application("ada@example.org");
+    application.deliveries.push(w.target(w.crm));
+    w.accept(application).await;
+    let mut settlements = Vec::new();
+    for account in [w.ats, w.crm] {
+        let claim = w.claim_of(account, 1).await.remove(0);
+        let begun = w.begin(&claim).await;
+        settlements.push(w.tried(&claim, begun, Class::Accepted, delivered()));
+    }
+    settlements
+}
+
+/// Something failed at each account: the delivery itself, or another that something went well since.
+async fn failed_before(w: &World<Postgres>, itself: bool) {
+    let (delivery, clean) = if itself { ("id", 1) } else { ("'\\x00'", 0) };
+    let failed = format!(
+        "INSERT INTO alike SELECT account, 'mark', {delivery}, tenant, 'submit', 'unavailable', '4001', 0, 1, {clean} \
+         FROM deliveries"
+    );
+    psql(w, failed).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_failed_alike_is_counted_at_accounts_in_one_order_whoever_came_first() {
+    const LOCK: Sql = Sql::of("UPDATE accounts SET name = name WHERE id = ?1");
+    let w = World::<Postgres>::new().await;
+    let mut settlements = begun(&w).await;
+    failed_before(&w, true).await;
+    let (low, high) = (w.ats.min(w.crm), w.ats.max(w.crm));
+    settlements.sort_by_key(|settlement| std::cmp::Reverse(settlement.claim.account));
+    let lock = move |conn: Conn<'_>| execute(conn, LOCK, params![low.bytes()]).map(|_| ());
+    let locked = Held::by(&w.backend.inner(), (Scope::Tenant(w.tenant), Among::Beside), lock).inside().await;
+    let other = gateway(&w, 71, 1);
+    let busy = Held::by(&other, (Scope::Nobody, Among::Beside), nothing).inside().await;
+    let mut settled = join_all(settlements.into_iter().map(|settlement| other.settle(settlement)));
+    assert!(poll!(&mut settled).is_pending());
+    busy.ends().await;
+    somebody_waits(&w).await;
+    let hex = data_encoding::HEXLOWER.encode(&high.bytes());
+    let free = psql(&w, format!("SELECT 1 FROM accounts WHERE id = '\\x{hex}' FOR UPDATE NOWAIT")).await;
+    locked.ends().await;
+    assert!(settled.await.iter().all(Result::is_ok));
+    assert!(free.is_ok(), "it holds one and waits for the other: {free:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_success_that_changes_nothing_of_what_failed_alike_keeps_nobody_out() {
+    const LOCK: Sql = Sql::of("UPDATE accounts SET name = name");
+    let w = World::<Postgres>::new().await;
+    let settlements = begun(&w).await;
+    failed_before(&w, false).await;
+    let lock = move |conn: Conn<'_>| execute(conn, LOCK, params![]).map(|_| ());
+    let locked = Held::by(&w.backend.inner(), (Scope::Tenant(w.tenant), Among::Beside), lock).inside().await;
+    let other = gateway(&w, 72, 1);
+    for settlement in settlements {
+        soon("a success", other.settle(settlement)).await.unwrap();
+    }
+    locked.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

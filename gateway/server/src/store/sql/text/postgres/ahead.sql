@@ -12,8 +12,21 @@ SELECT d.seq, d.id, d.tenant, d.submission, d.account, a.paused_reason, a.paused
     CASE WHEN w.vendor_id IS NULL THEN NULL ELSE (
         SELECT l.delivery FROM vendor_links AS l WHERE l.account = d.account AND l.vendor_id = w.vendor_id
     ) END AS linked,
-    EXISTS (SELECT FROM alike AS x WHERE x.account = d.account)
-        OR EXISTS (SELECT FROM alike_groups AS x WHERE x.account = d.account) AS alike
+    w.step IS NULL AND (
+        EXISTS (SELECT FROM alike_groups AS x WHERE x.account = d.account)
+        OR EXISTS (SELECT FROM alike_allowed AS x WHERE x.delivery = d.id)
+        OR EXISTS (
+            SELECT FROM alike AS x
+            WHERE x.account = d.account AND (
+                x.delivery = d.id
+                OR x.class = 'unauthorised'
+                OR x.class = 'refused' AND x.posting_id = (
+                    SELECT s.posting_id FROM submissions AS s WHERE s.id = d.submission AND s.kind = 'accepted'
+                )
+                OR x.class <> 'refused' AND x.clean = 1
+            )
+        )
+    ) AS alike
 FROM unnest(?1::bytea[], ?2::text[], ?3::text[]) AS w (id, step, vendor_id)
 JOIN deliveries AS d ON d.id = w.id
 JOIN accounts AS a ON a.id = d.account
