@@ -38,6 +38,10 @@ pub use serve::stop_signal;
 /// Nothing was found.
 const NOTHING_FOUND: u8 = 3;
 
+/// Threads that may wait for a disk or a database at once. Each has a heap of its own, of some megabytes once it has served
+/// everybody; who comes after so many waits for one.
+const BLOCKING: usize = 32;
+
 /// How a command ended, if it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -53,7 +57,8 @@ enum End {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to work with");
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.enable_all().max_blocking_threads(BLOCKING).build().context("no threads to work with");
     let ended = harden::no_core_dumps().and(runtime).and_then(|runtime| {
         let ended = runtime.block_on(run(cli));
         // Threads still reading standard input or a slow disk do not keep the process.

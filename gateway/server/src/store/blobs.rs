@@ -93,8 +93,13 @@ impl Blobs {
 
     /// Encrypts and writes a blob, durably.
     pub(crate) async fn put(&self, key: SealKey, blob: BlobId, plain: Bytes) -> Result<(), BlobError> {
-        let sealed = tokio::task::spawn_blocking(move || seal(&key, &plain)).await;
-        let sealed = sealed.map_err(|_| BlobError::Other(io::Error::other("sealing panicked")))?;
+        let sealed = if plain.len() <= SEGMENT {
+            // Done sooner than another thread has begun.
+            seal(&key, &plain)
+        } else {
+            let sealed = tokio::task::spawn_blocking(move || seal(&key, &plain)).await;
+            sealed.map_err(|_| BlobError::Other(io::Error::other("sealing panicked")))?
+        };
         self.put_sealed(blob, sealed).await
     }
 
