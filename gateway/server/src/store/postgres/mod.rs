@@ -14,6 +14,7 @@ mod check;
 mod connect;
 mod dsn;
 mod errors;
+mod folder;
 mod later;
 mod migrate;
 mod open;

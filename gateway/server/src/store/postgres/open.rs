@@ -1,4 +1,5 @@
-//! Bringing a store on PostgreSQL up: look at the server, check the root key, open the tenants' keys, start the threads.
+//! Bringing a store on PostgreSQL up: look at the server, check the root key, open the tenants' keys, recognise the folder of
+//! attachments, start the threads.
 //!
 //! Nothing is written before the server has proved safe and the root key right, and nothing is migrated here. Leases of a
 //! process that is gone are left to run out: another gateway may be alive.
@@ -20,7 +21,7 @@ use super::session::Session;
 use super::text::Use;
 use super::watch::{self, Setup, Watch, Watched};
 use super::writer::{Parts, Writer};
-use super::{PostgresEngine, check};
+use super::{PostgresEngine, check, folder};
 use crate::bucket::Bucket;
 use crate::store::StoreError;
 use crate::store::blobs::Blobs;
@@ -172,6 +173,9 @@ fn begin(connector: &Connector, keys: &Keyring, options: &OpenOptions) -> Result
     reach.add(Whose::Every, Among::Beside);
     session.batch(&reach.begin(LIMITS))?;
     let seen = first_time(&session, keys, options)?;
+    if options.bucket.is_none() {
+        folder::recognise(Conn::Postgres(&session), &options.blobs, &*options.entropy)?;
+    }
     session.batch("COMMIT")?;
     Ok(seen)
 }

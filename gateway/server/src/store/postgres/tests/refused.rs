@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use causeway_core::clock::ManualClock;
+use causeway_core::clock::{ManualClock, SeededEntropy};
 use causeway_core::pii::Secret;
 use causeway_servers::Postgres as Server;
 
@@ -10,10 +10,10 @@ use super::between::{Between, Then};
 use super::trouble::name_of;
 use super::{PASSWORD, Postgres, ROLE, as_role, copy, make_role, migrated};
 use crate::store::finding::Health;
-use crate::store::postgres::OpenError;
 use crate::store::postgres::check::lying;
 use crate::store::postgres::connect::Connector;
 use crate::store::postgres::text::Use;
+use crate::store::postgres::{OpenError, OpenOptions, open};
 
 /// Does not open, and says all of this.
 fn check(dsn: &str, says: &[&str]) {
@@ -40,6 +40,26 @@ fn who_cannot_get_in_is_told_why() {
     // No resolver is asked for a name with nothing between two dots.
     check(&nobody.replace("127.0.0.1", "db..example.org"), &["cannot be reached", "host and port of store.dsn"]);
     check("postgres://nonsense", &["store.dsn"]);
+}
+
+#[test]
+fn a_folder_of_attachments_that_no_other_gateway_uses_is_refused() {
+    let clock = Arc::new(ManualClock::at("2026-03-02T09:00:00Z".parse().unwrap()));
+    let first = Postgres::at(copy(), false);
+    for _ in 0..2 {
+        drop(first.try_open(&clock).unwrap());
+    }
+    let second = Postgres::at(first.dsn.clone(), false);
+    let options = || OpenOptions { entropy: Arc::new(SeededEntropy::new(3)), ..second.options(&clock) };
+    let error = open(options()).err().unwrap().to_string();
+    for words in ["attachments", "Mount", "blobs.url", second.blobs.path().to_str().unwrap()] {
+        assert!(error.contains(words), "{error}");
+    }
+    // What it says to do when the other is lost.
+    let (_, rest) = error.split_once("write ").unwrap();
+    let (mark, _) = rest.split_once(' ').unwrap();
+    std::fs::write(second.blobs.path().join("mark"), format!("{mark}\n")).unwrap();
+    drop(open(options()).unwrap());
 }
 
 #[test]

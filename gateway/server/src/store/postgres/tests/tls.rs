@@ -42,9 +42,9 @@ fn certify(server: &Server, authority: &Authority, name: &str, until: i32) {
     server.restart().unwrap();
 }
 
-fn opened(dsn: &str) -> Result<(), String> {
+fn opened(gateway: &Postgres) -> Result<(), String> {
     let clock = Arc::new(ManualClock::at("2026-03-02T09:00:00Z".parse().unwrap()));
-    let opened = Postgres::at(dsn.to_owned(), false).try_open(&clock);
+    let opened = gateway.try_open(&clock);
     opened.map(drop).map_err(|error| {
         let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
         let said = format!("{error}: {source}");
@@ -73,7 +73,7 @@ fn a_database_is_believed_only_with_a_certificate_of_the_named_authority_for_its
     let (port, name) = (server.port(), name_of(&owner));
     let dsn = |query: String| format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{port}/{name}?{query}");
     let refused = |query: String, words: &str| {
-        let said = opened(&dsn(query)).unwrap_err();
+        let said = opened(&Postgres::at(dsn(query), false)).unwrap_err();
         assert!(said.contains(words), "{said}");
     };
 
@@ -82,8 +82,10 @@ fn a_database_is_believed_only_with_a_certificate_of_the_named_authority_for_its
     refused(format!("sslrootcert={good}"), "does not speak TLS");
 
     certify(&server, &ours, "127.0.0.1", 2090);
+    let mut gateway = Postgres::at(String::new(), false);
     for mode in ["sslmode=verify-full&", "sslmode=require&", ""] {
-        opened(&dsn(format!("{mode}sslrootcert={good}"))).unwrap();
+        gateway.dsn = dsn(format!("{mode}sslrootcert={good}"));
+        opened(&gateway).unwrap();
     }
     let file = good.replace("%20", " ");
     let words = format!(
