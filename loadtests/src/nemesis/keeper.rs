@@ -48,7 +48,8 @@ struct State {
     let_go: bool,
     exits: Vec<Exit>,
     last_end: Option<ExitStatus>,
-    most_rss_mb: f64,
+    /// In MB, and when it was.
+    most_rss: (f64, Duration),
 }
 
 impl Keeper {
@@ -86,7 +87,9 @@ impl Keeper {
             } else if looks.is_multiple_of(25) {
                 // Between the look and this one it may have ended.
                 let rss = gateway.rss_mb().unwrap_or(0.0);
-                state.most_rss_mb = state.most_rss_mb.max(rss);
+                if rss > state.most_rss.0 {
+                    state.most_rss = (rss, self.clock.now());
+                }
             }
         }
         if state.gateway.is_none() && !state.let_go && state.started.is_none_or(|started| started.elapsed() > PAUSE) {
@@ -124,8 +127,9 @@ impl Keeper {
         self.state().exits.clone()
     }
 
-    pub(crate) fn most_rss_mb(&self) -> f64 {
-        self.state().most_rss_mb
+    /// In MB, and when that was.
+    pub(crate) fn most_rss(&self) -> (f64, Duration) {
+        self.state().most_rss
     }
 
     /// Waits until a start after the given number of them answers that it is ready.

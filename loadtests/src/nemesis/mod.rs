@@ -84,6 +84,7 @@ pub(crate) struct Report {
     pub(crate) proof: Proof,
     pub(crate) manners: Manners,
     pub(crate) max_rss_mb: f64,
+    pub(crate) max_rss_at_s: f64,
     /// After the last fault and the last submission, until nothing was on its way.
     pub(crate) drained_s: f64,
     pub(crate) starts: u64,
@@ -155,6 +156,10 @@ async fn play(world: &World, plan: &Plan) -> Result<Report> {
     }
     for keeper in &world.keepers {
         keeper.ready_after(0).await?;
+    }
+    // What paused an account just before it was looked at last.
+    for account in ["greenhouse", "hubspot"] {
+        world.resume(account).await?;
     }
     eprintln!("{:>6.1} s  sent; waiting for quiescence", clock.now().as_secs_f64());
     let quiet_since = clock.now();
@@ -232,7 +237,8 @@ impl Ledgers {
         let answers_lost_at_vendors = dropped + lost_at_crm.count() as u64;
         let (dup_idem, dup_nonidem) = checker::duplicates(&created.concat());
         let exits: Vec<Exit> = world.keepers.iter().flat_map(|keeper| keeper.exits()).collect();
-        let max_rss_mb = world.keepers.iter().map(|keeper| keeper.most_rss_mb()).fold(0.0, f64::max);
+        let most_rss = world.keepers.iter().map(|keeper| keeper.most_rss());
+        let (max_rss_mb, max_rss_at) = most_rss.max_by(|one, other| one.0.total_cmp(&other.0)).unwrap_or_default();
         let judged = Judged {
             plan,
             verdict: &verdict,
@@ -264,6 +270,7 @@ impl Ledgers {
             leaks,
             proof: self.proof.clone(),
             max_rss_mb,
+            max_rss_at_s: max_rss_at.as_secs_f64(),
             drained_s: self.drained_s,
             carried: world.links.iter().map(|link| (link.name.clone(), link.proxy.served())).collect(),
             starts: world.keepers.iter().map(|keeper| keeper.starts()).sum(),

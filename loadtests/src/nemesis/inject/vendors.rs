@@ -102,25 +102,20 @@ pub(super) async fn status(world: &World, fault: &Fault) -> Result<Done> {
         (507, json!({})),
         (299, json!({})),
     ];
-    let once: &[u16] = &[400, 404, 407, 409, 410, 413, 418, 421, 426, 451, 511];
-    let draw = usize::try_from(fault.draw % (many.len() + once.len() + 1) as u64)?;
+    let once: &[u16] = &[400, 403, 404, 407, 409, 410, 413, 418, 421, 426, 451, 511];
+    let draw = usize::try_from(fault.draw % (many.len() + once.len()) as u64)?;
     if let Some((status, headers)) = many.get(draw) {
         let rule =
             json!({ "operation": "*", "probability": 0.6, "do": "status", "status": status, "headers": headers });
         let asked = headers["retry-after"].as_str().map_or_else(String::new, |value| format!(", Retry-After {value}"));
         return play(world, &[rule], &format!("status {status}{asked}"), fault).await;
     }
-    match once.get(draw - many.len()) {
-        Some(status) => {
-            let rule = json!({ "operation": "*", "times": 1, "do": "status", "status": status });
-            play(world, &[rule], &format!("status {status} once"), fault).await
-        }
-        None => unauthorised(world, json!({ "do": "status", "status": 403 }), "status 403 once", fault).await,
-    }
+    let status = once.get(draw - many.len()).context("a status of those")?;
+    once_and_resumed(world, json!({ "do": "status", "status": status }), &format!("status {status} once"), fault).await
 }
 
-/// The account is paused, and an operator lets it go on.
-async fn unauthorised(world: &World, what: Value, how: &str, fault: &Fault) -> Result<Done> {
+/// Where it pauses the account, an operator lets it go on.
+async fn once_and_resumed(world: &World, what: Value, how: &str, fault: &Fault) -> Result<Done> {
     let mut rule = what;
     rule["operation"] = "*".into();
     rule["times"] = 1.into();
@@ -173,7 +168,7 @@ pub(super) async fn garbage(world: &World, fault: &Fault) -> Result<Done> {
                 json!({ "do": "status", "status": 200, "headers": { "content-encoding": "gzip" }, "body": "{}" });
             play(world, &rule(encoded), "gzip that is none", fault).await
         }
-        _ => unauthorised(world, elsewhere, "sent elsewhere once", fault).await,
+        _ => once_and_resumed(world, elsewhere, "sent elsewhere once", fault).await,
     }
 }
 
