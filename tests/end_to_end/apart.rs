@@ -1,4 +1,4 @@
-//! Two processes that share a PostgreSQL and a RabbitMQ and nothing else: one takes applications, the other delivers them.
+//! Two processes that share a PostgreSQL, a RabbitMQ and the folder of files, and nothing else: one takes applications, the other delivers them.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
@@ -21,7 +21,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PASSWORD: &str = "of-the-gateway";
 const LONG: Duration = Duration::from_secs(60);
 
-/// Whoever delivers: a process with a data directory of its own.
+/// Whoever delivers: a process with a data directory of its own, but for the files.
 struct Delivers(Child);
 
 impl Drop for Delivers {
@@ -36,6 +36,11 @@ impl Delivers {
         let folder = rig.beside().join("delivers");
         std::fs::create_dir_all(&folder)?;
         std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        // Files are in a folder of both.
+        std::fs::create_dir_all(rig.data().join("blobs"))?;
+        if !folder.join("blobs").exists() {
+            std::os::unix::fs::symlink(rig.data().join("blobs"), folder.join("blobs"))?;
+        }
         let log = std::fs::File::options().create(true).append(true).open(rig.beside().join("delivers.log"))?;
         let port = free_port()?;
         let child = Command::new(PROGRAM)
