@@ -3,8 +3,8 @@
 //! What does not open, or is not what its hash says, is never handed out: the delivery is parked with a case, here, so
 //! that no worker meets it again, and the caller is told `Corrupt`.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -33,12 +33,37 @@ use crate::store::{Result, StoreError};
 /// What waits to be read, and the turns of those who read it: whoever has one reads for all that wait.
 pub(in crate::store) struct Loads {
     waiting: Mutex<Vec<Waiting>>,
-    turns: Semaphore,
+    pub(in crate::store) turns: Semaphore,
 }
 
-struct Waiting {
-    claim: Claim,
+pub(in crate::store) struct Waiting {
+    wanted: Wanted,
     reply: oneshot::Sender<Result<WorkItem>>,
+}
+
+/// A delivery, and what has to be so for it to be handed out.
+#[derive(Debug, Clone)]
+enum Wanted {
+    /// The claim is the newest lease on it.
+    Leased(Claim),
+    /// It is delivered, and to be read back.
+    Delivered(Unproven),
+}
+
+impl Wanted {
+    const fn delivery(&self) -> DeliveryId {
+        match self {
+            Self::Leased(claim) => claim.delivery,
+            Self::Delivered(unproven) => unproven.delivery,
+        }
+    }
+
+    const fn scope(&self) -> Scope {
+        match self {
+            Self::Leased(claim) => Scope::Tenant(claim.tenant),
+            Self::Delivered(unproven) => Scope::Account(unproven.account),
+        }
+    }
 }
 
 /// Reads under way at once, and what one of them reads at most.
@@ -56,10 +81,12 @@ impl Loads {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Vec<Waiting> {
+    /// Those whose turn it is; none when nobody waits.
+    pub(in crate::store) fn take(&self) -> Vec<Waiting> {
         let mut waiting = self.waiting();
+        waiting.retain(|one| !one.reply.is_closed());
         let many = waiting.len().min(MOST);
-        waiting.drain(..many).filter(|one| !one.reply.is_closed()).collect()
+        waiting.drain(..many).collect()
     }
 }
 
@@ -67,7 +94,7 @@ pub(in crate::store) async fn load(store: &SqlStore, claim: &Claim, with_files: 
     let loaded = if with_files {
         with_its_files(store, claim).await
     } else {
-        with_others(store, claim).await.map(|item| (item, Vec::new()))
+        with_others(store, Wanted::Leased(claim.clone())).await.map(|item| (item, Vec::new()))
     };
     match loaded {
         Err(StoreError::Corrupt(what)) => {
@@ -80,9 +107,9 @@ pub(in crate::store) async fn load(store: &SqlStore, claim: &Claim, with_files: 
 }
 
 /// Read in one snapshot with whatever else waits to be.
-async fn with_others(store: &SqlStore, claim: &Claim) -> Result<WorkItem> {
+async fn with_others(store: &SqlStore, wanted: Wanted) -> Result<WorkItem> {
     let (reply, mut answer) = oneshot::channel();
-    store.loads.waiting().push(Waiting { claim: claim.clone(), reply });
+    store.loads.waiting().push(Waiting { wanted, reply });
     let gone = |_| Err(StoreError::Unavailable("who read for others has ended"));
     loop {
         tokio::select! {
@@ -90,6 +117,11 @@ async fn with_others(store: &SqlStore, claim: &Claim) -> Result<WorkItem> {
             answered = &mut answer => return answered.unwrap_or_else(gone),
             turn = store.loads.turns.acquire() => {
                 let waiting = store.loads.take();
+                if waiting.is_empty() {
+                    // Somebody else reads this one: with the turn that is left there is nothing to do.
+                    drop(turn);
+                    return answer.await.unwrap_or_else(gone);
+                }
                 read_for(store, waiting).await;
                 drop(turn);
             }
@@ -99,13 +131,10 @@ async fn with_others(store: &SqlStore, claim: &Claim) -> Result<WorkItem> {
 
 /// Reads for all of them, and answers each.
 async fn read_for(store: &SqlStore, waiting: Vec<Waiting>) {
-    if waiting.is_empty() {
-        return;
-    }
     let keyring = Arc::clone(&store.keys);
-    let (claims, replies): (Vec<Claim>, Vec<_>) = waiting.into_iter().map(|one| (one.claim, one.reply)).unzip();
-    let tenants = claims.iter().map(|claim| claim.tenant).collect();
-    let read = store.read_of(tenants, move |conn| read(conn, &keyring, &claims)).await;
+    let (wanted, replies): (Vec<Wanted>, Vec<_>) = waiting.into_iter().map(|one| (one.wanted, one.reply)).unzip();
+    let scopes = wanted.iter().map(Wanted::scope).collect();
+    let read = store.read_of(scopes, move |conn| read(conn, &keyring, &wanted)).await;
     match read {
         Ok(items) => {
             for (reply, item) in replies.into_iter().zip(items) {
@@ -121,7 +150,7 @@ async fn with_its_files(store: &SqlStore, claim: &Claim) -> Result<(WorkItem, Ve
     let keyring = Arc::clone(&store.keys);
     let wanted = claim.clone();
     let read = move |conn: Conn<'_>| {
-        let only = read(conn, &keyring, std::slice::from_ref(&wanted))?.pop();
+        let only = read(conn, &keyring, &[Wanted::Leased(wanted.clone())])?.pop();
         let (item, key) = only.ok_or(StoreError::NotFound("delivery"))??;
         let attachments = params![wanted.submission.bytes(), wanted.tenant.bytes()];
         let blobs = every(conn, sql!("attachments"), attachments, |stored| {
@@ -146,34 +175,36 @@ async fn with_its_files(store: &SqlStore, claim: &Claim) -> Result<(WorkItem, Ve
 
 /// Without files, and without parking what does not open: a delivered one stays delivered. An erased one is `NotFound`.
 pub(in crate::store) async fn load_delivered(store: &SqlStore, unproven: &Unproven) -> Result<WorkItem> {
-    let (keyring, id) = (Arc::clone(&store.keys), unproven.delivery);
-    let read = move |conn: Conn<'_>| {
-        let stored = stored(conn, &[id])?.remove(&id).ok_or(StoreError::NotFound("delivery"))??;
-        if stored.row.state() != State::Delivered {
-            return Err(StoreError::NotFound("delivered one").into());
-        }
-        Around::default().open(conn, &keyring, stored).map(|(item, _)| item)
-    };
-    store.read(Scope::Account(unproven.account), read).await
+    with_others(store, Wanted::Delivered(unproven.clone())).await
 }
 
-/// Each with its document opened and the key that opened it, in the order of the claims.
-fn read(conn: Conn<'_>, keyring: &Keyring, claims: &[Claim]) -> Op<Vec<Op<(WorkItem, DataKey)>>> {
-    let ids: Vec<DeliveryId> = claims.iter().map(|claim| claim.delivery).collect();
-    let mut stored = stored(conn, &ids)?;
-    let mut around = Around::default();
-    let mut one = |claim: &Claim| {
-        let mut stored = stored.remove(&claim.delivery).ok_or(StoreError::NotFound("delivery"))??;
-        stored.row = delivery::still_leased(stored.row, claim)?;
-        around.open(conn, keyring, stored).map_err(|stop| match stop {
-            // A missing key is erasure when the state says so, which a leased delivery's does not.
-            Stop::Request(StoreError::NotFound(_)) => StoreError::Corrupt("key").into(),
-            other => other,
-        })
+/// Each with its document opened and the key that opened it, in the order in which they are wanted.
+fn read(conn: Conn<'_>, keyring: &Keyring, wanted: &[Wanted]) -> Op<Vec<Op<(WorkItem, DataKey)>>> {
+    let ids: Vec<DeliveryId> = wanted.iter().map(Wanted::delivery).collect();
+    let mut found = stored(conn, &ids)?;
+    let (mut around, mut read_before) = (Around::default(), HashSet::new());
+    let mut one = |wanted: &Wanted| {
+        let id = wanted.delivery();
+        let stored = if read_before.insert(id) { found.remove(&id) } else { stored(conn, &[id])?.remove(&id) };
+        let mut stored = stored.ok_or(StoreError::NotFound("delivery"))??;
+        match wanted {
+            Wanted::Delivered(_) if stored.row.state() != State::Delivered => {
+                Err(StoreError::NotFound("delivered one").into())
+            }
+            Wanted::Delivered(_) => around.open(conn, keyring, stored),
+            Wanted::Leased(claim) => {
+                stored.row = delivery::still_leased(stored.row, claim)?;
+                around.open(conn, keyring, stored).map_err(|stop| match stop {
+                    // A missing key is erasure when the state says so, which a leased delivery's does not.
+                    Stop::Request(StoreError::NotFound(_)) => StoreError::Corrupt("key").into(),
+                    other => other,
+                })
+            }
+        }
     };
-    let mut items = Vec::with_capacity(claims.len());
-    for claim in claims {
-        match one(claim) {
+    let mut items = Vec::with_capacity(wanted.len());
+    for wanted in wanted {
+        match one(wanted) {
             // What ends the snapshot ends it for all.
             Err(stop @ (Stop::Batch(_) | Stop::Fatal(_))) => return Err(stop),
             item => items.push(item),

@@ -194,12 +194,12 @@ impl SqlStore {
     /// [`SqlStore::read`] of several tenants' rows.
     async fn read_of<T: Send + 'static>(
         &self,
-        tenants: BTreeSet<TenantId>,
+        scopes: Vec<Scope>,
         verb: impl FnOnce(Conn<'_>) -> Op<T> + Send + 'static,
     ) -> Result<T> {
         match &self.engine {
             Engine::Sqlite(engine) => engine.read(Scope::Nobody, verb).await,
-            Engine::Postgres(engine) => engine.read_of(tenants.into_iter().map(Scope::Tenant).collect(), verb).await,
+            Engine::Postgres(engine) => engine.read_of(scopes, verb).await,
         }
     }
 

@@ -6,6 +6,7 @@ mod custody;
 mod damage;
 mod durability;
 mod examine;
+mod loads;
 mod upkeep;
 
 use std::path::PathBuf;

@@ -68,6 +68,9 @@ pub(crate) async fn a_delivered_one_is_read_back_when_due<B: Backend>(w: World<B
     assert_eq!((due[0].delivery, due[0].account, due[0].vendor_id.as_deref()), (delivery, w.ats, None));
     assert_eq!((due[0].sent_at, due[0].said_yes_at, due[0].asked, due[0].missed), (sent_at, said_yes_at, 0, 0));
     let item = w.store.load_delivered(&due[0]).await.unwrap();
+    // Also when several ask at once, and are answered together.
+    let all = futures_util::future::join_all([(); 8].map(|()| w.store.load_delivered(&due[0]))).await;
+    assert!(all.iter().all(|one| one.as_ref().is_ok_and(|one| one.code == item.code)));
     assert!(std::str::from_utf8(&item.document).unwrap().contains("ada@example.org"));
     w.store.pause_account(w.ats, Reason::AccountPaused, "test", w.now()).await.unwrap();
     assert_eq!(w.unproven().await, [], "nobody asks while the account is paused");
