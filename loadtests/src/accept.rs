@@ -1,6 +1,7 @@
 //! How many applications a second are accepted: validated, encrypted, durable. Beside it, in the same run, what a bare
 //! group-committing insert of the same bytes reaches on the same disk: figures on a noisy machine are ratios.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -192,7 +193,9 @@ impl Stage {
         let place = rig::Place { data: folder.path().join("data"), settings: kept };
         let (ats, crm) = (rig::start_sandbox("greenhouse", seed)?, rig::start_sandbox("hubspot", seed)?);
         crate::postings::publish_plain(&ats).await?;
-        let tenancy = rig::set_up(&place, &ats, &crm, &[FAST_VENDORS, settings].concat())?;
+        let mut of_accounts: BTreeMap<&str, &str> = FAST_VENDORS.iter().copied().collect();
+        of_accounts.extend(settings.iter().copied());
+        let tenancy = rig::set_up(&place, &ats, &crm, &of_accounts.into_iter().collect::<Vec<_>>())?;
         for (sandbox, body) in [(&ats, NO_LIMITS_ATS), (&crm, NO_LIMITS_CRM)] {
             sandbox.control("POST", "/_sandbox/settings", Some(&serde_json::from_str(body)?)).await?;
         }

@@ -21,6 +21,10 @@ use crate::rig::Sandbox;
 use crate::wire::Wire;
 
 const CONNECTIONS: u64 = 64;
+/// Deliveries under way at once over engines: as many as these vendors take. Whoever waits for a commit shares it.
+const UNDER_WAY: u32 = 256;
+/// Calls at once that each of them takes.
+const AT_ONCE: &str = "128";
 const LOOK: Duration = Duration::from_millis(500);
 
 /// A stage kept by engines of its own, or in a folder.
@@ -33,8 +37,12 @@ pub(crate) struct Kept {
 impl Kept {
     pub(crate) async fn set(seed: u64, scaled: bool, gateways: usize) -> Result<Self> {
         let engines = if scaled { Some(Engines::start().await?) } else { None };
-        let settings = engines.as_ref().map_or_else(Vec::new, |engines| engines.settings(engines.ports(), gateways));
-        let stage = Stage::set_over(seed, &[("visibility_lag_ms", "1500")], settings).await?;
+        let settings = engines.as_ref().map_or_else(Vec::new, |engines| {
+            let many = ("CAUSEWAY_DISPATCH_CONCURRENCY".to_owned(), UNDER_WAY.to_string());
+            [engines.settings(engines.ports(), gateways), vec![many]].concat()
+        });
+        let stage =
+            Stage::set_over(seed, &[("visibility_lag_ms", "1500"), ("limit_concurrency", AT_ONCE)], settings).await?;
         Ok(Self { stage, engines })
     }
 }

@@ -16,8 +16,8 @@ const MOST_IN_BATCH: usize = 128;
 
 /// A commit costs the same for few as for many: fewer than these are left for a moment, where another thread writes, to
 /// become more or to be taken by it.
-pub(super) const FEW: usize = 32;
-pub(super) const MOMENT: Duration = Duration::from_millis(2);
+pub(super) const FEW: usize = 64;
+pub(super) const MOMENT: Duration = Duration::from_millis(3);
 
 /// A request that waits.
 pub(super) struct Waiting {
