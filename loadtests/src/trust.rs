@@ -20,6 +20,9 @@ const BURST: u64 = 40;
 /// A claim comes a second and a half after the message: killed before, it was never made.
 const AFTER_THE_MESSAGE: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(25);
+/// A message counts until a look finds nothing due; the next comes a second after what may be a claim. Before that, what is
+/// submitted would be found without a message of its own.
+const NO_LONGER_TOLD: Duration = Duration::from_secs(5);
 
 /// Which precaution, and so which fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,7 @@ async fn through_the_fault(precaution: Precaution, promise: &'static str) -> Res
     // What went before has been delivered when the fault comes.
     let desk = |gateway: &Gateway| Desk { management: gateway.management, key: stage.tenancy.key.clone() };
     ledgers::look_up(&desk(&gateway), &sent, PATIENCE).await?;
+    sleep(NO_LONGER_TOLD).await;
     match precaution {
         Precaution::Ack => {
             sent.extend(submit(&stage, &gateway, 5..5 + BURST).await?);
