@@ -43,7 +43,7 @@ pub(super) fn recognise(conn: Conn<'_>, folder: &Path, entropy: &dyn Entropy) ->
 
 fn refusal(folder: &Path, file: &Path, known: &[u8]) -> String {
     format!(
-        "{} is not the folder in which the other gateways of this database keep them. Mount that one here, or keep \
+        "{} is not the folder in which the other gateways of this database keep theirs. Mount that one here, or keep \
          attachments in a bucket (`blobs.url`). If it is lost for good, write {} into {} and start again: what was in it \
          cannot be delivered",
         folder.display(),
