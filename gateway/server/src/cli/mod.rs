@@ -53,13 +53,17 @@ enum End {
     No,
 }
 
+/// What everything of this process runs on.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().max_blocking_threads(BLOCKING).build().context("no threads to work with")
+}
+
 /// Runs the command that this process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.enable_all().max_blocking_threads(BLOCKING).build().context("no threads to work with");
-    let ended = harden::no_core_dumps().and(runtime).and_then(|runtime| {
+    let ended = harden::no_core_dumps().and(runtime()).and_then(|runtime| {
         let ended = runtime.block_on(run(cli));
         // Threads still reading standard input or a slow disk do not keep the process.
         runtime.shutdown_timeout(std::time::Duration::from_secs(1));
@@ -151,5 +155,42 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
             let read = reader(config, named);
             verbs::run(command, settings, read, json).await
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn so_many_wait_for_a_disk_at_once_and_the_next_only_when_one_is_done() -> anyhow::Result<()> {
+        let runtime = runtime()?;
+        let begun = Arc::new(AtomicUsize::new(0));
+        let (mut ends, mut tasks) = (Vec::new(), Vec::new());
+        for _ in 0..2 * BLOCKING {
+            let (end, wait) = mpsc::channel::<()>();
+            let begun = begun.clone();
+            ends.push(end);
+            tasks.push(runtime.spawn_blocking(move || {
+                begun.fetch_add(1, Ordering::SeqCst);
+                let _ended = wait.recv();
+            }));
+        }
+        while begun.load(Ordering::SeqCst) < BLOCKING {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // Long enough for one more to begin, if it may.
+        std::thread::sleep(Duration::from_millis(200));
+        anyhow::ensure!(begun.load(Ordering::SeqCst) == BLOCKING, "{} at once", begun.load(Ordering::SeqCst));
+        drop(ends);
+        for task in tasks {
+            runtime.block_on(task)?;
+        }
+        anyhow::ensure!(begun.load(Ordering::SeqCst) == 2 * BLOCKING, "all had their turn");
+        Ok(())
     }
 }
