@@ -160,7 +160,6 @@ async fn run(cli: Cli) -> anyhow::Result<End> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -169,28 +168,28 @@ mod tests {
     #[test]
     fn so_many_wait_for_a_disk_at_once_and_the_next_only_when_one_is_done() -> anyhow::Result<()> {
         let runtime = runtime()?;
-        let begun = Arc::new(AtomicUsize::new(0));
+        let (begins, begun) = mpsc::channel();
         let (mut ends, mut tasks) = (Vec::new(), Vec::new());
         for _ in 0..2 * BLOCKING {
             let (end, wait) = mpsc::channel::<()>();
-            let begun = begun.clone();
+            let begins = begins.clone();
             ends.push(end);
             tasks.push(runtime.spawn_blocking(move || {
-                begun.fetch_add(1, Ordering::SeqCst);
-                let _ended = wait.recv();
+                begins.send(()).ok();
+                wait.recv().ok();
             }));
         }
-        while begun.load(Ordering::SeqCst) < BLOCKING {
-            std::thread::sleep(Duration::from_millis(1));
+        for _ in 0..BLOCKING {
+            begun.recv()?;
         }
         // Long enough for one more to begin, if it may.
-        std::thread::sleep(Duration::from_millis(200));
-        anyhow::ensure!(begun.load(Ordering::SeqCst) == BLOCKING, "{} at once", begun.load(Ordering::SeqCst));
+        let one_more = begun.recv_timeout(Duration::from_millis(200));
+        anyhow::ensure!(one_more == Err(mpsc::RecvTimeoutError::Timeout), "{one_more:?}");
         drop(ends);
         for task in tasks {
             runtime.block_on(task)?;
         }
-        anyhow::ensure!(begun.load(Ordering::SeqCst) == 2 * BLOCKING, "all had their turn");
+        anyhow::ensure!(begun.try_iter().count() == BLOCKING, "all had their turn");
         Ok(())
     }
 }
