@@ -51,6 +51,15 @@ pub(crate) struct Seen {
     pub(crate) asked: BTreeMap<&'static str, usize>,
 }
 
+impl Seen {
+    fn begins(&mut self, step: &str) {
+        self.begun.push(step.to_owned());
+        if self.done.iter().any(|done| done == step) {
+            self.repeated.push(step.to_owned());
+        }
+    }
+}
+
 /// See the module's documentation.
 #[derive(Default)]
 pub(crate) struct Watch {
@@ -124,13 +133,7 @@ impl Over for WatchedStore {
     async fn begin_attempt(&self, claim: &Claim, step: &str, now: Timestamp) -> store::Result<Begun> {
         self.watch.boundary().await;
         let begun = self.below.begin_attempt(claim, step, now).await;
-        {
-            let mut seen = self.watch.lock();
-            seen.begun.push(step.to_owned());
-            if seen.done.iter().any(|done| done == step) {
-                seen.repeated.push(step.to_owned());
-            }
-        }
+        self.watch.lock().begins(step);
         self.watch.boundary().await;
         begun
     }
@@ -140,13 +143,17 @@ impl Over for WatchedStore {
         self.watch.boundary().await;
         let (step, tried) = (settlement.step.clone(), settlement.attempt.is_some());
         let class = settlement.outcome.as_ref().map(|outcome| outcome.class);
-        let done = matches!(settlement.next, Next::NextStep | Next::Delivered { .. } | Next::Adopt { .. });
+        let next = settlement.next.clone();
+        let done = matches!(next, Next::NextStep { .. } | Next::Delivered { .. } | Next::Adopt { .. });
         let settled = self.below.settle(settlement).await;
-        if matches!(settled, Ok(Settled::Done { .. })) {
+        if let Ok(Settled::Done { begun, .. }) = &settled {
             let mut seen = self.watch.lock();
             seen.outcomes.extend(class.map(|class| (class, step.clone(), tried)));
             if done {
                 seen.done.push(step);
+            }
+            if let (Next::NextStep { begin: Some(step) }, Some(_)) = (&next, begun) {
+                seen.begins(step);
             }
         }
         self.watch.boundary().await;

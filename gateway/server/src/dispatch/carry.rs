@@ -5,29 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_core::application::Application;
-use causeway_core::connector::{Connector, Delivery, File, Http};
-use causeway_core::delivery::{HeldCause, Idempotency, StepPlan};
-use causeway_core::outcome::{Class, Outcome};
+use causeway_core::connector::{Connector, Delivery, File};
+use causeway_core::delivery::{Idempotency, StepPlan};
 use causeway_core::overlay::Filled;
 use causeway_core::reason::Reason;
-use futures_util::FutureExt;
-use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::Dispatch;
+use super::attempt::Ready;
 use super::memory::Share;
 use super::settle::{Committed, Ended};
-use super::{Dispatch, MARGIN};
-use crate::alike::Mark;
 use crate::overlay::{self, Opened};
-use crate::retry::{self, RetryPolicy, Situation};
+use crate::retry::RetryPolicy;
 use crate::store::StoreError;
-use crate::store::work::{Begun, Claim, FailedAlike, Next, RESTORED, Verifying, WorkItem};
+use crate::store::work::{Claim, Next, RESTORED, Verifying, WorkItem};
 use crate::telemetry::traces;
-
-/// Until what could not be begun is tried again.
-const UNBEGUN: SignedDuration = SignedDuration::from_secs(1);
 
 /// A delivery in hand.
 pub(super) struct Trip<'a> {
@@ -50,6 +44,8 @@ pub(super) struct Trip<'a> {
 pub(super) enum Went {
     /// To the next step.
     On,
+    /// To the next step, which has begun.
+    Into(Ready),
     /// It ended here; when it is due again, if it is.
     Ended(Option<Timestamp>),
 }
@@ -175,26 +171,29 @@ impl Trip<'_> {
         {
             return due;
         }
-        let last = plan.len() - 1;
-        for (at, step) in plan.iter().enumerate() {
-            if self.item.done.iter().any(|done| done == step.name) {
-                continue;
-            }
-            let now = self.now();
-            let needed = crate::clock::later(now, self.dispatch.parts.policy.step_deadline + MARGIN);
-            if stop.is_cancelled() || self.claim.until < needed {
-                self.dispatch.release(&self.claim, now).await;
-                return Some(now);
-            }
-            if self.item.stopped.iter().any(|stopped| stopped == step.name) {
-                return self.stop_at(step).await;
-            }
-            if let Went::Ended(due) = self.attempt(step, at == last).await {
-                return due;
+        let mut begun = None;
+        loop {
+            let (step, following) = {
+                let mut open = self.open(&plan);
+                (open.next(), open.next())
+            };
+            let Some(step) = step else { break };
+            // What was begun with the end of the step before goes out.
+            let ready = match begun.take() {
+                Some(ready) => ready,
+                None => match self.begin(step, stop).await {
+                    Ok(ready) => ready,
+                    Err(due) => return due,
+                },
+            };
+            match self.attempt(step, ready, following, stop).await {
+                Went::On => {}
+                Went::Into(next) => begun = Some(next),
+                Went::Ended(due) => return due,
             }
         }
         // Every step was done before: it ended between its last step and being called delivered.
-        let ended = Ended::untried(&self.claim, plan[last].name, self.now());
+        let ended = Ended::untried(&self.claim, plan[plan.len() - 1].name, self.now());
         let next = Next::Delivered { proof: self.proof(None).await };
         let settled = self.dispatch.settle(ended, next).await;
         self.delivered(&settled);
@@ -207,9 +206,14 @@ impl Trip<'_> {
         if !self.restored {
             return verifying;
         }
-        let open = || plan.iter().filter(|step| !self.item.done.iter().any(|done| done == step.name));
-        let step = open().find(|step| step.idempotency == Idempotency::Never).or_else(|| open().next());
+        let step = self.open(plan).find(|step| step.idempotency == Idempotency::Never);
+        let step = step.or_else(|| self.open(plan).next());
         Verifying { step: step.map_or(verifying.step, |step| step.name.to_owned()), ..verifying }
+    }
+
+    /// The steps not taken yet, in their order.
+    fn open<'p>(&self, plan: &'p [StepPlan]) -> impl Iterator<Item = &'p StepPlan> + use<'_, 'p> {
+        plan.iter().filter(|step| !self.item.done.iter().any(|done| done == step.name))
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -240,126 +244,5 @@ impl Trip<'_> {
             let after = Duration::try_from(after).unwrap_or_default();
             self.dispatch.figures.delivered(self.connector.describe().name, after);
         }
-    }
-
-    /// Many fail alike at this step: it is held with them, and no call is spent on it.
-    async fn stop_at(&self, step: &StepPlan) -> Option<Timestamp> {
-        let (cause, reason) = (HeldCause::FailsAlike, Reason::FailsAlike);
-        let ended = Ended::untried(&self.claim, step.name, self.now());
-        self.dispatch.settle(ended, Next::Hold { cause, reason, fields: Vec::new() }).await.due()
-    }
-
-    /// One try of one step.
-    async fn attempt(&mut self, step: &StepPlan, last: bool) -> Went {
-        let parts = &self.dispatch.parts;
-        let admission = match parts.egress.admit(&self.item.account).await {
-            Ok(admission) => admission,
-            Err(refused) => {
-                // Not an attempt: the lease goes back and the delivery waits its turn.
-                self.dispatch.release(&self.claim, refused.until).await;
-                return Went::Ended(Some(refused.until));
-            }
-        };
-        let begun_at = self.now();
-        let begun = match parts.store.begin_attempt(&self.claim, step.name, begun_at).await {
-            Ok(begun) => begun,
-            Err(error) => {
-                tracing::error!(delivery = %self.claim.delivery, %error, "an attempt could not be begun; nothing was sent");
-                // Left to run out it would count as a worker that this delivery ended. It is refused where the attempt is
-                // there after all: its outcome is unknown then.
-                let due = self.now() + UNBEGUN;
-                self.dispatch.release(&self.claim, due).await;
-                return Went::Ended(Some(due));
-            }
-        };
-        let began = Instant::now();
-        let span = traces::attempt(step.name, begun.number);
-        let (outcome, broke) = self.run(step, &admission).instrument(span.clone()).await;
-        let took = began.elapsed();
-        traces::say(&span, "causeway.class", outcome.class);
-        drop((admission, span));
-        self.dispatch.figures.tried(self.connector.describe().name, outcome.class, took);
-        self.came_to(step, last, begun, begun_at, outcome, broke, took).await
-    }
-
-    /// Runs the step within its deadline. A panic is an unknown outcome, and so is a step that never ends; both are told
-    /// apart. A vendor that does not answer ends its call long before.
-    async fn run(&self, step: &StepPlan, http: &dyn Http) -> (Outcome, bool) {
-        let delivery = self.delivery();
-        let run = AssertUnwindSafe(self.connector.run(step.name, &delivery, http)).catch_unwind();
-        match tokio::time::timeout(self.dispatch.parts.policy.step_deadline, run).await {
-            Ok(Ok(outcome)) => (outcome, false),
-            Ok(Err(_)) => {
-                tracing::error!(delivery = %self.claim.delivery, step = step.name, "a delivery broke its worker");
-                (Outcome::new(Class::Unknown).because(Reason::Poison), true)
-            }
-            Err(_) => {
-                tracing::error!(delivery = %self.claim.delivery, step = step.name, "a delivery kept its worker too long");
-                (Outcome::new(Class::Unknown).because(Reason::StepTooLong), true)
-            }
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the facts of one attempt, used once")]
-    async fn came_to(
-        &mut self,
-        step: &StepPlan,
-        last: bool,
-        begun: Begun,
-        since: Timestamp,
-        outcome: Outcome,
-        broke: bool,
-        took: Duration,
-    ) -> Went {
-        let situation = Situation {
-            idempotency: step.idempotency,
-            consumed: self.claim.attempts,
-            number: begun.number,
-            now: self.now(),
-            dice: retry::dice(self.dispatch.parts.entropy.as_ref()),
-        };
-        let follow = if broke && begun.broken + 1 >= self.retry.poison_after {
-            retry::Follow::Park(Reason::Poison)
-        } else {
-            retry::decide(&self.retry, &outcome, situation)
-        };
-        let follow = if self.connector.only_adds(step.name) { follow.of_what_adds() } else { follow };
-        tracing::info!(
-            delivery = %self.claim.delivery,
-            account = %self.claim.account,
-            step = step.name,
-            number = begun.number,
-            class = %outcome.class,
-            trace_id = self.item.trace_id,
-            took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            "a delivery was tried"
-        );
-        let done = matches!(follow, retry::Follow::Done);
-        let next = self.next(follow, step, last, since, &outcome).await;
-        let gained = outcome.refs.clone();
-        let alike = Mark::of(step.name, &outcome).map(|mark| FailedAlike {
-            mark,
-            policy: self.dispatch.parts.alike.get(),
-            dice: situation.dice,
-        });
-        let ended = Ended {
-            claim: self.claim.clone(),
-            attempt: Some(begun),
-            step: step.name.to_owned(),
-            outcome: Some(outcome),
-            ended_at: self.now(),
-            took,
-            alike,
-        };
-        let settled = self.dispatch.settle_or_unlink(ended, next).await;
-        if done && last {
-            self.delivered(&settled);
-        }
-        if done && !last && settled.went_well() {
-            self.item.refs.extend(gained);
-            self.item.done.push(step.name.to_owned());
-            return Went::On;
-        }
-        Went::Ended(settled.due())
     }
 }

@@ -86,7 +86,7 @@ impl Drop for InHand<'_> {
 /// What follows, in the metrics' word.
 pub(super) fn word(next: &Next) -> &'static str {
     match next {
-        Next::NextStep => "next_step",
+        Next::NextStep { .. } => "next_step",
         Next::Delivered { .. } => "delivered",
         Next::Wait { .. } => "waiting",
         Next::Verify { .. } => "verifying",

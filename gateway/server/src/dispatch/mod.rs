@@ -1,10 +1,11 @@
 //! Dispatch: what is due is claimed fairly, carried, and settled. Reading path: `store` before this file, a connector's
-//! `mod` after it. In this folder `carry` is one delivery's trip, `settle` its end, `verify` an unknown outcome's, `fair`
-//! and `desk` whose turn it is.
+//! `mod` after it. In this folder `carry` is one delivery's trip, `attempt` one try of a step, `settle` its end, `verify` an
+//! unknown outcome's, `fair` and `desk` whose turn it is.
 //!
 //! ```text
 //! ring or timer → due → share among tenants → claim → load → plan → per step:
-//!     admit → begin the attempt (committed before the first byte) → run → judge → settle → next step
+//!     admit → begin the attempt (committed before the first byte) → run → judge → settle → next step,
+//!     which begins in the same commit where it is admitted at once
 //!     unknown outcome: verify → adopt what the vendor has, or resend what it has not
 //! ```
 //!
@@ -15,6 +16,7 @@
 //! settled or found by its lease; a delivery that breaks its worker does not break its neighbours; at a stop nothing new is
 //! begun, and what is on the wire may finish.
 
+mod attempt;
 mod carry;
 mod desk;
 mod fair;

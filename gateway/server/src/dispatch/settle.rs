@@ -54,8 +54,8 @@ impl Ended {
 
 /// What settling came to, for the trip.
 pub(super) enum Committed {
-    /// Committed; when the delivery is due again, if it is.
-    Done(Option<Timestamp>),
+    /// Committed; when the delivery is due again, if it is, and the attempt that was begun with it.
+    Done(Option<Timestamp>, Option<Begun>),
     /// The vendor's record belongs to another delivery.
     LinkTaken,
     /// Not committed: the lease is lost or the store is down. The lease will bring it back.
@@ -65,22 +65,29 @@ pub(super) enum Committed {
 impl Committed {
     pub(super) fn due(&self) -> Option<Timestamp> {
         match self {
-            Self::Done(due) => *due,
+            Self::Done(due, _) => *due,
             Self::LinkTaken | Self::Lost => None,
         }
     }
 
     pub(super) fn went_well(&self) -> bool {
-        matches!(self, Self::Done(_))
+        matches!(self, Self::Done(..))
+    }
+
+    pub(super) fn begun(self) -> Option<Begun> {
+        match self {
+            Self::Done(_, begun) => begun,
+            Self::LinkTaken | Self::Lost => None,
+        }
     }
 }
 
 impl Dispatch {
     /// Commits what an attempt came to and what follows.
-    pub(super) async fn settle(&self, ended: Ended, next: Next) -> Committed {
+    pub(super) async fn settle(&self, ended: Ended, mut next: Next) -> Committed {
         let due = match &next {
             Next::Wait { until, .. } | Next::Verify { until, .. } => Some(*until),
-            Next::NextStep
+            Next::NextStep { .. }
             | Next::Delivered { .. }
             | Next::Adopt { .. }
             | Next::Resend { .. }
@@ -95,14 +102,18 @@ impl Dispatch {
             let Ended { claim, attempt, step, outcome, ended_at, took, alike } = ended.clone();
             let settlement = Settlement { claim, attempt, step, outcome, ended_at, took, alike, next: next.clone() };
             match self.parts.store.settle(settlement).instrument(traces::settle(follows)).await {
-                Ok(Settled::Done { .. }) => {
+                Ok(Settled::Done { begun, .. }) => {
                     self.figures.settled(follows);
-                    return Committed::Done(due);
+                    return Committed::Done(due, begun);
                 }
                 Ok(Settled::LinkTaken) => return Committed::LinkTaken,
                 Err(StoreError::Unavailable(_)) => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
+                    // By now the lease may be too short for another step.
+                    if let Next::NextStep { begin } = &mut next {
+                        *begin = None;
+                    }
                 }
                 Err(error) => {
                     tracing::error!(delivery = %ended.claim.delivery, %error, "an outcome could not be committed");
@@ -135,13 +146,13 @@ impl Trip<'_> {
         &self,
         follow: Follow,
         step: &StepPlan,
-        last: bool,
+        following: Option<&StepPlan>,
         since: Timestamp,
         outcome: &Outcome,
     ) -> Next {
         match follow {
-            Follow::Done if last => Next::Delivered { proof: self.proof(Some(outcome)).await },
-            Follow::Done => Next::NextStep,
+            Follow::Done if following.is_none() => Next::Delivered { proof: self.proof(Some(outcome)).await },
+            Follow::Done => Next::NextStep { begin: None },
             Follow::Refuse(reason) => Next::Refuse { reason, fields: outcome.fields.clone() },
             Follow::Wait { until, reason, consumed } => Next::Wait { until, reason, consumed },
             Follow::Verify => {

@@ -111,7 +111,7 @@ impl Trip<'_> {
                 possible_duplicate,
             };
             match self.dispatch.settle(ended, next).await {
-                Committed::Done(_) => {
+                Committed::Done(..) => {
                     self.item.refs.extend(record.refs);
                     self.item.done.push(verifying.step.clone());
                     return self.adopted(plan, verifying).await;

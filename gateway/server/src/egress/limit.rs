@@ -296,6 +296,20 @@ impl Limiter {
         }
     }
 
+    /// A slot, if one is free and nobody waits for it.
+    pub(super) fn free_slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_owned().ok()
+    }
+
+    /// One token for where most requests go, if one is here.
+    pub(super) fn token_at_hand(self: &Arc<Self>) -> Option<Token> {
+        let (mut token, pool) = self.own_token(&self.host).ok()?;
+        if let Some(pool) = pool {
+            token.pass = Some(pool.at_hand().ok()??);
+        }
+        Some(token)
+    }
+
     /// One token for where most requests go.
     pub(super) async fn token(self: &Arc<Self>) -> Result<Token, SendError> {
         self.token_for(&self.host).await
@@ -315,20 +329,23 @@ impl Limiter {
     }
 
     async fn try_token(self: &Arc<Self>, host: &str) -> Result<Token, Duration> {
-        let now = self.moments.mono();
-        let (own, pool) = {
-            let mut purses = self.purses();
-            let purse = purses.of(host);
-            purse.bucket.take(now)?;
-            let pool = purse.pool.clone();
-            (purses.hosts.contains_key(host), pool)
-        };
-        let host = own.then(|| host.to_owned());
-        let mut token = Token { limiter: Arc::clone(self), host, left: false, pass: None };
+        let (mut token, pool) = self.own_token(host)?;
         if let Some(pool) = pool {
             token.pass = Some(pool.take().await?);
         }
         Ok(token)
+    }
+
+    /// A token of this gateway's own bucket, and where it needs a pass from.
+    fn own_token(self: &Arc<Self>, host: &str) -> Result<(Token, Option<Arc<Pool>>), Duration> {
+        let now = self.moments.mono();
+        let mut purses = self.purses();
+        let purse = purses.of(host);
+        purse.bucket.take(now)?;
+        let pool = purse.pool.clone();
+        let host = purses.hosts.contains_key(host).then(|| host.to_owned());
+        drop(purses);
+        Ok((Token { limiter: Arc::clone(self), host, left: false, pass: None }, pool))
     }
 }
 

@@ -246,8 +246,16 @@ impl Egress {
             let why = if lane.gate.refuses().is_some() { Busy::Breaker } else { Busy::Tokens };
             refuse(why)(self.until(&error))
         })?;
-        let prepaid = Prepaid(Arc::new(Mutex::new((Some(permit), Some(token)))));
-        Ok(Admission { stack: lane.stack.clone(), prepaid, _slot: slot })
+        Ok(Admission::of(&lane, permit, token, slot))
+    }
+
+    /// [`Egress::admit`] where nobody has to be waited for or asked; else takes nothing.
+    pub fn admit_at_once(&self, record: &AccountRecord) -> Option<Admission> {
+        let lane = self.lane(&record.account)?;
+        let permit = lane.gate.admit().ok()?;
+        let slot = lane.limiter.free_slot()?;
+        let token = lane.limiter.token_at_hand()?;
+        Some(Admission::of(&lane, permit, token, slot))
     }
 
     /// What each account used, of those that were called lately.
@@ -442,6 +450,13 @@ pub struct Admission {
     stack: Stack,
     prepaid: Prepaid,
     _slot: OwnedSemaphorePermit,
+}
+
+impl Admission {
+    fn of(lane: &Lane, permit: Permit, token: Token, slot: OwnedSemaphorePermit) -> Self {
+        let prepaid = Prepaid(Arc::new(Mutex::new((Some(permit), Some(token)))));
+        Self { stack: lane.stack.clone(), prepaid, _slot: slot }
+    }
 }
 
 #[async_trait]

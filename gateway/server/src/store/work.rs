@@ -149,7 +149,10 @@ pub struct FailedAlike {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// The step is done; the lease stays for the next step.
-    NextStep,
+    NextStep {
+        /// The next step, if its attempt begins with this: one commit for an end and a beginning.
+        begin: Option<String>,
+    },
     /// Every step is done.
     Delivered {
         /// What was done, or read back at the vendor.
@@ -298,6 +301,9 @@ pub enum Settled {
     Done {
         /// Where the delivery stands now.
         state: State,
+        /// The next step's attempt. `None` where none was to begin, or none may: the account is paused by now, or the
+        /// lease ran out.
+        begun: Option<Begun>,
     },
     /// Another delivery is linked to that vendor record: adopt another, or treat it as not seen.
     LinkTaken,

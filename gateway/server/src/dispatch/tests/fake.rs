@@ -72,6 +72,8 @@ pub(crate) struct Inner {
     pub(crate) claim_fails: u32,
     /// So many attempts cannot be begun first.
     pub(crate) begin_fails: u32,
+    /// Attempts that were begun by themselves, not with the end of another.
+    pub(crate) begun_alone: u32,
     /// Leases that ran out.
     pub(crate) ran_out: u32,
     /// So many settlements fail first.
@@ -197,6 +199,14 @@ impl Row {
         }
     }
 
+    fn begin(&mut self, step: &str, now: Timestamp) -> Begun {
+        self.number += 1;
+        self.on_wire = Some((step.to_owned(), now));
+        let entropy = SeededEntropy::new(u64::from(self.number));
+        let broken = self.broken.iter().filter(|broken| *broken == step).count() as u32;
+        Begun { attempt: AttemptId::new(now, &entropy), number: self.number, at: now, broken }
+    }
+
     fn apply(&mut self, settlement: &Settlement) -> Result<()> {
         let outcome = settlement.outcome.as_ref();
         let well = outcome.is_some_and(|outcome| matches!(outcome.class, Class::Accepted | Class::AlreadyThere));
@@ -211,7 +221,7 @@ impl Row {
         self.classes.extend(outcome.map(|outcome| outcome.class));
         self.on_wire = None;
         match &settlement.next {
-            Next::NextStep => {
+            Next::NextStep { .. } => {
                 self.done.push(settlement.step.clone());
                 self.become_(State::InFlight, self.due)
             }
@@ -355,12 +365,8 @@ impl Over for FakeStore {
             inner.begin_fails -= 1;
             return Err(StoreError::Unavailable("the database is contended"));
         }
-        let row = inner.held_by(claim)?;
-        row.number += 1;
-        row.on_wire = Some((step.to_owned(), now));
-        let entropy = SeededEntropy::new(u64::from(row.number));
-        let broken = row.broken.iter().filter(|broken| *broken == step).count() as u32;
-        Ok(Begun { attempt: AttemptId::new(now, &entropy), number: row.number, at: now, broken })
+        inner.begun_alone += 1;
+        Ok(inner.held_by(claim)?.begin(step, now))
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled> {
@@ -380,7 +386,14 @@ impl Over for FakeStore {
             inner.accounts.get_mut(&account).unwrap().paused = paused;
             inner.hold_account(account);
         }
-        Ok(Settled::Done { state: inner.rows[&id].state })
+        let row = inner.rows.get_mut(&id).unwrap();
+        let begun = match &settlement.next {
+            Next::NextStep { begin: Some(step) } if row.state == State::InFlight => {
+                Some(row.begin(step, settlement.ended_at))
+            }
+            _ => None,
+        };
+        Ok(Settled::Done { state: row.state, begun })
     }
 
     async fn release(&self, claim: &Claim, due_at: Timestamp) -> Result<()> {
@@ -466,7 +479,7 @@ impl Over for FakeStore {
             }
             Sighting::NotVerifiable { why } => row.proof = Some(Proof::not_verifiable(why)),
         }
-        Ok(Settled::Done { state: row.state })
+        Ok(Settled::Done { state: row.state, begun: None })
     }
 
     async fn postings(&self, _: AccountId) -> Result<Vec<PostingRecord>> {

@@ -65,6 +65,41 @@ async fn a_finished_step_is_not_repeated_and_its_references_are_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_step_begins_with_the_end_of_the_one_before_where_it_may() {
+    let note = StepPlan { name: "note", title: "Note", idempotency: Idempotency::Never };
+    let alone = async |settings, change: fn(&Rig)| {
+        let rig = rig_of(&DESCRIPTOR, settings);
+        rig.script(|script| script.steps.push(note.clone()));
+        change(&rig);
+        let row = rig.deliver().await;
+        assert_eq!((row.state, row.number, rig.tried()), (State::Delivered, 2, 2));
+        rig.store.lock().begun_alone
+    };
+    assert_eq!(alone(json!({}), |_| {}).await, 1);
+    let sends = |rig: &Rig| rig.vendor.0.lock().unwrap().sends = true;
+    assert_eq!(alone(json!({ "limit_calls": 2 }), sends).await, 2, "there is no token for it yet");
+    let full = |rig: &Rig| rig.store.lock().settle_fails = 1;
+    assert_eq!(alone(json!({}), full).await, 2, "the store was asked again, and time has passed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_begins_no_step_with_the_end_of_the_one_before() {
+    let rig = rig();
+    rig.script(|script| script.steps.push(StepPlan { name: "note", title: "Note", idempotency: Idempotency::Never }));
+    rig.plays([Play::Take(Duration::from_secs(3), Outcome::new(Class::Accepted))]);
+    let id = rig.store.queue(rig.account, 1);
+    let (stop, tracker) = rig.start();
+    while rig.tried() < 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stop.cancel();
+    tracker.wait().await;
+    let row = rig.store.row(id);
+    assert_eq!((row.state, row.done.len(), row.number), (State::Queued, 1, 1));
+    assert_eq!(rig.tried(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_no_to_what_only_adds_is_held_and_refuses_no_application() {
     let rig = rig();
     let survey = StepPlan { name: "survey", title: "Survey", idempotency: Idempotency::Never };

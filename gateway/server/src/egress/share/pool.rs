@@ -156,7 +156,7 @@ impl Pool {
     }
 
     /// A token that is here, or the time until which there is none whatever Redis says.
-    fn at_hand(self: &Arc<Self>) -> Result<Option<Pass>, Duration> {
+    pub(in crate::egress) fn at_hand(self: &Arc<Self>) -> Result<Option<Pass>, Duration> {
         let now = self.moments.mono();
         let mut state = self.state();
         let stopped = state.frozen_until.max(state.open_until);

@@ -192,6 +192,25 @@ async fn an_admission_pays_for_its_first_request_and_holds_its_slot() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn leave_at_once_is_there_or_takes_nothing() {
+    let rig = rig(json!({ "limit_calls": 3, "limit_concurrency": 1 }), EgressPolicy::default(), Duration::ZERO, fine);
+    let at_once = || rig.egress.admit_at_once(&rig.record);
+    let tokens = || rig.egress.room(&rig.record).calls;
+    let first = at_once().unwrap();
+    assert!(at_once().is_none(), "no slot is free");
+    assert_eq!(tokens(), 1, "and no token was taken");
+    first.send(request()).await.unwrap();
+    drop(first);
+    at_once().unwrap().send(request()).await.unwrap();
+    assert_eq!(tokens(), 0);
+    assert!(at_once().is_none(), "no token is left");
+    tokio::time::advance(Duration::from_secs(10)).await;
+    drop(rig.egress.admit(&rig.record).await.ok().unwrap());
+    drop(at_once().unwrap());
+    assert_eq!(tokens(), 2, "the slot and all tokens came back");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pace_in_the_headers_adapts_the_bucket() {
     let paced = |_: u32, _: &Request<Bytes>| {
         Ok(answer(200).header("x-limit", "100").header("x-remaining", "20").body(Bytes::new()).unwrap())

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use causeway_core::ids::{AccountId, DeliveryId};
 use tokio_postgres::types::Type;
 
-use super::session::Session;
+use super::session::{Array, Session};
 use crate::store::sql::ahead::{About, Ahead, Beside, InHand, Locks};
 use crate::store::sql::conn::{Row, Sql};
 use crate::store::sql::delivery::{self, Delivery};
@@ -53,10 +53,14 @@ fn deliveries(session: &Session, in_hand: &[&InHand]) -> Op<Vec<Delivery>> {
     let ids: Vec<&[u8]> = ids.iter().map(<[u8; 16]>::as_slice).collect();
     let steps: Vec<Option<&str>> = in_hand.iter().map(|one| one.step.as_deref()).collect();
     let links: Vec<Option<&str>> = in_hand.iter().map(|one| one.vendor_id.as_deref()).collect();
-    let found = session.query_arrays(
-        LOOK.postgres,
-        &[(&ids, Type::BYTEA_ARRAY), (&steps, Type::TEXT_ARRAY), (&links, Type::TEXT_ARRAY)],
-    )?;
+    let counts: Vec<i64> = in_hand.iter().map(|one| i64::from(one.locks != Locks::Never)).collect();
+    let asked: [Array<'_>; 4] = [
+        (&ids, Type::BYTEA_ARRAY),
+        (&steps, Type::TEXT_ARRAY),
+        (&links, Type::TEXT_ARRAY),
+        (&counts, Type::INT8_ARRAY),
+    ];
+    let found = session.query_arrays(LOOK.postgres, &asked)?;
     Ok(found.iter().filter_map(|row| read(&Row::Postgres(row)).ok()).collect())
 }
 
@@ -67,6 +71,7 @@ fn read(row: &Row<'_>) -> Op<Delivery> {
     delivery.beside = Some(Beside {
         broken: row.unsigned("broken")?,
         link: link.map(|link| (link, linked)),
+        asked: row.col::<Option<i64>>("asked")?.and_then(|asked| u32::try_from(asked).ok()),
         alike: row.col("alike")?,
     });
     Ok(delivery)

@@ -24,7 +24,7 @@ pub(in crate::store) enum About {
 #[derive(Debug, Clone)]
 pub(in crate::store) struct InHand {
     pub(in crate::store) delivery: DeliveryId,
-    /// An attempt of this step is to begin.
+    /// An attempt of this step is to begin, maybe after another is settled.
     pub(in crate::store) step: Option<String>,
     /// The vendor's record is to be linked.
     pub(in crate::store) vendor_id: Option<String>,
@@ -47,6 +47,8 @@ pub(in crate::store) struct Beside {
     pub(in crate::store) broken: u32,
     /// The record that was asked about, and whose it is.
     pub(in crate::store) link: Option<(String, Option<DeliveryId>)>,
+    /// How often the vendor was asked to show it, where that is awaited.
+    pub(in crate::store) asked: Option<u32>,
     /// A success would change what is known of those that fail alike.
     pub(in crate::store) alike: bool,
 }

@@ -97,7 +97,7 @@ fn can_stop(row: &Delivery, next: &Next) -> bool {
         Next::Park { reason } => *reason == Reason::RetriesExhausted && row.verifying.is_none(),
         Next::Hold { cause, .. } => *cause == HeldCause::Operator && row.verifying.is_none(),
         // What may be on the wire is found out first; what pauses the account has a case of its own.
-        Next::NextStep
+        Next::NextStep { .. }
         | Next::Delivered { .. }
         | Next::Verify { .. }
         | Next::Adopt { .. }

@@ -33,30 +33,40 @@ pub(in crate::store) async fn begin_attempt(
         .write_about(Scope::Tenant(claim.tenant), About::Delivery(about), move |tx| {
             let mut row = delivery::in_hand(tx, &claim)?;
             // A lease that has run out may be taken by somebody else while the bytes are on their way.
-            if row.lease.as_ref().is_none_or(|(_, until)| *until <= now) {
+            if !row.is_leased_at(now) {
                 return Err(StoreError::Fenced.into());
             }
-            if row.verifying.is_some() {
-                return Err(StoreError::Failed("an unknown outcome has to be settled first".to_owned()).into());
-            }
-            if row.open_attempt.is_some() {
-                return Err(StoreError::Failed("the attempt before has to be settled first".to_owned()).into());
-            }
-            let broken = match (row.attempt_number, &row.beside) {
-                (0, _) => 0,
-                (_, Some(beside)) => beside.broken,
-                (_, None) => value(tx.conn, sql!("attempts_broken"), params![row.id.bytes(), step])?.unwrap_or(0),
-            };
-            let attempt = AttemptId::new(now, tx.entropy);
-            let begun = Begun { attempt, number: row.attempt_number + 1, at: as_stored(now), broken };
-            row.attempt_number = begun.number;
-            row.open_attempt = Some(begun.attempt);
+            let begun = open(tx, &mut row, &step, now)?;
             row.save(tx.conn, claim.fence, now)?;
-            let new = params![begun.attempt.bytes(), claim.delivery.bytes(), begun.number, step, micros(now)];
-            tx.conn.gather(&BEGIN, new, params![claim.tenant.bytes()])?;
+            write_down(tx, &row, &step, &begun)?;
             Ok(begun)
         })
         .await
+}
+
+/// The row has an attempt of this step open. To be written down once the row is saved.
+pub(in crate::store) fn open(tx: &Tx<'_>, row: &mut Delivery, step: &str, now: Timestamp) -> Op<Begun> {
+    if row.verifying.is_some() {
+        return Err(StoreError::Failed("an unknown outcome has to be settled first".to_owned()).into());
+    }
+    if row.open_attempt.is_some() {
+        return Err(StoreError::Failed("the attempt before has to be settled first".to_owned()).into());
+    }
+    let broken = match (row.attempt_number, &row.beside) {
+        (0, _) => 0,
+        (_, Some(beside)) => beside.broken,
+        (_, None) => value(tx.conn, sql!("attempts_broken"), params![row.id.bytes(), step])?.unwrap_or(0),
+    };
+    let attempt = AttemptId::new(now, tx.entropy);
+    let begun = Begun { attempt, number: row.attempt_number + 1, at: as_stored(now), broken };
+    row.attempt_number = begun.number;
+    row.open_attempt = Some(begun.attempt);
+    Ok(begun)
+}
+
+pub(in crate::store) fn write_down(tx: &Tx<'_>, row: &Delivery, step: &str, begun: &Begun) -> Op<()> {
+    let new = params![begun.attempt.bytes(), row.id.bytes(), begun.number, step, micros(begun.at)];
+    tx.conn.gather(&BEGIN, new, params![row.tenant.bytes()])
 }
 
 /// The vendor's words, sealed for the attempt they belong to.
@@ -116,7 +126,7 @@ fn is_lookup(row: &Delivery, settlement: &Settlement) -> bool {
     match &settlement.next {
         Next::Verify { verifying, .. } => verifying.asked > before.asked || settlement.outcome.is_some(),
         Next::Adopt { .. } | Next::Resend { .. } => true,
-        Next::NextStep
+        Next::NextStep { .. }
         | Next::Delivered { .. }
         | Next::Wait { .. }
         | Next::Refuse { .. }

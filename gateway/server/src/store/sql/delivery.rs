@@ -132,6 +132,11 @@ impl Delivery {
         self.hold(HeldCause::AccountPaused, reason, case)
     }
 
+    /// Is nobody else to lease it yet?
+    pub(in crate::store) fn is_leased_at(&self, now: Timestamp) -> bool {
+        self.lease.as_ref().is_some_and(|(_, until)| *until > now)
+    }
+
     /// Where a lease that was not used returns to.
     pub(in crate::store) fn unclaimed_state(&self) -> State {
         match (&self.verifying, self.claimed_from) {

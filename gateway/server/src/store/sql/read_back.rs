@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::store::sql::rows::{
-    Changes, Columns, Conn, Row, StoredId, every, micros, params, sql, stored, to_json, value,
+    Changes, Columns, Conn, Many, Row, StoredId, every, many, micros, params, sql, stored, to_json, value,
 };
 use crate::store::sql::scope::Scope;
 use causeway_core::ids::AccountId;
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
+use super::ahead::{About, InHand, Locks};
 use super::delivery::{self, Delivery};
 use super::errors::Op;
 use super::floors::Floors;
@@ -21,6 +22,8 @@ use super::tx::Tx;
 use super::{SqlStore, cases, settle};
 use crate::store::work::{Settled, Sighting, Unproven};
 use crate::store::{Result, StoreError};
+
+static SEEN: Many = many!("read_back_seen", "bitttb", Changes::One);
 
 pub(in crate::store) async fn unproven(store: &SqlStore, now: Timestamp, limit: usize) -> Result<Vec<Unproven>> {
     let (floors, until) = (Arc::clone(&store.floors), micros(now));
@@ -73,15 +76,17 @@ pub(in crate::store) async fn record(
     now: Timestamp,
 ) -> Result<Settled> {
     let unproven = unproven.clone();
-    store.write_beside(Scope::Account(unproven.account), move |tx| apply(tx, &unproven, &sighting, now)).await
+    let vendor_id = match &sighting {
+        Sighting::Seen { vendor_id, .. } if unproven.vendor_id.is_none() => Some(vendor_id.clone()),
+        Sighting::Seen { .. } | Sighting::Again { .. } | Sighting::NotVerifiable { .. } => None,
+    };
+    let about = InHand { delivery: unproven.delivery, step: None, vendor_id, locks: Locks::Never };
+    let scope = Scope::Account(unproven.account);
+    store.write_about(scope, About::Delivery(about), move |tx| apply(tx, &unproven, &sighting, now)).await
 }
 
-fn apply(tx: &Tx<'_>, unproven: &Unproven, sighting: &Sighting, now: Timestamp) -> Op<Settled> {
-    let asked: Option<u32> = value(tx.conn, sql!("read_back_asked"), params![unproven.delivery.bytes()])?;
-    if asked != Some(unproven.asked) {
-        return Err(StoreError::Fenced.into());
-    }
-    let mut row = delivery::read(tx.conn, unproven.delivery)?;
+fn apply(tx: &mut Tx<'_>, unproven: &Unproven, sighting: &Sighting, now: Timestamp) -> Op<Settled> {
+    let mut row = waiting(tx, unproven)?;
     match sighting {
         Sighting::Seen { vendor_id, refs } => {
             if row.vendor_id.is_none() {
@@ -98,7 +103,23 @@ fn apply(tx: &Tx<'_>, unproven: &Unproven, sighting: &Sighting, now: Timestamp) 
             tx.conn.execute_later(sql!("read_back_never"), params![unproven.delivery.bytes(), why], Changes::One)?;
         }
     }
-    Ok(Settled::Done { state: causeway_core::delivery::State::Delivered })
+    Ok(Settled::Done { state: causeway_core::delivery::State::Delivered, begun: None })
+}
+
+/// The delivery, if nobody recorded anything since it was handed out.
+fn waiting(tx: &mut Tx<'_>, unproven: &Unproven) -> Op<Delivery> {
+    let id = unproven.delivery;
+    let (row, asked) = match tx.ahead.take(id) {
+        Some(row) => {
+            let asked = row.beside.as_ref().and_then(|beside| beside.asked);
+            (row, asked)
+        }
+        None => {
+            let asked: Option<u32> = value(tx.conn, sql!("read_back_asked"), params![id.bytes()])?;
+            (delivery::read(tx.conn, id)?, asked)
+        }
+    };
+    if asked == Some(unproven.asked) { Ok(row) } else { Err(StoreError::Fenced.into()) }
 }
 
 /// What was missed before has turned up: nobody has to look any more.
@@ -114,7 +135,7 @@ fn seen(tx: &Tx<'_>, mut row: Delivery, now: Timestamp) -> Op<()> {
     let refs = to_json(&row.refs)?;
     let reason = row.reason.map(Reason::as_str);
     let found = params![row.id.bytes(), micros(now), row.vendor_id, refs, reason, case];
-    tx.conn.execute_later(sql!("read_back_seen"), found, Changes::One)
+    tx.conn.gather(&SEEN, found, params![])
 }
 
 fn again(tx: &Tx<'_>, mut row: Delivery, at: Timestamp, missed: u32, case: Option<Reason>, now: Timestamp) -> Op<()> {

@@ -46,7 +46,11 @@ pub(in crate::store) async fn settle(store: &SqlStore, mut settlement: Settlemen
     };
     let (delivery, counts) = (settlement.claim.delivery, settlement.alike.is_some());
     let locks = if counts { Locks::Always } else { Locks::IfKnown };
-    let about = About::Delivery(InHand { delivery, step: None, vendor_id, locks });
+    let step = match &settlement.next {
+        Next::NextStep { begin } => begin.clone(),
+        _ => None,
+    };
+    let about = About::Delivery(InHand { delivery, step, vendor_id, locks });
     store.write_about(scope, about, move |tx| apply(tx, &settlement, &sealed)).await
 }
 
@@ -103,9 +107,17 @@ fn apply(tx: &mut Tx<'_>, settlement: &Settlement, sealed: &Sealed) -> Op<Settle
     {
         row.hold_paused(reason, case)?;
     }
+    let next = match &settlement.next {
+        Next::NextStep { begin: Some(step) } if row.state() == State::InFlight && row.is_leased_at(now) => Some(step),
+        _ => None,
+    };
+    let begun = next.map(|step| attempt::open(tx, &mut row, step, now)).transpose()?;
     row.save(tx.conn, fence, now)?;
+    if let Some((step, begun)) = next.zip(begun.as_ref()) {
+        attempt::write_down(tx, &row, step, begun)?;
+    }
     alike::settled(tx, &row, settlement, since)?;
-    Ok(Settled::Done { state: row.state() })
+    Ok(Settled::Done { state: row.state(), begun })
 }
 
 /// References, the vendor's record, the first two proofs, and cases that change no decision.
@@ -179,7 +191,7 @@ fn step_done(tx: &Tx<'_>, row: &Delivery, step: &str, now: Timestamp) -> Op<()> 
 fn follow(tx: &mut Tx<'_>, row: &mut Delivery, settlement: &Settlement, fields: Option<Vec<u8>>) -> Op<()> {
     let (step, now) = (settlement.step.as_str(), settlement.ended_at);
     match &settlement.next {
-        Next::NextStep => {
+        Next::NextStep { .. } => {
             row.become_(State::InFlight)?;
             (row.reason, row.verifying) = (None, None);
             step_done(tx, row, step, now)

@@ -63,7 +63,7 @@ pub(crate) async fn in_flight_deliveries_are_held_when_they_settle<B: Backend>(w
     assert_eq!(w.store.pause_account(w.ats, Reason::AccountPaused, "test", w.now()).await.unwrap(), 0);
     let wait = Next::Wait { until: w.later(5), reason: Reason::VendorBusy, consumed: false };
     assert_eq!(w.go(&claims[0], Class::NotNow, wait).await, State::Held);
-    assert_eq!(w.go(&claims[1], Class::Accepted, Next::NextStep).await, State::Held);
+    assert_eq!(w.go(&claims[1], Class::Accepted, Next::NextStep { begin: None }).await, State::Held);
     w.store.release(&claims[2], w.now()).await.unwrap();
     assert_eq!(w.go(&claims[4], Class::Accepted, delivered()).await, State::Delivered);
     w.pass(60);

@@ -79,6 +79,9 @@ macro_rules! store_suite {
             settling: [
                 every_consequence_leads_to_its_state
                 steps_that_went_well_are_not_repeated
+                an_end_and_a_beginning_are_one_commit
+                what_may_not_go_on_ends_without_a_beginning
+                a_beginning_knows_what_broke_before
                 an_attempt_has_to_be_settled_before_the_next
                 an_unknown_outcome_is_settled_before_a_resend
                 a_vendor_record_belongs_to_one_delivery

@@ -84,7 +84,7 @@ pub(crate) async fn a_sighting_proves_and_moves_nothing<B: Backend>(w: World<B>)
     let delivered_at = w.now();
     w.pass(10);
     let due = w.unproven().await;
-    assert_eq!(w.sighted(&due[0], seen("a7")).await.unwrap(), Settled::Done { state: State::Delivered });
+    assert_eq!(w.sighted(&due[0], seen("a7")).await.unwrap(), Settled::Done { state: State::Delivered, begun: None });
     let trace = w.trace(delivery).await;
     assert_eq!((trace.state, trace.changed_at, trace.reason), (State::Delivered, delivered_at, None));
     assert_eq!((trace.proof, trace.vendor_id.as_deref()), (Some(Proof::seen(w.now())), Some("a7")));
@@ -156,7 +156,7 @@ pub(crate) async fn what_stands_beside_the_application_does_not_name_the_deliver
     w.accept(w.application("ada@example.org")).await;
     let claim = w.one_claim().await;
     let begun = w.begin(&claim).await;
-    let mut settlement = w.tried(&claim, begun, Class::Accepted, Next::NextStep);
+    let mut settlement = w.tried(&claim, begun, Class::Accepted, Next::NextStep { begin: None });
     settlement.outcome.as_mut().unwrap().vendor_id = Some("ticket".into());
     w.settle(settlement).await;
     let begun = w.begin(&claim).await;

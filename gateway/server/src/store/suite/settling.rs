@@ -9,7 +9,7 @@ use causeway_core::reason::Reason;
 use super::world::{Backend, World, delivered};
 use crate::store::StoreError;
 use crate::store::trace::{LookupQuery, SubmissionKind};
-use crate::store::work::{Next, Settled, Verifying};
+use crate::store::work::{Begun, Next, Settled, Settlement, Verifying};
 
 pub(crate) async fn every_consequence_leads_to_its_state<B: Backend>(w: World<B>) {
     let fields = vec![FieldReason { pointer: "/pay".into(), reason: Reason::ValueInvalid, text: "Too much.".into() }];
@@ -32,7 +32,7 @@ pub(crate) async fn every_consequence_leads_to_its_state<B: Backend>(w: World<B>
             Some(Reason::OutcomeCannotBeKnown),
         ),
         (Next::Park { reason: Reason::RetriesExhausted }, State::Parked, Some(Reason::RetriesExhausted)),
-        (Next::NextStep, State::InFlight, None),
+        (Next::NextStep { begin: None }, State::InFlight, None),
     ];
     for (at, (next, state, reason)) in cases.into_iter().enumerate() {
         let (id, _) = w.accept(w.application(&format!("{at}@example.org"))).await;
@@ -52,7 +52,7 @@ pub(crate) async fn steps_that_went_well_are_not_repeated<B: Backend>(w: World<B
     w.accept(w.application("ada@example.org")).await;
     let claim = w.one_claim().await;
     let begun = w.store.begin_attempt(&claim, "upload", w.now()).await.unwrap();
-    let mut settlement = w.tried(&claim, begun, Class::Accepted, Next::NextStep);
+    let mut settlement = w.tried(&claim, begun, Class::Accepted, Next::NextStep { begin: None });
     settlement.step = "upload".into();
     settlement.outcome = Some(Outcome::new(Class::Accepted).with_ref("file_id", "f1"));
     assert_eq!(w.settle(settlement).await, State::InFlight);
@@ -66,13 +66,81 @@ pub(crate) async fn steps_that_went_well_are_not_repeated<B: Backend>(w: World<B
     assert_eq!(begun.number, 3);
 }
 
+/// The step is done and the next one may begin with its end.
+fn into(step: &str) -> Next {
+    Next::NextStep { begin: Some(step.into()) }
+}
+
+/// What settling came to: where the delivery stands, and the attempt that was begun.
+async fn settled<B: Backend>(w: &World<B>, settlement: Settlement) -> (State, Option<Begun>) {
+    match w.store.settle(settlement).await.unwrap() {
+        Settled::Done { state, begun } => (state, begun),
+        Settled::LinkTaken => panic!("the link was taken"),
+    }
+}
+
+pub(crate) async fn an_end_and_a_beginning_are_one_commit<B: Backend>(w: World<B>) {
+    w.accept(w.application("ada@example.org")).await;
+    let claim = w.one_claim().await;
+    let begun = w.store.begin_attempt(&claim, "upload", w.now()).await.unwrap();
+    w.pass(1);
+    let mut ended = w.tried(&claim, begun.clone(), Class::Accepted, into("submit"));
+    ended.step = "upload".into();
+    let (state, second) = settled(&w, ended).await;
+    let second = second.unwrap();
+    assert_eq!((state, second.number, second.at, second.broken), (State::InFlight, 2, w.now(), 0));
+    assert_ne!(second.attempt, begun.attempt);
+    let refused = w.store.begin_attempt(&claim, "submit", w.now()).await;
+    assert!(refused.is_err(), "one attempt is open at a time");
+    assert!(w.store.release(&claim, w.now()).await.is_err(), "what was begun may be on the wire");
+    assert_eq!(w.settle(w.tried(&claim, second, Class::Accepted, delivered())).await, State::Delivered);
+}
+
+pub(crate) async fn what_may_not_go_on_ends_without_a_beginning<B: Backend>(w: World<B>) {
+    for email in ["ada@example.org", "bob@example.org"] {
+        w.accept(w.application(email)).await;
+    }
+    let late = w.one_claim().await;
+    let begun = w.begin(&late).await;
+    w.pass(60);
+    let (state, next) = settled(&w, w.tried(&late, begun, Class::Accepted, into("note"))).await;
+    assert_eq!((state, next), (State::InFlight, None), "its lease ran out meanwhile");
+    assert_eq!(w.settle(w.untried(&late, delivered())).await, State::Delivered);
+
+    let claim = w.one_claim().await;
+    let begun = w.begin(&claim).await;
+    w.store.pause_account(w.ats, Reason::CredentialsRefused, "test", w.now()).await.unwrap();
+    let (state, next) = settled(&w, w.tried(&claim, begun, Class::Accepted, into("note"))).await;
+    assert_eq!((state, next), (State::Held, None), "its account is paused");
+}
+
+pub(crate) async fn a_beginning_knows_what_broke_before<B: Backend>(w: World<B>) {
+    w.accept(w.application("ada@example.org")).await;
+    let claim = w.one_claim().await;
+    let begun = w.begin(&claim).await;
+    let wait = Next::Wait { until: w.later(5), reason: Reason::VendorFailed, consumed: true };
+    let mut broke = w.tried(&claim, begun, Class::Unknown, wait);
+    broke.outcome = Some(Outcome::new(Class::Unknown).because(Reason::Poison));
+    w.settle(broke).await;
+    w.pass(5);
+    let claim = w.one_claim().await;
+    let begun = w.store.begin_attempt(&claim, "upload", w.now()).await.unwrap();
+    let mut ended = w.tried(&claim, begun, Class::Accepted, into("submit"));
+    ended.step = "upload".into();
+    let (_, next) = settled(&w, ended).await;
+    assert_eq!(next.map(|begun| (begun.number, begun.broken)), Some((3, 1)));
+}
+
 pub(crate) async fn an_attempt_has_to_be_settled_before_the_next<B: Backend>(w: World<B>) {
     w.accept(w.application("ada@example.org")).await;
     let claim = w.one_claim().await;
     let begun = w.begin(&claim).await;
     assert!(w.store.begin_attempt(&claim, "submit", w.now()).await.is_err());
     assert!(w.store.settle(w.untried(&claim, delivered())).await.is_err(), "the open attempt has to be named");
-    assert_eq!(w.settle(w.tried(&claim, begun.clone(), Class::Accepted, Next::NextStep)).await, State::InFlight);
+    assert_eq!(
+        w.settle(w.tried(&claim, begun.clone(), Class::Accepted, Next::NextStep { begin: None })).await,
+        State::InFlight
+    );
     let again = w.store.settle(w.tried(&claim, begun, Class::Accepted, delivered())).await;
     assert!(matches!(again, Err(StoreError::Fenced)), "an attempt is settled once");
 }
@@ -135,7 +203,7 @@ pub(crate) async fn a_record_read_back_on_the_way_is_proof_at_the_end<B: Backend
         let (id, _) = w.accept(w.application(&email)).await;
         let claim = w.one_claim().await;
         let begun = w.begin(&claim).await;
-        let mut settlement = w.tried(&claim, begun, class, Next::NextStep);
+        let mut settlement = w.tried(&claim, begun, class, Next::NextStep { begin: None });
         settlement.outcome.as_mut().unwrap().vendor_id = vendor_id.map(str::to_owned);
         assert_eq!(w.settle(settlement).await, State::InFlight);
         let read_back = w.now();

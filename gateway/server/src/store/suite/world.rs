@@ -209,7 +209,7 @@ impl<B: Backend> World<B> {
 
     pub(crate) async fn settle(&self, settlement: Settlement) -> State {
         match self.store.settle(settlement).await.unwrap() {
-            Settled::Done { state } => state,
+            Settled::Done { state, .. } => state,
             Settled::LinkTaken => panic!("the link was taken"),
         }
     }

@@ -12,7 +12,8 @@ SELECT d.seq, d.id, d.tenant, d.submission, d.account, a.paused_reason, a.paused
     CASE WHEN w.vendor_id IS NULL THEN NULL ELSE (
         SELECT l.delivery FROM vendor_links AS l WHERE l.account = d.account AND l.vendor_id = w.vendor_id
     ) END AS linked,
-    w.step IS NULL AND (
+    CASE WHEN d.state = 'delivered' AND d.read_back_at IS NOT NULL THEN d.read_back_asked END AS asked,
+    w.counts = 1 AND (
         EXISTS (SELECT FROM alike_groups AS x WHERE x.account = d.account)
         OR EXISTS (SELECT FROM alike_allowed AS x WHERE x.delivery = d.id)
         OR EXISTS (
@@ -27,7 +28,7 @@ SELECT d.seq, d.id, d.tenant, d.submission, d.account, a.paused_reason, a.paused
             )
         )
     ) AS alike
-FROM unnest(?1::bytea[], ?2::text[], ?3::text[]) AS w (id, step, vendor_id)
+FROM unnest(?1::bytea[], ?2::text[], ?3::text[], ?4::bigint[]) AS w (id, step, vendor_id, counts)
 JOIN deliveries AS d ON d.id = w.id
 JOIN accounts AS a ON a.id = d.account
 ORDER BY d.id
