@@ -73,7 +73,7 @@ pub(in crate::store) fn append_audit(session: &Session, keys: &Keyring, rows: &[
 }
 
 /// The newest links of the rows' chains, which nobody else moves until this commits. In one order, so that two batches
-/// never wait for each other's; a statement each, because one for a list of them would be planned anew every time.
+/// never wait for each other's; a statement each, since most batches are of one tenant.
 fn lock(session: &Session, rows: &[AuditRow]) -> Op<BTreeMap<[u8; 16], Head>> {
     let mut ids: Vec<Vec<u8>> = rows.iter().map(|row| row.tenant.as_uuid().as_bytes().to_vec()).collect();
     ids.sort_unstable();

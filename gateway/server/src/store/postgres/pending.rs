@@ -1,7 +1,9 @@
 //! The list of requests that wait to be written, and which of them are written together. It writes nothing.
 //!
 //! What may be together is, up to a bound; what is alone or apart is by itself; who sees every tenant's rows is among its
-//! like. Requests keep their order among those that can have their turn.
+//! like, and so is who claims due work: that waits for another gateway that claims of the same account, and nobody else shall.
+//! Requests keep their order among those that can have their turn, but for claims, which come first: they are few, and others'
+//! wait for them.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -36,6 +38,11 @@ impl Waiting {
     pub(super) const fn has_in_hand(&self) -> bool {
         matches!(self.about, Some(About::Delivery(_)))
     }
+
+    /// It claims an account's due work.
+    pub(super) const fn claims(&self) -> bool {
+        matches!(self.about, Some(About::Account(_)))
+    }
 }
 
 /// Whose lock could not be had, by whom, and until when it is not asked for.
@@ -52,6 +59,8 @@ pub(super) struct Pending {
     /// Threads that have a batch of what may be together, and threads that have nothing to do.
     pub(super) writing: usize,
     pub(super) asleep: usize,
+    /// Of those that have a batch, who claim due work.
+    pub(super) claiming: usize,
     pub(super) closed: bool,
     pub(super) barred: Vec<Barred>,
     /// Threads that run what is alone or apart, and of these what is apart.
@@ -62,21 +71,27 @@ pub(super) struct Pending {
 impl Pending {
     /// More will be there in a moment, or another thread takes them.
     pub(super) fn is_worth_waiting(&self) -> bool {
-        self.writing > 0 && !self.closed && (1..FEW).contains(&self.waiting.len())
+        let is_few = (1..FEW).contains(&self.waiting.len());
+        self.writing > 0 && !self.closed && is_few && !self.waiting.iter().any(Waiting::claims)
     }
 }
 
 /// The next batch of those whose turn it is: one that is alone, or all that may be together. Who sees every tenant's rows is
-/// among its like: for the others the walls stand.
+/// among its like: for the others the walls stand. So is who claims.
 pub(super) fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
-    let first = waiting.iter().position(|next| !next.job.is_abandoned() && has_its_turn(next));
+    let has_its_turn = |next: &Waiting| !next.job.is_abandoned() && has_its_turn(next);
+    let claim = waiting.iter().position(|next| next.claims() && has_its_turn(next));
+    let first = claim.or_else(|| waiting.iter().position(has_its_turn));
     if let Some(at) = first
         && waiting.get(at).is_some_and(|first| first.among != Among::Beside)
     {
         return waiting.remove(at).into_iter().collect();
     }
-    let sees_all = |next: &Waiting| next.scope == Scope::Every;
-    let among = first.and_then(|at| waiting.get(at)).is_some_and(sees_all);
+    let kind = |next: &Waiting| (next.scope == Scope::Every, next.claims());
+    let Some(among) = first.and_then(|at| waiting.get(at)).map(kind) else {
+        waiting.retain(|next| !next.job.is_abandoned());
+        return Vec::new();
+    };
     let mut batch = Vec::new();
     let mut rest = VecDeque::with_capacity(waiting.len());
     while let Some(next) = waiting.pop_front() {
@@ -87,7 +102,7 @@ pub(super) fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiti
         }
         match next.among {
             _ if next.job.is_abandoned() => {}
-            Among::Beside if sees_all(&next) == among && has_its_turn(&next) => batch.push(next),
+            Among::Beside if kind(&next) == among && has_its_turn(&next) => batch.push(next),
             Among::Apart | Among::Alone | Among::Beside => rest.push_back(next),
         }
     }

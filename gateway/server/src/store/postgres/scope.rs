@@ -185,8 +185,9 @@ impl Reach {
 /// What every connection keeps to.
 ///
 /// A plan that is made while a table is small is kept while it grows: none may read it whole where an index answers. Nothing
-/// that is asked here is worth compiling.
-pub(super) fn settings(use_: Use, statement: u32) -> [(&'static str, String); 5] {
+/// that is asked here is worth compiling, or worth a plan for its values: left to itself the server plans a statement for a
+/// short list anew every time, which takes longer than to run it.
+pub(super) fn settings(use_: Use, statement: u32) -> [(&'static str, String); 6] {
     let idle = match use_ {
         Use::Write => IDLE_WRITING,
         Use::Read => IDLE_READING,
@@ -194,6 +195,7 @@ pub(super) fn settings(use_: Use, statement: u32) -> [(&'static str, String); 5]
     [
         ("enable_seqscan", "off".to_owned()),
         ("jit", "off".to_owned()),
+        ("plan_cache_mode", "force_generic_plan".to_owned()),
         ("statement_timeout", statement.to_string()),
         ("lock_timeout", LOCK.to_string()),
         ("idle_in_transaction_session_timeout", idle.to_string()),

@@ -147,9 +147,10 @@ impl Writer {
             if pending.waiting.len() >= MOST_PENDING {
                 return Err(StoreError::Unavailable("too many requests wait to be written"));
             }
+            let claims = waiting.claims();
             pending.waiting.push_back(waiting);
             // Who waits for more is not woken by each.
-            pending.asleep > 0 || pending.waiting.len() == FEW
+            pending.asleep > 0 || claims || pending.waiting.len() == FEW
         };
         if is_alone {
             // Not every thread may take what is alone.
@@ -209,9 +210,12 @@ impl Thread {
     fn run(mut self) {
         while let Some(batch) = self.next() {
             let among = batch.first().map_or(Among::Beside, |first| first.among);
+            let claims = batch.first().is_some_and(Waiting::claims);
             self.write(batch);
             if among == Among::Beside {
-                self.shared.pending().writing -= 1;
+                let mut pending = self.shared.pending();
+                pending.writing -= 1;
+                pending.claiming -= usize::from(claims);
                 continue;
             }
             let mut pending = self.shared.pending();
@@ -241,9 +245,12 @@ impl Thread {
             // Nor does what is apart take every thread of what is alone.
             let may_be_apart = may_be_alone && pending.apart < count.saturating_sub(1).max(1);
             let may_write = pending.writing < count;
+            // Claims that wait for another gateway's leave a thread to what does not.
+            let may_claim = may_write && pending.claiming < count.saturating_sub(1).max(1);
             let barred = &pending.barred;
             let batch = take(&mut pending.waiting, |next| {
                 let may = match next.among {
+                    Among::Beside if next.claims() => may_claim,
                     Among::Beside => may_write,
                     Among::Alone => may_be_alone,
                     Among::Apart => may_be_apart,
@@ -255,6 +262,7 @@ impl Thread {
                 pending.alone += usize::from(is_alone);
                 pending.apart += usize::from(first.among == Among::Apart);
                 pending.writing += usize::from(!is_alone);
+                pending.claiming += usize::from(first.claims());
                 self.parts.vitals.waiting(pending.waiting.len());
                 if !pending.waiting.is_empty() {
                     self.shared.wake.notify_all();

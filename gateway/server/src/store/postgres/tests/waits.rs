@@ -244,6 +244,34 @@ async fn a_success_that_changes_nothing_of_what_failed_alike_keeps_nobody_out() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_claims_for_an_account_waits_for_another_gateway_alone() {
+    const LOCK: Sql = Sql::of("UPDATE accounts SET name = name WHERE id = ?1");
+    let w = World::<Postgres>::new().await;
+    let settlement = begun(&w).await.remove(0);
+    let account = w.ats;
+    let lock = move |conn: Conn<'_>| execute(conn, LOCK, params![account.bytes()]).map(|_| ());
+    let locked = Held::by(&w.backend.inner(), (Scope::Tenant(w.tenant), Among::Beside), lock).inside().await;
+    let other = gateway(&w, 74, 2);
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        busy.push(Held::by(&other, (Scope::Nobody, Among::Beside), nothing).inside().await);
+    }
+    let wants = vec![(account, 1)];
+    let request = ClaimRequest { owner: "other".into(), wants, lease: Duration::from_secs(60), now: w.now() };
+    let (mut settled, mut claimed) = (other.settle(settlement), other.claim(request));
+    assert!(poll!(&mut settled).is_pending() && poll!(&mut claimed).is_pending());
+    for one in busy {
+        one.ends().await;
+    }
+    let settled = tokio::select! {
+        settled = &mut settled => settled,
+        claimed = &mut claimed => panic!("it did not wait: {claimed:?}"),
+    };
+    locked.ends().await;
+    assert!(settled.is_ok() && claimed.await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_decided_for_one_tenant_waits_for_no_other() {
     let w = World::<Postgres>::new().await;
     let (_, delivery) = w.accept_held(HeldCause::FormUnknown, Reason::FormNotFetchedYet).await;
