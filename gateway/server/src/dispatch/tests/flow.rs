@@ -69,7 +69,7 @@ async fn a_step_begins_with_the_end_of_the_one_before_where_it_may() {
     let note = StepPlan { name: "note", title: "Note", idempotency: Idempotency::Never };
     let alone = async |settings, change: fn(&Rig)| {
         let rig = rig_of(&DESCRIPTOR, settings);
-        rig.script(|script| script.steps.push(note.clone()));
+        rig.script(|script| script.steps.push(note));
         change(&rig);
         let row = rig.deliver().await;
         assert_eq!((row.state, row.number, rig.tried()), (State::Delivered, 2, 2));
