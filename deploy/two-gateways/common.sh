@@ -4,6 +4,8 @@
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # Everything that is made is below this folder.
 run=/var/tmp/causeway-two-gateways
+# Where everybody may be: the database's own user cannot enter every folder that this is started from.
+cd /
 
 say() { printf '%s\n' "$*"; }
 die() {
@@ -40,6 +42,9 @@ $(tail -n 20 "$run/logs/$name")"
     [ $SECONDS -lt $end ] || die "$what: not within its time; see $run/logs/$name"
     sleep 0.1
   done
+  # Another program at its port may have answered.
+  runs "$name" || die "$what: another program does, and ours has ended; the end of $run/logs/$name:
+$(tail -n 20 "$run/logs/$name")"
 }
 
 # NAME SIGNAL: asks it to stop and waits until it has; by force after a minute.

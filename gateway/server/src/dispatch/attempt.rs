@@ -183,6 +183,7 @@ impl Trip<'_> {
             ended_at: self.now(),
             took,
             alike,
+            words_key: self.item.words_key.clone(),
         };
         let settled = self.dispatch.settle_or_unlink(ended, next).await;
         if delivered {

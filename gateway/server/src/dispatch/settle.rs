@@ -18,7 +18,7 @@ use crate::clock::later;
 use crate::read_back;
 use crate::retry::Follow;
 use crate::store::StoreError;
-use crate::store::work::{Begun, Claim, FailedAlike, Next, Proof, Settled, Settlement, Verifying};
+use crate::store::work::{Begun, Claim, FailedAlike, Next, Proof, Settled, Settlement, Verifying, WordsKey};
 use crate::telemetry::traces;
 
 /// How often a settlement is tried while the store cannot write.
@@ -35,6 +35,7 @@ pub(super) struct Ended {
     pub(super) took: Duration,
     /// What its failure may have in common with others'.
     pub(super) alike: Option<FailedAlike>,
+    pub(super) words_key: Option<WordsKey>,
 }
 
 impl Ended {
@@ -48,6 +49,7 @@ impl Ended {
             ended_at: now,
             took: Duration::ZERO,
             alike: None,
+            words_key: None,
         }
     }
 }
@@ -96,14 +98,16 @@ impl Dispatch {
             | Next::Park { .. }
             | Next::PauseAccount { .. } => None,
         };
-        let follows = word(&next);
+        let word = word(&next);
         let mut pause = Duration::from_millis(100);
         for _ in 0..TRIES {
-            let Ended { claim, attempt, step, outcome, ended_at, took, alike } = ended.clone();
-            let settlement = Settlement { claim, attempt, step, outcome, ended_at, took, alike, next: next.clone() };
-            match self.parts.store.settle(settlement).instrument(traces::settle(follows)).await {
+            let Ended { claim, attempt, step, outcome, ended_at, took, alike, words_key } = ended.clone();
+            let follows = next.clone();
+            let settlement =
+                Settlement { claim, attempt, step, outcome, ended_at, took, alike, words_key, next: follows };
+            match self.parts.store.settle(settlement).instrument(traces::settle(word)).await {
                 Ok(Settled::Done { begun, .. }) => {
-                    self.figures.settled(follows);
+                    self.figures.settled(word);
                     return Committed::Done(due, begun);
                 }
                 Ok(Settled::LinkTaken) => return Committed::LinkTaken,

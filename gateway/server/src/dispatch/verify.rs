@@ -78,6 +78,7 @@ impl Trip<'_> {
             ended_at: self.now(),
             took,
             alike: None,
+            words_key: self.item.words_key.clone(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What dispatch writes and reads: claims, work items, attempts, settlements. Types only.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use causeway_core::posting::{Form, Posting};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
+use super::keys::DataKey;
 use super::setup::AccountRecord;
 use crate::alike::{AlikePolicy, Mark};
 
@@ -73,6 +75,16 @@ pub struct Verifying {
     pub asked: u32,
 }
 
+/// Seals what a vendor says of a delivery. Loaded with it, and gone with who carries it.
+#[derive(Clone)]
+pub struct WordsKey(pub(in crate::store) Arc<DataKey>);
+
+impl std::fmt::Debug for WordsKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WordsKey")
+    }
+}
+
 /// Everything a connector needs for a delivery.
 #[derive(Debug)]
 pub struct WorkItem {
@@ -98,6 +110,8 @@ pub struct WorkItem {
     pub possible_duplicate: bool,
     /// Steps that are not to be tried now: many deliveries fail alike there, and this one is not the probe.
     pub stopped: Vec<String>,
+    /// For its settlements.
+    pub words_key: Option<WordsKey>,
 }
 
 /// An attempt that may go out now.
@@ -130,6 +144,8 @@ pub struct Settlement {
     pub took: Duration,
     /// What the failure has in common with others, if it failed in a way that others can share.
     pub alike: Option<FailedAlike>,
+    /// As it was loaded; the key is asked for where there is none.
+    pub words_key: Option<WordsKey>,
     /// What follows.
     pub next: Next,
 }

@@ -196,6 +196,7 @@ impl Row {
             done: self.done.clone(),
             possible_duplicate: self.possible_duplicate,
             stopped: self.stopped.clone(),
+            words_key: None,
         }
     }
 

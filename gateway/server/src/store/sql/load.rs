@@ -27,7 +27,7 @@ use crate::store::keys::{DataKey, Keyring, Owner};
 use crate::store::setup::AccountRecord;
 use crate::store::sql::rows::{Columns, Conn, Row, StoredId, every, params, sql};
 use crate::store::sql::scope::Scope;
-use crate::store::work::{Claim, Unproven, WorkItem};
+use crate::store::work::{Claim, Unproven, WordsKey, WorkItem};
 use crate::store::{Result, StoreError};
 
 /// What waits to be read, and the turns of those who read it: whoever has one reads for all that wait.
@@ -179,7 +179,7 @@ pub(in crate::store) async fn load_delivered(store: &SqlStore, unproven: &Unprov
 }
 
 /// Each with its document opened and the key that opened it, in the order in which they are wanted.
-fn read(conn: Conn<'_>, keyring: &Keyring, wanted: &[Wanted]) -> Op<Vec<Op<(WorkItem, DataKey)>>> {
+fn read(conn: Conn<'_>, keyring: &Keyring, wanted: &[Wanted]) -> Op<Vec<Op<(WorkItem, Arc<DataKey>)>>> {
     let ids: Vec<DeliveryId> = wanted.iter().map(Wanted::delivery).collect();
     let mut found = stored(conn, &ids)?;
     let (mut around, mut read_before) = (Around::default(), HashSet::new());
@@ -279,10 +279,10 @@ struct Around {
 }
 
 impl Around {
-    fn open(&mut self, conn: Conn<'_>, keyring: &Keyring, stored: Stored) -> Op<(WorkItem, DataKey)> {
+    fn open(&mut self, conn: Conn<'_>, keyring: &Keyring, stored: Stored) -> Op<(WorkItem, Arc<DataKey>)> {
         let Stored { row, key, demographics_key, carries, done, stopped } = stored;
         let keys = keyring.tenant(row.tenant).ok_or(StoreError::Corrupt("tenant"))?;
-        let key = unwrapped(&keys, Owner::Submission(row.submission), key)?;
+        let key = Arc::new(unwrapped(&keys, Owner::Submission(row.submission), key)?);
         let (document, about) = carries.ok_or(StoreError::Corrupt("submission"))?;
         let account = self.account(conn, row.account)?;
         let wanted = match account.account.role {
@@ -304,6 +304,7 @@ impl Around {
             done,
             possible_duplicate: row.possible_duplicate,
             stopped,
+            words_key: Some(WordsKey(Arc::clone(&key))),
         };
         Ok((item, key))
     }

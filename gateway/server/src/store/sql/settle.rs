@@ -4,6 +4,8 @@
 //! references) is kept whatever follows. On a paused account nothing goes on: what would have stayed leased or waited is
 //! held instead.
 
+use std::sync::Arc;
+
 use crate::store::sql::rows::{Changes, Columns, Many, StoredId, as_stored, execute, first, many, micros, params, sql};
 use crate::store::sql::scope::Scope;
 use causeway_core::delivery::{HeldCause, State};
@@ -18,7 +20,7 @@ use super::errors::Op;
 use super::submission::{data_key, seal_fields, seal_words};
 use super::tx::Tx;
 use super::{SqlStore, alike, attempt, cases, delivery, pause};
-use crate::store::work::{Next, Settled, Settlement, Verifying};
+use crate::store::work::{Next, Settled, Settlement, Verifying, WordsKey};
 use crate::store::{Result, StoreError};
 
 /// It was nobody's.
@@ -65,13 +67,19 @@ async fn seal(store: &SqlStore, settlement: &mut Settlement) -> Result<Sealed> {
     }
     let claim = &settlement.claim;
     let (tenant, submission) = (claim.tenant, claim.submission);
-    let keys = store.tenant_keys(tenant)?;
-    let key = store.read(Scope::Tenant(tenant), move |conn| data_key(conn, &keys, submission)).await;
-    let key = match key {
-        Ok(key) => key,
-        // What happened is recorded all the same; only the words have nowhere to go.
-        Err(StoreError::NotFound(_) | StoreError::Corrupt(_)) => return Ok(Sealed { words: None, fields: None }),
-        Err(error) => return Err(error),
+    let key = match settlement.words_key.take() {
+        Some(WordsKey(key)) => key,
+        None => {
+            let keys = store.tenant_keys(tenant)?;
+            match store.read(Scope::Tenant(tenant), move |conn| data_key(conn, &keys, submission)).await {
+                Ok(key) => Arc::new(key),
+                // What happened is recorded all the same; only the words have nowhere to go.
+                Err(StoreError::NotFound(_) | StoreError::Corrupt(_)) => {
+                    return Ok(Sealed { words: None, fields: None });
+                }
+                Err(error) => return Err(error),
+            }
+        }
     };
     let attempt = settlement.attempt.as_ref().map(|begun| begun.attempt);
     let id = attempt.unwrap_or_else(|| causeway_core::ids::AttemptId::new(settlement.ended_at, &*store.entropy));

@@ -264,6 +264,7 @@ impl People {
             ended_at,
             took: Duration::from_millis(250),
             alike: None,
+            words_key: None,
             next,
         }
     }

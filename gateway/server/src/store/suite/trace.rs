@@ -14,6 +14,7 @@ use super::world::{Backend, World};
 use crate::store::StoreError;
 use crate::store::intake::{Accepted, EdgeCount};
 use crate::store::trace::{DeliveryTrace, LookupQuery, Retention, SubmissionKind, SubmissionTrace};
+use crate::store::work::Settlement;
 
 /// Every question support asks, and what it finds; another tenant's data is never among it.
 pub(crate) async fn every_combination_finds_what_it_names<B: Backend>(base: World<B>) {
@@ -133,7 +134,10 @@ pub(crate) async fn a_trace_holds_everything_recorded<B: Backend>(base: World<B>
     let people = People::new(&base.store, "north", 1).await;
     let applied = people.apply("ada@example.org", "4001", at(0)).await;
     let (claim, begun) = people.begin(applied.ats, people.ats, at(1)).await;
-    people.settle(People::refused(claim, begun, at(2))).await;
+    // What the vendor says is sealed with the key that came with the delivery.
+    let (item, _) = people.store.load(&claim, false).await.unwrap();
+    assert!(item.words_key.is_some());
+    people.settle(Settlement { words_key: item.words_key, ..People::refused(claim, begun, at(2)) }).await;
     let (claim, begun) = people.begin(applied.crm, people.crm, at(3)).await;
     people.settle(People::delivered(claim, begun, at(4), "900")).await;
     let repeat = people.apply("ada@example.org", "4001", at(30)).await;

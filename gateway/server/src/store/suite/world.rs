@@ -192,6 +192,7 @@ impl<B: Backend> World<B> {
             ended_at: self.now(),
             took: Duration::from_millis(120),
             alike: None,
+            words_key: None,
             next,
         }
     }
