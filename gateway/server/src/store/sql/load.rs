@@ -179,7 +179,7 @@ pub(in crate::store) async fn load_delivered(store: &SqlStore, unproven: &Unprov
 }
 
 /// Each with its document opened and the key that opened it, in the order in which they are wanted.
-fn read(conn: Conn<'_>, keyring: &Keyring, wanted: &[Wanted]) -> Op<Vec<Op<(WorkItem, Arc<DataKey>)>>> {
+fn read(conn: Conn<'_>, keyring: &Keyring, wanted: &[Wanted]) -> Op<Vec<Op<Loaded>>> {
     let ids: Vec<DeliveryId> = wanted.iter().map(Wanted::delivery).collect();
     let mut found = stored(conn, &ids)?;
     let (mut around, mut read_before) = (Around::default(), HashSet::new());
@@ -270,6 +270,9 @@ impl Stored {
     }
 }
 
+/// A delivery, and the key that its document was opened with.
+type Loaded = (WorkItem, Arc<DataKey>);
+
 /// What many deliveries have in common, each read once in a snapshot.
 #[derive(Default)]
 struct Around {
@@ -279,7 +282,7 @@ struct Around {
 }
 
 impl Around {
-    fn open(&mut self, conn: Conn<'_>, keyring: &Keyring, stored: Stored) -> Op<(WorkItem, Arc<DataKey>)> {
+    fn open(&mut self, conn: Conn<'_>, keyring: &Keyring, stored: Stored) -> Op<Loaded> {
         let Stored { row, key, demographics_key, carries, done, stopped } = stored;
         let keys = keyring.tenant(row.tenant).ok_or(StoreError::Corrupt("tenant"))?;
         let key = Arc::new(unwrapped(&keys, Owner::Submission(row.submission), key)?);
