@@ -321,8 +321,17 @@ def judge(page, load, key, restarts):
     return mistakes
 
 
+def meet_a_stranger(page):
+    """Another program holds Redis' port: `start` does not take it for Redis."""
+    with socket.create_server(("127.0.0.1", page.ports["6389"])):
+        said = page.run("if deploy/two-gateways/start; then exit 1; fi\n")
+    if "Redis answers: the process has ended" not in said or "Address already in use" not in said:
+        raise SystemExit("start does not say that Redis' port is taken")
+
+
 def follow(page, arguments):
     start, set_up, people, both, roll, end = page.blocks
+    meet_a_stranger(page)
     page.run(start)
     said = page.run(set_up + '\necho "@@key $KEY $JOB"\n')
     key, job = re.search(r"@@key (\S+) (\S+)", said).groups()

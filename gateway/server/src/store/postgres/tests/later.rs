@@ -6,6 +6,7 @@ use causeway_core::delivery::State;
 use causeway_core::ids::DeliveryId;
 use causeway_core::outcome::{Class, Outcome};
 use causeway_core::pii::Secret;
+use causeway_servers::Postgres as Server;
 
 use super::{Postgres, copy};
 use crate::store::StoreError;
@@ -131,4 +132,22 @@ async fn settlements_of_one_commit_are_what_they_are_one_by_one() {
     assert_eq!(w.store.census().await.unwrap(), [(State::InFlight, 1), (State::Delivered, 23)].into());
     let cases = w.store.cases(w.tenant, 10).await.unwrap();
     assert_eq!(cases.len(), 1, "one of the two that name the same record is looked at by a person");
+}
+
+/// It is not asked for again: it need not be there any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_vendor_says_is_sealed_with_the_key_that_was_loaded() {
+    let w = World::<Postgres>::new().await;
+    w.accept(w.application("ada@example.org")).await;
+    let claim = w.one_claim().await;
+    let (item, _) = w.store.load(&claim, false).await.unwrap();
+    let mut settlement = w.tried(&claim, w.begin(&claim).await, Class::Accepted, delivered());
+    settlement.outcome = Some(Outcome::new(Class::Accepted).said(201, "created"));
+    settlement.words_key = item.words_key;
+    let (_, database) = w.backend.dsn.rsplit_once('/').unwrap();
+    let database = database.split('?').next().unwrap();
+    let psql = |sql| Server::shared().unwrap().psql(database, sql).unwrap();
+    psql("DELETE FROM wrapped_keys");
+    w.settle(settlement).await;
+    assert_eq!(psql("SELECT count(*) FROM attempts WHERE words_sealed IS NOT NULL").trim(), "1");
 }

@@ -1,12 +1,17 @@
 //! What is read through an index that was made for something else, too: an accept writes every index there is.
 
+use causeway_core::outcome::Class;
 use causeway_servers::Postgres as Server;
 
 use super::Postgres;
+use crate::store::postgres::Among;
 use crate::store::postgres::text::{Use, translate};
+use crate::store::sql::Engine;
 use crate::store::sql::conn::Sql;
-use crate::store::sql::rows::sql;
-use crate::store::suite::world::World;
+use crate::store::sql::rows::{params, sql, value};
+use crate::store::sql::scope::Scope;
+use crate::store::sql::tx::Tx;
+use crate::store::suite::world::{World, delivered};
 
 /// The tables here are too small for the plans of large ones: what those leave alone is forbidden.
 const AS_GATEWAY: &str = "SET ROLE causeway_gateway; SET causeway.tenants = '*'; SET enable_seqscan = off; \
@@ -37,4 +42,23 @@ async fn no_index_is_missed_that_an_accept_does_not_write() {
     check(sql!("ledger"), &[], "Index Only Scan using deliveries_settled");
     check(sql!("trace/submission"), &[id], "Index Scan using submissions_accepted_id");
     check(sql!("trace/retain_idempotency"), &["1::bigint", "10::bigint"], "submissions_keyed");
+}
+
+/// Left to itself the server plans a statement for a short list whenever it is asked.
+#[tokio::test]
+async fn no_statement_is_planned_anew_for_its_values() {
+    const PLANS: Sql = Sql::of("SELECT sum(generic_plans)::bigint FROM pg_prepared_statements");
+    const ANEW: Sql = Sql::of("SELECT coalesce(sum(custom_plans), 0)::bigint FROM pg_prepared_statements");
+    let w = World::<Postgres>::new().await;
+    for person in ["ada@example.org", "bea@example.org", "cleo@example.org"] {
+        w.accept(w.application(person)).await;
+        let claim = w.one_claim().await;
+        w.go(&claim, Class::Accepted, delivered()).await;
+    }
+    let inner = w.backend.inner();
+    let Engine::Postgres(engine) = &inner.engine else { panic!("the other engine") };
+    let count =
+        |tx: &mut Tx<'_>| Ok((value::<i64>(tx.conn, PLANS, params![])?, value::<i64>(tx.conn, ANEW, params![])?));
+    let (plans, anew) = engine.write(Scope::Nobody, Among::Beside, count).await.unwrap();
+    assert!(plans > Some(10) && anew == Some(0), "{anew:?} of {plans:?}");
 }

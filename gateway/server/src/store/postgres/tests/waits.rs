@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use causeway_core::clock::{Clock, Entropy, ManualClock, SeededEntropy};
 use causeway_core::delivery::HeldCause;
+use causeway_core::ids::AccountId;
 use causeway_core::outcome::Class;
 use causeway_core::pii::Secret;
 use causeway_core::reason::Reason;
 use causeway_servers::Postgres as Server;
 use futures_util::future::join_all;
 use futures_util::poll;
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
@@ -256,9 +258,7 @@ async fn who_claims_for_an_account_waits_for_another_gateway_alone() {
     for _ in 0..2 {
         busy.push(Held::by(&other, (Scope::Nobody, Among::Beside), nothing).inside().await);
     }
-    let wants = vec![(account, 1)];
-    let request = ClaimRequest { owner: "other".into(), wants, lease: Duration::from_secs(60), now: w.now() };
-    let (mut settled, mut claimed) = (other.settle(settlement), other.claim(request));
+    let (mut settled, mut claimed) = (other.settle(settlement), other.claim(one_of(account, w.now())));
     assert!(poll!(&mut settled).is_pending() && poll!(&mut claimed).is_pending());
     for one in busy {
         one.ends().await;
@@ -269,6 +269,35 @@ async fn who_claims_for_an_account_waits_for_another_gateway_alone() {
     };
     locked.ends().await;
     assert!(settled.is_ok() && claimed.await.unwrap().is_empty());
+}
+
+/// A claim of another gateway's for one delivery of the account.
+fn one_of(account: AccountId, now: Timestamp) -> ClaimRequest {
+    ClaimRequest { owner: "other".into(), wants: vec![(account, 1)], lease: Duration::from_secs(60), now }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn claims_that_wait_leave_a_thread_to_what_does_not() {
+    const LOCK: Sql = Sql::of("UPDATE accounts SET name = name WHERE id = ?1 OR id = ?2");
+    let w = World::<Postgres>::new().await;
+    let settlement = begun(&w).await.remove(0);
+    let (ats, crm) = (w.ats, w.crm);
+    let lock = move |conn: Conn<'_>| execute(conn, LOCK, params![ats.bytes(), crm.bytes()]).map(|_| ());
+    let locked = Held::by(&w.backend.inner(), (Scope::Tenant(w.tenant), Among::Beside), lock).inside().await;
+    let other = gateway(&w, 75, 2);
+    let mut first = other.claim(one_of(ats, w.now()));
+    assert!(poll!(&mut first).is_pending());
+    somebody_waits(&w).await;
+    let mut second = other.claim(one_of(crm, w.now()));
+    assert!(poll!(&mut second).is_pending());
+    // Long enough for it to be taken, if it may.
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut second).await.is_err());
+    let settled = tokio::select! {
+        settled = other.settle(settlement) => settled,
+        claimed = &mut first => panic!("it did not wait: {claimed:?}"),
+    };
+    locked.ends().await;
+    assert!(settled.is_ok() && first.await.unwrap().is_empty() && second.await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
