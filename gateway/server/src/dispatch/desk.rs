@@ -93,6 +93,12 @@ impl Desk {
         self.next_due = next;
     }
 
+    /// Somebody made work of the account due.
+    pub(super) fn rung(&mut self, account: AccountId) {
+        self.more.insert(account);
+        self.blocked.remove(&account);
+    }
+
     /// Accounts worth claiming for: more work is known, and they have begun most of what they hold.
     pub(super) fn more(&self) -> Vec<AccountId> {
         let low = |account: &&AccountId| {
@@ -146,11 +152,14 @@ impl Desk {
         same.map(|(_, count)| count).sum::<usize>() < fair::of_one_vendor(self.in_flight)
     }
 
-    /// The store's answer to a claim. An account that got nothing has nothing more that can be claimed now.
+    /// The store's answer to a claim. An account that got less than was asked for has no more that can be claimed now.
     pub(super) fn claimed(&mut self, asked: &[(AccountId, usize)], claims: Vec<Claim>) {
-        let got: BTreeSet<AccountId> = claims.iter().map(|claim| claim.account).collect();
-        for (account, _) in asked {
-            if !got.contains(account) {
+        let mut got: BTreeMap<AccountId, usize> = BTreeMap::new();
+        for claim in &claims {
+            *got.entry(claim.account).or_default() += 1;
+        }
+        for (account, asked) in asked {
+            if got.get(account).is_none_or(|got| got < asked) {
                 self.more.remove(account);
             }
         }

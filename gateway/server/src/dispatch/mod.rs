@@ -3,14 +3,16 @@
 //! unknown outcome's, `fair` and `desk` whose turn it is.
 //!
 //! ```text
-//! ring or timer → due → share among tenants → claim → load → plan → per step:
+//! ring, or timer → due: share among tenants → claim → load → plan → per step:
 //!     admit → begin the attempt (committed before the first byte) → run → judge → settle → next step,
 //!     which begins in the same commit where it is admitted at once
 //!     unknown outcome: verify → adopt what the vendor has, or resend what it has not
 //! ```
 //!
-//! What was delivered is read back later, by `read_back`. It decides nothing about retries (`retry` does), knows no vendor (connectors do) and keeps no truth: everything it holds
-//! in memory can be lost at any moment, and the store's leases bring the work back.
+//! Who rings names the account, so it is claimed for at once; who has due work is asked every second, when something is known to
+//! become due, and after a claim that went wrong. What was delivered is read back later, by `read_back`. It decides nothing about
+//! retries (`retry` does), knows no vendor (connectors do) and keeps no truth: everything it holds in memory can be lost at any
+//! moment, and the store's leases bring the work back.
 //!
 //! Invariants: waiting for admission is not an attempt; nothing is sent before its attempt is committed; what was begun is
 //! settled or found by its lease; a delivery that breaks its worker does not break its neighbours; at a stop nothing new is
@@ -162,47 +164,44 @@ impl Dispatch {
         let (report, mut reports) = mpsc::unbounded_channel();
         let mut desk = Desk::new(self.parts.policy.in_flight);
         let mut heard: Vec<Receipt> = Vec::new();
-        let mut look_everywhere = true;
         let mut look_at = Instant::now();
         while !stop.is_cancelled() {
-            let pass = self.pass(&mut desk, look_everywhere).await;
-            if look_everywhere {
-                look_at = Instant::now() + TICK;
-                if pass.committed {
-                    heard.drain(..).for_each(Receipt::claimed);
-                }
+            let everywhere = Instant::now() >= look_at;
+            let pass = self.pass(&mut desk, everywhere).await;
+            let wake = Instant::now() + pass.wake;
+            look_at = if everywhere { wake } else { look_at.min(wake) };
+            if pass.committed {
+                heard.drain(..).for_each(Receipt::claimed);
             }
             while let Some(claim) = desk.start() {
                 let (dispatch, stop) = (Arc::clone(&self), stop.clone());
                 let report = Finished::of(claim.account, report.clone());
                 tracker.spawn(async move { report.send(dispatch.carry(claim, &stop).await) });
             }
-            look_everywhere = tokio::select! {
+            tokio::select! {
                 () = stop.cancelled() => break,
                 rung = listener.rung() => {
                     for ring in &rung.rings {
+                        desk.rung(ring.account);
                         if let Some(trace) = &ring.trace {
                             traces::rung(ring.account, TraceParent::parse(trace.as_str()));
                         }
                     }
                     heard.push(rung.receipt);
-                    true
                 }
-                () = tokio::time::sleep(pass.wake) => true,
+                () = tokio::time::sleep_until(look_at) => {}
                 Some(finished) = reports.recv() => {
                     desk.finished(&finished);
                     while let Ok(finished) = reports.try_recv() {
                         desk.finished(&finished);
                     }
-                    // However many report one after another: what nobody rang for is found within a tick.
-                    Instant::now() >= look_at
                 }
-            };
+            }
         }
         self.leave(desk, &tracker).await;
     }
 
-    /// Claims what there is room for.
+    /// Claims what there is room for: of accounts that rang or are known to have more, or of whoever has due work.
     async fn pass(&self, desk: &mut Desk, everywhere: bool) -> Pass {
         let now = self.parts.clock.now();
         let look = if everywhere { self.look(desk, now).await } else { Ok(()) };

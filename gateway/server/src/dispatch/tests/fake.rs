@@ -68,6 +68,8 @@ pub(crate) struct Inner {
     pub(crate) ready: Vec<DeliveryId>,
     pub(crate) decided: Vec<DeliveryId>,
     pub(crate) claims: u32,
+    /// How often it was asked who has due work.
+    pub(crate) looks: u32,
     /// So many claims fail first.
     pub(crate) claim_fails: u32,
     /// So many attempts cannot be begun first.
@@ -296,7 +298,8 @@ impl Over for FakeStore {
     }
 
     async fn due(&self, now: Timestamp) -> Result<(Vec<DueAccount>, Option<Timestamp>)> {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        inner.looks += 1;
         let open = || inner.rows.values().filter(|row| row.lease.is_none() && row.state.is_live());
         let mut due: Vec<DueAccount> = Vec::new();
         for row in open().filter(|row| row.due.is_some_and(|due| due <= now)) {

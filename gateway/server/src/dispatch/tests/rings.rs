@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use causeway_core::delivery::State;
 
 use super::*;
+use crate::dispatch::TICK;
 use crate::queue::{Listener, Receipt, Ring, Rung};
 
 /// Rings once, for work that comes at that moment; notes whether the work was claimed when the ring was settled.
@@ -23,6 +24,22 @@ impl Listener for Once {
             told.lock().unwrap().push((claimed, row.lease.is_some() || row.state != State::Queued));
         });
         Rung::new([Ring { account, trace: None }], receipt)
+    }
+}
+
+/// Rings for whatever is queued, each time for one more.
+struct Each {
+    store: Arc<FakeStore>,
+    left: Mutex<Vec<AccountId>>,
+}
+
+#[async_trait]
+impl Listener for Each {
+    async fn rung(&self) -> Rung {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let Some(account) = self.left.lock().unwrap().pop() else { return std::future::pending().await };
+        self.store.queue(account, 1);
+        Rung::new([Ring { account, trace: None }], Receipt::new(|_| {}))
     }
 }
 
@@ -51,4 +68,26 @@ async fn a_ring_is_acknowledged_once_its_work_is_claimed() {
 #[tokio::test(start_paused = true)]
 async fn a_ring_whose_work_was_never_claimed_is_given_back_at_a_stop() {
     assert_eq!(told(u32::MAX, Duration::from_secs(10)).await, [(false, false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn for_who_rings_nobody_looks_at_everything_and_claims_are_asked_for_once() {
+    let rig = rig();
+    let listener = Arc::new(Each { store: Arc::clone(&rig.store), left: Mutex::new(vec![rig.account; 20]) });
+    let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+    tracker.spawn(rig.dispatch().run(listener, stop.clone()));
+    tracker.close();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(rig.tried(), 20);
+    let (looks, claims) = {
+        let inner = rig.store.lock();
+        (inner.looks, inner.claims)
+    };
+    assert_eq!((looks, claims), (1, 20), "at the start; and as often as somebody rang");
+    // What nobody rings for is found all the same.
+    rig.store.queue(rig.account, 2);
+    tokio::time::sleep(TICK + Duration::from_millis(500)).await;
+    assert_eq!(rig.tried(), 21);
+    stop.cancel();
+    tracker.wait().await;
 }
