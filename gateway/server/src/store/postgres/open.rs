@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::pii::Secret;
@@ -15,6 +16,7 @@ use causeway_core::pii::Secret;
 use super::accounts::TenantOf;
 use super::connect::Connector;
 use super::partitions::{Keeper, Partitions};
+use super::pending::MOMENT;
 use super::readers::Readers;
 use super::scope::{Among, Limits, Reach, Whose};
 use super::session::Session;
@@ -62,6 +64,8 @@ pub struct OpenOptions {
     pub writers: usize,
     /// Connections that read.
     pub readers: usize,
+    /// How long few requests wait for more, after the commit before theirs has begun.
+    pub moment: Duration,
 }
 
 impl OpenOptions {
@@ -74,8 +78,19 @@ impl OpenOptions {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let on_fatal: OnFatal = Arc::new(|_| std::process::exit(EXIT_DISK));
-        let (pooler, writers, readers) = (false, 2, 6);
-        Self { dsn, pooler, blobs: blobs.into(), bucket: None, root_key, clock, entropy, on_fatal, writers, readers }
+        Self {
+            dsn,
+            pooler: false,
+            blobs: blobs.into(),
+            bucket: None,
+            root_key,
+            clock,
+            entropy,
+            on_fatal,
+            writers: 2,
+            readers: 6,
+            moment: MOMENT,
+        }
     }
 }
 
@@ -140,7 +155,7 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         tenants: Arc::clone(&tenants),
         vitals: Arc::clone(&vitals),
     };
-    let writer = Arc::new(Writer::start(&parts, options.writers).map_err(io(&options.blobs))?);
+    let writer = Arc::new(Writer::start(&parts, options.writers, options.moment).map_err(io(&options.blobs))?);
     let watched = Watched { connector: Arc::clone(&connector), keys: Arc::clone(&keys), setup, seen };
     let watch = Arc::new(Watch::start(watched).map_err(io(&options.blobs))?);
     let keeper = Keeper::new(Arc::clone(&connector), Arc::clone(&options.clock), &*options.entropy);

@@ -16,10 +16,10 @@ use crate::store::sql::scope::Scope;
 /// Requests of one transaction.
 const MOST_IN_BATCH: usize = 128;
 
-/// A commit costs the same for few as for many: fewer than these are left for a moment, where another thread writes, to
-/// become more or to be taken by it.
+/// A commit costs the same for few as for many: fewer than these are taken a moment after the batch before them at the
+/// soonest. Who comes alone waits for nobody.
 pub(super) const FEW: usize = 64;
-pub(super) const MOMENT: Duration = Duration::from_millis(3);
+pub(super) const MOMENT: Duration = Duration::from_millis(6);
 
 /// A request that waits.
 pub(super) struct Waiting {
@@ -59,6 +59,9 @@ pub(super) struct Pending {
     /// Threads that have a batch of what may be together, and threads that have nothing to do.
     pub(super) writing: usize,
     pub(super) asleep: usize,
+    /// When a batch was last taken, and whether a thread lets the next one gather.
+    pub(super) taken: Option<Instant>,
+    pub(super) gathering: bool,
     /// Of those that have a batch, who claim due work.
     pub(super) claiming: usize,
     pub(super) closed: bool,
@@ -69,10 +72,11 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// More will be there in a moment, or another thread takes them.
-    pub(super) fn is_worth_waiting(&self) -> bool {
+    /// Until when few are left to become more. Where claims may be taken nobody is: others wait for them.
+    pub(super) fn gathers_until(&self, moment: Duration, may_claim: bool) -> Option<Instant> {
         let is_few = (1..FEW).contains(&self.waiting.len());
-        self.writing > 0 && !self.closed && is_few && !self.waiting.iter().any(Waiting::claims)
+        let gathers = is_few && !self.closed && !(may_claim && self.waiting.iter().any(Waiting::claims));
+        self.taken.filter(|_| gathers).map(|taken| taken + moment)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod between;
 mod faults;
+mod gathering;
 mod later;
 mod migrating;
 mod notice;

@@ -25,7 +25,7 @@ use super::ahead;
 use super::connect::Connector;
 use super::errors::Then;
 use super::pace::Pace;
-use super::pending::{Barred, FEW, MOMENT, Pending, Waiting, take};
+use super::pending::{Barred, FEW, Pending, Waiting, take};
 use super::scope::{Among, Limits, Reach, Whose, not_free};
 use super::session::Session;
 use super::text::Use;
@@ -65,6 +65,8 @@ const BARRED_ALL: Duration = Duration::from_secs(2);
 struct Shared {
     /// As many threads may have a batch, and as many run what is alone or apart; there is one more than that.
     count: usize,
+    /// How long few wait for more.
+    moment: Duration,
     pending: Mutex<Pending>,
     wake: Condvar,
 }
@@ -94,8 +96,8 @@ pub(super) struct Parts {
 
 impl Writer {
     /// Starts the threads; each connects when it has something to write.
-    pub(super) fn start(parts: &Parts, count: usize) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { count: count.max(1), pending: Mutex::default(), wake: Condvar::new() });
+    pub(super) fn start(parts: &Parts, count: usize, moment: Duration) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { count: count.max(1), moment, pending: Mutex::default(), wake: Condvar::new() });
         let mut threads = Vec::with_capacity(count);
         // One more: whatever takes long, one is left for what does not.
         for number in 0..=count.max(1) {
@@ -150,7 +152,7 @@ impl Writer {
             let claims = waiting.claims();
             pending.waiting.push_back(waiting);
             // Who waits for more is not woken by each.
-            pending.asleep > 0 || claims || pending.waiting.len() == FEW
+            (pending.asleep > 0 && !pending.gathering) || claims || pending.waiting.len() == FEW
         };
         if is_alone {
             // Not every thread may take what is alone.
@@ -230,15 +232,8 @@ impl Thread {
     /// is taken by itself, when it is its turn.
     fn next(&self) -> Option<Vec<Waiting>> {
         let mut guard = self.shared.pending();
-        let mut patience = None;
         loop {
             let (now, pending) = (Instant::now(), &mut *guard);
-            if pending.is_worth_waiting() && *patience.get_or_insert(now + MOMENT) > now {
-                let wait = patience.map_or(MOMENT, |until| until.saturating_duration_since(now));
-                guard = self.shared.wake.wait_timeout(guard, wait).unwrap_or_else(PoisonError::into_inner).0;
-                continue;
-            }
-            patience = None;
             pending.barred.retain(|barred| barred.until > now);
             let count = self.shared.count;
             let may_be_alone = pending.alone < count;
@@ -248,7 +243,7 @@ impl Thread {
             // Claims that wait for another gateway's leave a thread to what does not.
             let may_claim = may_write && pending.claiming < count.saturating_sub(1).max(1);
             let barred = &pending.barred;
-            let batch = take(&mut pending.waiting, |next| {
+            let has_its_turn = |next: &Waiting| {
                 let may = match next.among {
                     Among::Beside if next.claims() => may_claim,
                     Among::Beside => may_write,
@@ -256,9 +251,24 @@ impl Thread {
                     Among::Apart => may_be_apart,
                 };
                 may && !self.is_barred(next, barred)
-            });
+            };
+            let batch = match pending.gathers_until(self.shared.moment, may_claim).filter(|until| *until > now) {
+                None => take(&mut pending.waiting, has_its_turn),
+                // One thread waits for them, the others for what it leaves.
+                Some(_) if pending.gathering => Vec::new(),
+                Some(until) => {
+                    pending.gathering = true;
+                    let waited = self.shared.wake.wait_timeout(guard, until - now);
+                    guard = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    guard.gathering = false;
+                    continue;
+                }
+            };
             if let Some(first) = batch.first() {
                 let is_alone = first.among != Among::Beside;
+                if !is_alone && !first.claims() {
+                    pending.taken = Some(now);
+                }
                 pending.alone += usize::from(is_alone);
                 pending.apart += usize::from(first.among == Among::Apart);
                 pending.writing += usize::from(!is_alone);

@@ -1,0 +1,53 @@
+//! Few requests wait a moment for more, so that one commit serves them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use causeway_core::clock::{ManualClock, SeededEntropy};
+use futures_util::future::join_all;
+use futures_util::poll;
+
+use super::{OpenOptions, Postgres, open};
+use crate::store::postgres::Among;
+use crate::store::postgres::pending::FEW;
+use crate::store::sql::conn::Sql;
+use crate::store::sql::rows::{params, value};
+use crate::store::sql::scope::Scope;
+use crate::store::sql::{Engine, SqlStore};
+use crate::store::suite::world::World;
+use crate::store::work::ClaimRequest;
+use crate::store::{Result, Store as _};
+
+/// Which transaction it is.
+async fn commit(store: &SqlStore) -> Result<Option<i64>> {
+    const NUMBER: Sql = Sql::of("SELECT txid_current()");
+    let Engine::Postgres(engine) = &store.engine else { panic!("the other engine") };
+    engine.write(Scope::Nobody, Among::Beside, |tx| value::<i64>(tx.conn, NUMBER, params![])).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn few_wait_for_more_and_are_one_commit() {
+    let w = World::<Postgres>::new().await;
+    let (entropy, moment) = (Arc::new(SeededEntropy::new(79)), Duration::from_secs(600));
+    let options = w.backend.options(&Arc::new(ManualClock::at(w.now())));
+    let store = open(OpenOptions { entropy, moment, ..options }).unwrap();
+    let alone = commit(&store).await.unwrap();
+
+    let mut first = Box::pin(commit(&store));
+    assert!(poll!(&mut first).is_pending());
+    // Long enough for it to be taken, if it may.
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut first).await.is_err());
+    let wants = vec![(w.ats, 1)];
+    let request = ClaimRequest { owner: "another".into(), wants, lease: Duration::from_secs(60), now: w.now() };
+    assert!(store.claim(request).await.unwrap().is_empty(), "others wait for who claims");
+    assert!(poll!(&mut first).is_pending());
+    let mut numbers = join_all((1..FEW).map(|_| commit(&store))).await;
+    numbers.push(first.await);
+    let numbers: Vec<_> = numbers.into_iter().map(|number| number.unwrap()).collect();
+    assert!(numbers.iter().all(|number| *number == numbers[0] && *number > alone), "{numbers:?}");
+
+    let mut last = Box::pin(commit(&store));
+    assert!(poll!(&mut last).is_pending());
+    let (last, ()) = tokio::join!(last, store.close());
+    assert!(last.unwrap() > numbers[0], "a store that closes waits for nobody");
+}
