@@ -23,14 +23,26 @@ runs() {
   [ -n "$at" ] && [ "$(began "$pid")" = "$at" ]
 }
 
+# ADDRESS...: where something is about to listen, nobody does yet. Who did would be taken for it.
+free() {
+  local at
+  for at; do
+    if (exec 3<>"/dev/tcp/${at%:*}/${at#*:}") 2>/dev/null; then die "$at is taken by another program: end that first"; fi
+  done
+}
+
 # NAME COMMAND...: in a session of its own, its output in a log.
 launch() {
   local name=$1 pid
   shift
+  date -u +"--- started %FT%TZ" >>"$run/logs/$name"
   setsid "$@" </dev/null >>"$run/logs/$name" 2>&1 &
   pid=$!
   echo "$pid $(began "$pid")" >"$run/pids/$name"
 }
+
+# NAME: what it has said since it was started, the end of it.
+last_words() { tac "$run/logs/$1" | sed '/^--- started /q' | head -n 20 | tac; }
 
 # WHAT SECONDS NAME COMMAND...: until the command succeeds, while the process runs.
 wait_for() {
@@ -38,13 +50,13 @@ wait_for() {
   shift 3
   until "$@" >/dev/null 2>&1; do
     runs "$name" || die "$what: the process has ended; the end of $run/logs/$name:
-$(tail -n 20 "$run/logs/$name")"
+$(last_words "$name")"
     [ $SECONDS -lt $end ] || die "$what: not within its time; see $run/logs/$name"
     sleep 0.1
   done
   # Another program at its port may have answered.
   runs "$name" || die "$what: another program does, and ours has ended; the end of $run/logs/$name:
-$(tail -n 20 "$run/logs/$name")"
+$(last_words "$name")"
 }
 
 # NAME SIGNAL: asks it to stop and waits until it has; by force after a minute.
@@ -66,6 +78,7 @@ secret() {
 
 start_gateway() {
   ! runs "gateway-$1" || return 0
+  free "127.0.0.1:809$1" "127.0.0.1:819$1"
   launch "gateway-$1" causeway --config "$here/gateway-$1.toml" serve
   wait_for "gateway $1 is ready" 90 "gateway-$1" curl -fs "http://127.0.0.1:819$1/readyz"
   say "gateway $1 is ready: public 127.0.0.1:809$1, management 127.0.0.1:819$1"

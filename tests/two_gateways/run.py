@@ -322,11 +322,12 @@ def judge(page, load, key, restarts):
 
 
 def meet_a_stranger(page):
-    """Another program holds Redis' port: `start` does not take it for Redis."""
-    with socket.create_server(("127.0.0.1", page.ports["6389"])):
-        said = page.run("if deploy/two-gateways/start; then exit 1; fi\n")
-    if "Redis answers: the process has ended" not in said or "Address already in use" not in said:
-        raise SystemExit("start does not say that Redis' port is taken")
+    """Another program holds Redis' port: `start` does not take it for Redis, and `roll` says what is missing."""
+    port = page.ports["6389"]
+    with socket.create_server(("127.0.0.1", port)):
+        said = page.run("if deploy/two-gateways/start; then exit 1; fi\nif deploy/two-gateways/roll; then exit 1; fi\n")
+    if f"127.0.0.1:{port} is taken by another program" not in said or "nothing was started here" not in said:
+        raise SystemExit("start does not say that Redis' port is taken, or roll that nothing was started")
 
 
 def follow(page, arguments):

@@ -145,7 +145,11 @@ async fn store_and_accounts(config: &Config) -> Vec<Finding> {
             findings
         }
         Ok(None) => {
-            let text = "not running; the store was looked at from here, and no vendor was asked";
+            let text = format!(
+                "none runs over {}; the store was looked at from here, and no vendor was asked. One with another folder \
+                 is asked with its own configuration",
+                dir.display()
+            );
             let mut findings = vec![Finding::new("gateway", Health::Warning, text)];
             let (dir, key, at) = (dir.clone(), config.fixed.data.root_key(), config.fixed.store.clone());
             match tokio::task::spawn_blocking(move || stopped(&dir, &key, &at)).await {
