@@ -61,6 +61,22 @@ async fn an_answer_over_the_cap_is_unknown() {
 }
 
 #[tokio::test]
+async fn an_answer_is_what_it_says_and_nothing_around_it() {
+    let get = async |answer: &[u8]| answered(answer, WirePolicy::default()).await;
+    let hints = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n\
+        HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\nok";
+    assert_eq!(get(hints).await.unwrap().status(), 201, "hints are none");
+    assert!(matches!(get(b"<html>come back later</html>\r\n").await, Err(SendError::Unknown(_))), "HTTP/0.9");
+    let many: String = (0..1_000).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let many = format!("HTTP/1.1 200 OK\r\n{many}content-length: 0\r\n\r\n");
+    assert!(matches!(get(many.as_bytes()).await, Err(SendError::Unknown(_))), "a thousand headers");
+    // A thousand bytes for each that came are never made.
+    let bomb = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x63\x00\x00";
+    let packed = [&b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 13\r\n\r\n"[..], bomb].concat();
+    assert_eq!(get(&packed).await.unwrap().body().as_ref(), bomb);
+}
+
+#[tokio::test]
 async fn redirects_are_answers() {
     let moved = "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n";
     assert_eq!(answered(moved, WirePolicy::default()).await.unwrap().status(), 302);
