@@ -17,7 +17,7 @@ use crate::store::sql::scope::Scope;
 const MOST_IN_BATCH: usize = 128;
 
 /// A commit costs the same for few as for many: fewer than these are taken a moment after the batch before them at the
-/// soonest. Who comes alone waits for nobody.
+/// soonest, where that had several. Who comes alone, one request after another, waits for nobody.
 pub(super) const FEW: usize = 64;
 pub(super) const MOMENT: Duration = Duration::from_millis(6);
 
@@ -59,7 +59,7 @@ pub(super) struct Pending {
     /// Threads that have a batch of what may be together, and threads that have nothing to do.
     pub(super) writing: usize,
     pub(super) asleep: usize,
-    /// When a batch was last taken, and whether a thread lets the next one gather.
+    /// When several were last taken at once, unless one alone was since; and whether a thread lets the next ones gather.
     pub(super) taken: Option<Instant>,
     pub(super) gathering: bool,
     /// Of those that have a batch, who claim due work.
