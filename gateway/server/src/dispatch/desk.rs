@@ -60,6 +60,8 @@ pub(super) struct Desk {
     more: BTreeSet<AccountId>,
     /// Accounts that cannot take any before then.
     blocked: BTreeMap<AccountId, Timestamp>,
+    /// Of these, the ones that the store could not tell of.
+    unknown: BTreeSet<AccountId>,
     next_due: Option<Timestamp>,
 }
 
@@ -74,6 +76,7 @@ impl Desk {
             last: None,
             more: BTreeSet::new(),
             blocked: BTreeMap::new(),
+            unknown: BTreeSet::new(),
             next_due: None,
         }
     }
@@ -90,6 +93,7 @@ impl Desk {
     pub(super) fn looked(&mut self, due: impl Iterator<Item = AccountId>, next: Option<Timestamp>) {
         self.more = due.collect();
         self.blocked.clear();
+        self.unknown.clear();
         self.next_due = next;
     }
 
@@ -110,6 +114,20 @@ impl Desk {
 
     pub(super) fn blocked(&mut self, account: AccountId, until: Timestamp) {
         self.blocked.insert(account, until);
+    }
+
+    /// Whether the store could not tell of it.
+    pub(super) fn unknown(&mut self, account: AccountId, is_unknown: bool) {
+        if is_unknown {
+            self.unknown.insert(account);
+        } else {
+            self.unknown.remove(&account);
+        }
+    }
+
+    /// The store told of every account that is to be asked for.
+    pub(super) fn knows_all(&self) -> bool {
+        self.unknown.is_empty()
     }
 
     /// How many more claims the account could use.

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Who rings names the account, so it is claimed for at once; who has due work is asked every second, when something is known to
-//! become due, and after a claim that went wrong. What was delivered is read back later, by `read_back`. It decides nothing about
+//! become due or to go on, and soon after a claim that gave nothing. What was delivered is read back later, by `read_back`. It decides nothing about
 //! retries (`retry` does), knows no vendor (connectors do) and keeps no truth: everything it holds in memory can be lost at any
 //! moment, and the store's leases bring the work back.
 //!
@@ -47,7 +47,7 @@ use crate::queue::{Listener, Receipt};
 use crate::retry::RetryPolicy;
 use crate::store::setup::AccountRecord;
 use crate::store::work::{Claim, ClaimRequest};
-use crate::store::{self, Store};
+use crate::store::{self, Store, StoreError};
 use crate::telemetry::metrics::Page;
 use crate::telemetry::traces::{self, TraceParent};
 
@@ -118,7 +118,7 @@ pub struct DispatchParts {
 struct Pass {
     /// How long there is nothing to do unless something happens.
     wake: Duration,
-    /// The store answered, and what could be claimed is.
+    /// What could be claimed is, and nothing that the store should have said for it is missing.
     committed: bool,
 }
 
@@ -216,7 +216,7 @@ impl Dispatch {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let wants = fair::share(&wants, desk.free(), desk.room(), turn);
         if wants.is_empty() {
-            return Pass { wake: desk.wake(now, TICK), committed: true };
+            return Pass { wake: desk.wake(now, TICK), committed: desk.knows_all() };
         }
         let request = ClaimRequest {
             owner: self.parts.policy.owner.clone(),
@@ -228,7 +228,7 @@ impl Dispatch {
             Ok(claims) => {
                 self.figures.claimed(claims.len());
                 desk.claimed(&wants, claims);
-                true
+                desk.knows_all()
             }
             Err(error) => {
                 tracing::error!(%error, "cannot claim due work");
@@ -254,9 +254,12 @@ impl Dispatch {
                 Err(error) => {
                     tracing::error!(account = %id, %error, "cannot read an account with due work");
                     desk.blocked(id, crate::clock::later(now, TICK));
+                    // One that is not there has no work.
+                    desk.unknown(id, !matches!(error, StoreError::NotFound(_)));
                     continue;
                 }
             };
+            desk.unknown(id, false);
             let room = self.parts.egress.room(&record);
             let concurrency = self.concurrency(&record);
             if room.calls == 0 {

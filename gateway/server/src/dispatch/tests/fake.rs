@@ -70,6 +70,8 @@ pub(crate) struct Inner {
     pub(crate) claims: u32,
     /// How often it was asked who has due work.
     pub(crate) looks: u32,
+    /// So many times an account cannot be read first.
+    pub(crate) reads_fail: u32,
     /// So many claims fail first.
     pub(crate) claim_fails: u32,
     /// So many attempts cannot be begun first.
@@ -284,7 +286,12 @@ impl Over for FakeStore {
     }
 
     async fn account(&self, id: AccountId) -> Result<AccountRecord> {
-        self.lock().accounts.get(&id).cloned().ok_or(StoreError::NotFound("account"))
+        let mut inner = self.lock();
+        if inner.reads_fail > 0 {
+            inner.reads_fail -= 1;
+            return Err(StoreError::Unavailable("as told"));
+        }
+        inner.accounts.get(&id).cloned().ok_or(StoreError::NotFound("account"))
     }
 
     async fn accounts(&self, tenant: Option<TenantId>) -> Result<Vec<AccountRecord>> {

@@ -43,10 +43,11 @@ impl Listener for Each {
     }
 }
 
-/// What a ring's receipt was told when the store fails so many claims first.
-async fn told(claim_fails: u32, run_for: Duration) -> Vec<(bool, bool)> {
+/// What a ring's receipt was told when the store fails so many claims and reads of accounts first.
+async fn told((claim_fails, reads_fail): (u32, u32), run_for: Duration) -> Vec<(bool, bool)> {
     let rig = rig();
     rig.store.lock().claim_fails = claim_fails;
+    rig.store.lock().reads_fail = reads_fail;
     let listener =
         Arc::new(Once { store: Arc::clone(&rig.store), ring: Mutex::new(Some(rig.account)), told: Arc::default() });
     let (stop, tracker, told) = (CancellationToken::new(), TaskTracker::new(), Arc::clone(&listener.told));
@@ -61,13 +62,15 @@ async fn told(claim_fails: u32, run_for: Duration) -> Vec<(bool, bool)> {
 
 #[tokio::test(start_paused = true)]
 async fn a_ring_is_acknowledged_once_its_work_is_claimed() {
-    assert_eq!(told(0, Duration::from_secs(10)).await, [(true, true)]);
-    assert_eq!(told(3, Duration::from_secs(10)).await, [(true, true)], "after the claims that failed");
+    assert_eq!(told((0, 0), Duration::from_secs(10)).await, [(true, true)]);
+    assert_eq!(told((3, 0), Duration::from_secs(10)).await, [(true, true)], "after the claims that failed");
+    assert_eq!(told((0, 3), Duration::from_secs(10)).await, [(true, true)], "after its account could be read");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_ring_whose_work_was_never_claimed_is_given_back_at_a_stop() {
-    assert_eq!(told(u32::MAX, Duration::from_secs(10)).await, [(false, false)]);
+    assert_eq!(told((u32::MAX, 0), Duration::from_secs(10)).await, [(false, false)]);
+    assert_eq!(told((0, u32::MAX), Duration::from_secs(10)).await, [(false, false)]);
 }
 
 #[tokio::test(start_paused = true)]

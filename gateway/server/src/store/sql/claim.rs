@@ -94,9 +94,36 @@ fn claim_lane(
     }
     let (began, until) = (Instant::now(), micros(request.now));
     let from = floors.deliveries.from((account, lane), began);
-    let due = params![account.bytes(), lane, until, stored(want), from];
-    let due = every(tx.conn, sql!("claim_due"), due, Due::read)?;
-    let end = due.last().filter(|_| due.len() == want).map_or(until, |last| last.at);
+    let (mut claimed, mut end) = (0, until);
+    // Who gets fewer than it wants has to know that there are no more, and of a full page some may not be claimed.
+    while claimed < want {
+        let page = want - claimed;
+        let due = params![account.bytes(), lane, until, stored(page), from];
+        let due = every(tx.conn, sql!("claim_due"), due, Due::read)?;
+        let is_full = due.len() == page;
+        end = due.last().filter(|_| is_full).map_or(until, |last| last.at);
+        let got = claim_page(tx, request, account, due, claims)?;
+        claimed += got;
+        if !is_full || got == 0 {
+            break;
+        }
+    }
+    if floors.deliveries.are_kept() {
+        let left = params![account.bytes(), lane, from, end];
+        let left: Option<i64> = value(tx.conn, sql!("claim_left"), left)?.flatten();
+        floors.deliveries.looked((account, lane), from, (end, left), began);
+    }
+    Ok(claimed)
+}
+
+/// How many of these were claimed.
+fn claim_page(
+    tx: &Tx<'_>,
+    request: &ClaimRequest,
+    account: AccountId,
+    due: Vec<Due>,
+    claims: &mut Vec<Claim>,
+) -> Op<usize> {
     let mut claimed = 0;
     // None of them is of a person and posting of which another is in hand; two of them may be of the same.
     let mut in_hand: HashSet<Vec<u8>> = HashSet::new();
@@ -117,11 +144,6 @@ fn claim_lane(
             }
             Err(stop) => return Err(stop),
         }
-    }
-    if floors.deliveries.are_kept() {
-        let left = params![account.bytes(), lane, from, end];
-        let left: Option<i64> = value(tx.conn, sql!("claim_left"), left)?.flatten();
-        floors.deliveries.looked((account, lane), from, (end, left), began);
     }
     Ok(claimed)
 }

@@ -54,6 +54,12 @@ pub(crate) async fn one_claim_at_a_time_for_a_person_and_posting<B: Backend>(w: 
     for claim in &claims {
         w.store.release(claim, w.now()).await.unwrap();
     }
+    // The two that are due first are hers; who wants two gets two all the same.
+    let claims = w.claim(2).await;
+    assert_eq!(claims.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [first, other]);
+    for claim in &claims {
+        w.store.release(claim, w.now()).await.unwrap();
+    }
     let claims = w.claim(10).await;
     assert_eq!(claims.iter().map(|claim| claim.delivery).collect::<Vec<_>>(), [first, other]);
     assert_eq!(w.store.due(w.now()).await.unwrap().0, [], "the second is not due while the first is out");
