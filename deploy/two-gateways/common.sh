@@ -25,9 +25,12 @@ runs() {
 
 # ADDRESS...: where something is about to listen, nobody does yet. Who did would be taken for it.
 free() {
-  local at
+  local at answer
   for at; do
-    if (exec 3<>"/dev/tcp/${at%:*}/${at#*:}") 2>/dev/null; then die "$at is taken by another program: end that first"; fi
+    answer=0
+    timeout 2 bash -c "exec 3<>/dev/tcp/${at%:*}/${at#*:}" 2>/dev/null || answer=$?
+    # Nobody's is refused at once. Where a connection hangs, somebody listens and does not come.
+    [ $answer -eq 1 ] || die "$at is taken by another program: end that first"
   done
 }
 

@@ -72,10 +72,12 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Until when few are left to become more. Where claims may be taken nobody is: others wait for them.
-    pub(super) fn gathers_until(&self, moment: Duration, may_claim: bool) -> Option<Instant> {
+    /// Until when few are left to become more. Nobody is where one has its turn that nobody else would join, or that claims:
+    /// others wait for it.
+    pub(super) fn gathers_until(&self, moment: Duration, has_its_turn: impl Fn(&Waiting) -> bool) -> Option<Instant> {
         let is_few = (1..FEW).contains(&self.waiting.len());
-        let gathers = is_few && !self.closed && !(may_claim && self.waiting.iter().any(Waiting::claims));
+        let urgent = |next: &Waiting| (next.claims() || next.among != Among::Beside) && has_its_turn(next);
+        let gathers = is_few && !self.closed && !self.waiting.iter().any(urgent);
         self.taken.filter(|_| gathers).map(|taken| taken + moment)
     }
 }

@@ -252,7 +252,7 @@ impl Thread {
                 };
                 may && !self.is_barred(next, barred)
             };
-            let batch = match pending.gathers_until(self.shared.moment, may_claim).filter(|until| *until > now) {
+            let batch = match pending.gathers_until(self.shared.moment, has_its_turn).filter(|until| *until > now) {
                 None => take(&mut pending.waiting, has_its_turn),
                 // One thread waits for them, the others for what it leaves.
                 Some(_) if pending.gathering => Vec::new(),
@@ -280,6 +280,8 @@ impl Thread {
                 return Some(batch);
             }
             if pending.closed && pending.waiting.is_empty() {
+                // Who found at the close that it may take nothing sleeps.
+                self.shared.wake.notify_all();
                 return None;
             }
             let until = pending.barred.iter().map(|barred| barred.until).min();
@@ -332,6 +334,9 @@ impl Thread {
         for waiting in back.into_iter().rev() {
             pending.waiting.push_front(waiting);
         }
+        drop(pending);
+        // Those asleep do not know that somebody is barred until then.
+        self.shared.wake.notify_one();
         true
     }
 

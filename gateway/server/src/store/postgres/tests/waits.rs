@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use causeway_core::clock::{Clock, Entropy, ManualClock, SeededEntropy};
@@ -298,6 +299,28 @@ async fn claims_that_wait_leave_a_thread_to_what_does_not() {
     };
     locked.ends().await;
     assert!(settled.is_ok() && first.await.unwrap().is_empty() && second.await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_closes_ends_while_somebody_waits() {
+    let w = World::<Postgres>::new().await;
+    let other = gateway(&w, 76, 2);
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        busy.push(Held::by(&other, (Scope::Nobody, Among::Beside), nothing).inside().await);
+    }
+    let write = || Box::pin(engine(&other).write(Scope::Nobody, Among::Beside, |_| Ok(())));
+    let mut last = write();
+    assert!(poll!(&mut last).is_pending());
+    let closes = Arc::clone(&other);
+    let closing = tokio::spawn(async move { closes.close().await });
+    // Who is asleep looks then, and may take nothing.
+    until("it closes", async || matches!(poll!(&mut write()), Poll::Ready(Err(_)))).await;
+    for one in busy {
+        one.ends().await;
+    }
+    soon("what waited", last).await.unwrap();
+    soon("the end", closing).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
