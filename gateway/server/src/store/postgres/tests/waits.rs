@@ -313,7 +313,7 @@ async fn a_store_that_closes_ends_while_somebody_waits() {
     let mut last = write();
     assert!(poll!(&mut last).is_pending());
     let closes = Arc::clone(&other);
-    let closing = tokio::spawn(async move { closes.close().await });
+    let closing = TaskTracker::new().spawn(async move { closes.close().await });
     // Who is asleep looks then, and may take nothing.
     until("it closes", async || matches!(poll!(&mut write()), Poll::Ready(Err(_)))).await;
     for one in busy {
