@@ -64,7 +64,7 @@ pub struct OpenOptions {
     pub writers: usize,
     /// Connections that read.
     pub readers: usize,
-    /// How long few requests wait for more, from the taking of the batch before theirs, where that had several.
+    /// How long few requests wait for more, from the taking of the batch before theirs, where one of late had several.
     pub moment: Duration,
 }
 

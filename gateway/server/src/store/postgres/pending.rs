@@ -17,9 +17,11 @@ use crate::store::sql::scope::Scope;
 const MOST_IN_BATCH: usize = 128;
 
 /// A commit costs the same for few as for many: fewer than these are taken a moment after the batch before them at the
-/// soonest, where that had several. Who comes alone, one request after another, waits for nobody.
+/// soonest, where one of late had several. Who comes alone, one request after another, waits for nobody.
 pub(super) const FEW: usize = 64;
 pub(super) const MOMENT: Duration = Duration::from_millis(6);
+/// Of late, in moments: among many there is a batch of one now and then.
+const OF_LATE: u32 = 5;
 
 /// A request that waits.
 pub(super) struct Waiting {
@@ -59,8 +61,9 @@ pub(super) struct Pending {
     /// Threads that have a batch of what may be together, and threads that have nothing to do.
     pub(super) writing: usize,
     pub(super) asleep: usize,
-    /// When several were last taken at once, unless one alone was since; and whether a thread lets the next ones gather.
+    /// When a batch was last taken, when one of several was, and whether a thread lets the next one gather.
     pub(super) taken: Option<Instant>,
+    pub(super) several: Option<Instant>,
     pub(super) gathering: bool,
     /// Of those that have a batch, who claim due work.
     pub(super) claiming: usize,
@@ -78,7 +81,8 @@ impl Pending {
         let is_few = (1..FEW).contains(&self.waiting.len());
         let urgent = |next: &Waiting| (next.claims() || next.among != Among::Beside) && has_its_turn(next);
         let gathers = is_few && !self.closed && !self.waiting.iter().any(urgent);
-        self.taken.filter(|_| gathers).map(|taken| taken + moment)
+        let (taken, several) = (self.taken?, self.several?);
+        (gathers && taken < several + moment * OF_LATE).then(|| taken + moment)
     }
 }
 

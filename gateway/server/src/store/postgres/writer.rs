@@ -267,7 +267,10 @@ impl Thread {
             if let Some(first) = batch.first() {
                 let is_alone = first.among != Among::Beside;
                 if !is_alone && !first.claims() {
-                    pending.taken = (batch.len() > 1).then_some(now);
+                    pending.taken = Some(now);
+                    if batch.len() > 1 {
+                        pending.several = Some(now);
+                    }
                 }
                 pending.alone += usize::from(is_alone);
                 pending.apart += usize::from(first.among == Among::Apart);
