@@ -10,9 +10,9 @@
 //! ```
 //!
 //! Who rings names the account, so it is claimed for at once; who has due work is asked every second, when something is known to
-//! become due or to go on, and soon after a claim that gave nothing. What was delivered is read back later, by `read_back`. It decides nothing about
-//! retries (`retry` does), knows no vendor (connectors do) and keeps no truth: everything it holds in memory can be lost at any
-//! moment, and the store's leases bring the work back.
+//! become due or to go on, and soon after a claim that gave nothing. What was delivered is read back later, by `read_back`. It
+//! decides nothing about retries (`retry` does), knows no vendor (connectors do) and keeps no truth: everything it holds in memory
+//! can be lost at any moment, and the store's leases bring the work back.
 //!
 //! Invariants: waiting for admission is not an attempt; nothing is sent before its attempt is committed; what was begun is
 //! settled or found by its lease; a delivery that breaks its worker does not break its neighbours; at a stop nothing new is

@@ -119,3 +119,33 @@ pub(super) fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiti
     *waiting = rest;
     batch
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Among, FEW, OF_LATE, Pending, Scope, Waiting};
+    use crate::store::sql::jobs::job;
+
+    const MOMENT: Duration = Duration::from_millis(6);
+
+    /// Whether so many gather, where one waits that is among others so, and several came so long before the last.
+    fn gather(count: usize, among: Among, several: Duration) -> bool {
+        let taken = Instant::now();
+        let waiting = |_| Waiting { job: job(|_| Ok(())).0, scope: Scope::Nobody, among, about: None };
+        let (waiting, several) = ((0..count).map(waiting).collect(), taken.checked_sub(several));
+        let pending = Pending { waiting, taken: Some(taken), several, ..Pending::default() };
+        pending.gathers_until(MOMENT, |_| true) == Some(taken + MOMENT)
+    }
+
+    #[test]
+    fn few_gather_where_several_came_of_late() {
+        assert!(gather(1, Among::Beside, Duration::ZERO) && gather(FEW - 1, Among::Beside, MOMENT));
+        assert!(!gather(1, Among::Beside, MOMENT * OF_LATE), "one caller after another");
+        assert!(!gather(FEW, Among::Beside, Duration::ZERO), "enough");
+        assert!(
+            !gather(1, Among::Alone, Duration::ZERO) && !gather(1, Among::Apart, Duration::ZERO),
+            "nobody joins it"
+        );
+    }
+}
