@@ -6,8 +6,8 @@
 //! up later closes it. Tries are bounded, and then it is recorded why there is no proof.
 //!
 //! Invariants: no delivery's state changes here; no delivery waits for it: it spends only calls that the vendor's window
-//! has to spare, nearly none while deliveries are due, one account's one after the other, and nothing it sees feeds the
-//! breaker.
+//! has to spare, and only so much time, nearly none of either while deliveries are due, one account's one after the other,
+//! and nothing it sees feeds the breaker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -25,6 +25,7 @@ use causeway_core::reason::Reason;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::clock::later;
@@ -47,6 +48,9 @@ pub struct ReadBackPolicy {
     pub calls_most: usize,
     /// Deliveries of one account read back in one pass.
     pub batch: usize,
+    /// How long a pass begins to read more of an account's, where a vendor has calls without end: a busy posting's record is
+    /// found among all that came with it, and reading those keeps a processor from deliveries.
+    pub time: Duration,
     /// Reading one delivery back, all its calls.
     pub deadline: Duration,
     /// How much the vendor's clock may differ from ours.
@@ -62,6 +66,7 @@ impl Default for ReadBackPolicy {
             asked_most: 8,
             calls_most: 10,
             batch: 32,
+            time: Duration::from_millis(250),
             deadline: Duration::from_secs(30),
             clock_skew: Duration::from_secs(120),
             patience: Duration::from_hours(24 * 7),
@@ -108,6 +113,11 @@ fn allowance(room: usize, deliveries_due: bool) -> usize {
     if deliveries_due { room / 20 } else { (room / 4).max(room.min(1)) }
 }
 
+/// How long a pass begins to read more, while anybody's deliveries are due.
+fn time(policy: &ReadBackPolicy, deliveries_due: bool) -> Duration {
+    if deliveries_due { policy.time / 5 } else { policy.time }
+}
+
 impl ReadBack {
     /// Reads nothing yet.
     pub fn new(parts: ReadBackParts) -> Self {
@@ -125,18 +135,20 @@ impl ReadBack {
             return Ok(());
         }
         let (due, _) = self.parts.store.due(now).await?;
+        let until = Instant::now() + time(&self.parts.policy, !due.is_empty());
         let busy: BTreeSet<AccountId> = due.into_iter().map(|due| due.account).collect();
         let mut by_account: BTreeMap<AccountId, Vec<Unproven>> = BTreeMap::new();
         for one in unproven {
             by_account.entry(one.account).or_default().push(one);
         }
-        let read = by_account.into_iter().map(|(account, due)| self.account(account, due, busy.contains(&account)));
+        let read =
+            by_account.into_iter().map(|(account, due)| self.account(account, due, busy.contains(&account), until));
         futures_util::future::join_all(read).await;
         Ok(())
     }
 
-    /// One account's, one after the other.
-    async fn account(&self, id: AccountId, unproven: Vec<Unproven>, busy: bool) {
+    /// One account's, one after the other, and one at least.
+    async fn account(&self, id: AccountId, unproven: Vec<Unproven>, busy: bool, until: Instant) {
         let record = match self.parts.store.account(id).await {
             Ok(record) => record,
             Err(error) => return tracing::error!(account = %id, %error, "an account cannot be read"),
@@ -148,14 +160,16 @@ impl ReadBack {
                 return;
             }
             let sighting = if left == 0 {
-                never("the account's limits left no call for it")
+                Some(never("the account's limits left no call for it"))
             } else {
-                match self.ask(&record, connector.as_ref(), &one, &mut left).await {
-                    Some(sighting) => sighting,
-                    None => continue,
-                }
+                self.ask(&record, connector.as_ref(), &one, &mut left).await
             };
-            self.record(&one, sighting).await;
+            if let Some(sighting) = sighting {
+                self.record(&one, sighting).await;
+            }
+            if Instant::now() >= until {
+                return;
+            }
         }
     }
 

@@ -24,6 +24,8 @@ struct Shows {
     /// Calls one answer takes.
     calls: usize,
     breaks: bool,
+    /// How long it thinks about one.
+    takes: Duration,
     found: Mutex<VecDeque<Found>>,
     asked: Mutex<Vec<DeliveryId>>,
 }
@@ -48,6 +50,7 @@ impl Connector for Shows {
 
     async fn seen(&self, delivery: &Delivery<'_>, _: &Taken<'_>, http: &dyn Http) -> Found {
         assert!(!self.breaks, "the vendor's answer breaks the connector");
+        tokio::time::sleep(self.takes).await;
         for _ in 0..self.calls {
             let request = Request::get("https://api.vendor.test/").body(Bytes::new()).unwrap();
             if http.send(request).await.is_err() {
@@ -73,8 +76,14 @@ struct Rig {
 }
 
 fn rig_of(change: impl FnOnce(&mut Shows), settings: serde_json::Value) -> Rig {
-    let mut vendor =
-        Shows { how: FindSupport::Always, calls: 1, breaks: false, found: Mutex::default(), asked: Mutex::default() };
+    let mut vendor = Shows {
+        how: FindSupport::Always,
+        calls: 1,
+        breaks: false,
+        takes: Duration::ZERO,
+        found: Mutex::default(),
+        asked: Mutex::default(),
+    };
     change(&mut vendor);
     let (vendor, store, clock) = (Arc::new(vendor), Arc::new(FakeStore::default()), TokioClock::new());
     let egress = Arc::new(egress(Arc::clone(&vendor) as Arc<dyn Connector>, EgressPolicy::default()));
@@ -269,6 +278,24 @@ async fn deliveries_that_are_due_go_first() {
     rig.store.lock().rows.get_mut(&waiting).unwrap().due = None;
     rig.read_back.pass().await.unwrap();
     assert_eq!((rig.asked(), rig.wire.load(Ordering::SeqCst)), (4, 4), "a quarter of 18");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_postings_records_are_read_for_so_long_and_less_while_anybodys_deliveries_are_due() {
+    let rig = rig_of(|vendor| vendor.takes = Duration::from_millis(40), json!({}));
+    for _ in 0..20 {
+        rig.delivered();
+    }
+    let ours = vec![vendor_record("a", None, true)];
+    *rig.vendor.found.lock().unwrap() = std::iter::repeat_n(Found::Seen(ours), 20).collect();
+    rig.pass_after(LAG).await;
+    assert_eq!(rig.asked(), 7, "the last began within 250 ms");
+    let another = record("scripted", json!({}));
+    let id = another.account.id;
+    rig.store.with_account(another);
+    rig.store.queue(id, 2);
+    rig.read_back.pass().await.unwrap();
+    assert_eq!(rig.asked(), 9, "the last began within 50 ms");
 }
 
 #[tokio::test(start_paused = true)]
