@@ -116,6 +116,8 @@ async fn with_others(store: &SqlStore, wanted: Wanted) -> Result<WorkItem> {
             biased;
             answered = &mut answer => return answered.unwrap_or_else(gone),
             turn = store.loads.turns.acquire() => {
+                // Who was claimed with this one is about to ask: one read serves both.
+                tokio::task::yield_now().await;
                 let waiting = store.loads.take();
                 if waiting.is_empty() {
                     // Somebody else reads this one: with the turn that is left there is nothing to do.

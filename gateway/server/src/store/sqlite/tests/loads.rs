@@ -18,6 +18,21 @@ impl Wake for Woken {
 }
 
 #[tokio::test]
+async fn those_that_were_claimed_together_are_read_together() {
+    let w = World::<Sqlite>::new().await;
+    for email in ["ada@example.org", "bela@example.org"] {
+        w.accept(w.application(email)).await;
+    }
+    let claims = w.claim(2).await;
+    let mut loads: Vec<_> = claims.iter().map(|claim| w.store.load(claim, false)).collect();
+    assert_eq!(loads.len(), 2);
+    for load in &mut loads {
+        assert!(load.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert_eq!(w.backend.inner().loads.take().len(), 2, "the first has not begun without the second");
+}
+
+#[tokio::test]
 async fn whose_document_somebody_else_reads_waits_without_asking_again() {
     let w = World::<Sqlite>::new().await;
     w.accept(w.application("ada@example.org")).await;
