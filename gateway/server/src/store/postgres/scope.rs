@@ -184,16 +184,18 @@ impl Reach {
 
 /// What every connection keeps to.
 ///
-/// A plan that is made while a table is small is kept while it grows: none may read it whole where an index answers. Nothing
-/// that is asked here is worth compiling, or worth a plan for its values: left to itself the server plans a statement for a
+/// A plan that is made while a table is small is kept while it grows: none may read it whole where an index answers, by
+/// itself or to join it: a merge walks an index from its beginning. Nothing that is asked here is worth compiling, or worth a plan for its values: left to itself the server plans a statement for a
 /// short list anew every time, which takes longer than to run it.
-pub(super) fn settings(use_: Use, statement: u32) -> [(&'static str, String); 6] {
+pub(super) fn settings(use_: Use, statement: u32) -> [(&'static str, String); 8] {
     let idle = match use_ {
         Use::Write => IDLE_WRITING,
         Use::Read => IDLE_READING,
     };
     [
         ("enable_seqscan", "off".to_owned()),
+        ("enable_mergejoin", "off".to_owned()),
+        ("enable_hashjoin", "off".to_owned()),
         ("jit", "off".to_owned()),
         ("plan_cache_mode", "force_generic_plan".to_owned()),
         ("statement_timeout", statement.to_string()),

@@ -5,6 +5,7 @@ use causeway_servers::Postgres as Server;
 
 use super::Postgres;
 use crate::store::postgres::Among;
+use crate::store::postgres::scope::settings;
 use crate::store::postgres::text::{Use, translate};
 use crate::store::sql::Engine;
 use crate::store::sql::conn::Sql;
@@ -42,6 +43,29 @@ async fn no_index_is_missed_that_an_accept_does_not_write() {
     check(sql!("ledger"), &[], "Index Only Scan using deliveries_settled");
     check(sql!("trace/submission"), &[id], "Index Scan using submissions_accepted_id");
     check(sql!("trace/retain_idempotency"), &["1::bigint", "10::bigint"], "submissions_keyed");
+}
+
+/// What is found by its id is not found by walking everybody's: a plan that is made for a young table is kept while it grows.
+#[tokio::test]
+async fn what_a_batch_asks_is_joined_by_one_row_after_another_also_while_tables_are_small() {
+    let w = World::<Postgres>::new().await;
+    for person in ["ada@example.org", "bea@example.org", "cleo@example.org"] {
+        w.store.accept(w.application(person)).await.unwrap();
+    }
+    let (_, database) = w.backend.dsn.rsplit_once('/').unwrap();
+    let database = database.split('?').next().unwrap();
+    let server = Server::shared().unwrap();
+    server.psql(database, "VACUUM ANALYZE").unwrap();
+    let settings: String =
+        settings(Use::Write, 5_000).iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
+    for (sql, lists) in [(sql!("postgres/ahead"), 4), (sql!("postgres/load"), 1), (sql!("postgres/delivery_save"), 32)]
+    {
+        let text = translate(sql.postgres, Use::Write);
+        let nothing = vec!["NULL"; lists].join(",");
+        let asked = format!("{settings} PREPARE asked AS {text}; EXPLAIN EXECUTE asked({nothing})");
+        let plan = server.psql(database, &asked).unwrap();
+        assert!(plan.contains("Nested Loop") && !plan.contains("Merge Join") && !plan.contains("Hash Join"), "{plan}");
+    }
 }
 
 /// Left to itself the server plans a statement for a short list whenever it is asked.
