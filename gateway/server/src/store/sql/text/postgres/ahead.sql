@@ -28,7 +28,9 @@ SELECT d.seq, d.id, d.tenant, d.submission, d.account, a.paused_reason, a.paused
             )
         )
     ) AS alike
-FROM unnest(?1::bytea[], ?2::text[], ?3::text[], ?4::bigint[]) AS w (id, step, vendor_id, counts)
+FROM (
+    SELECT * FROM unnest(?1::bytea[], ?2::text[], ?3::text[], ?4::bigint[]) ORDER BY 1 LIMIT cardinality(?1::bytea[])
+) AS w (id, step, vendor_id, counts)
 JOIN deliveries AS d ON d.id = w.id
 JOIN accounts AS a ON a.id = d.account
 ORDER BY d.id

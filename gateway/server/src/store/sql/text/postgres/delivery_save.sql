@@ -8,12 +8,14 @@ SET state = n.state, held_cause = n.held_cause, reason = n.reason, fields_sealed
     n.possible_duplicate, account = n.account, form_digest = n.form_digest, case_id = n.case_id, sent_at =
     n.sent_at, said_yes_at = n.said_yes_at, seen_at = n.seen_at, not_verifiable = n.not_verifiable, read_back_at
     = n.read_back_at
-FROM unnest(
-    ?1::bigint[], ?2::bigint[], ?3::text[], ?4::text[], ?5::text[], ?6::bytea[], ?7::bigint[], ?8::bigint[],
-    ?9::bigint[], ?10::bigint[], ?11::bigint[], ?12::bytea[], ?13::bigint[], ?14::bigint[], ?15::text[],
-    ?16::bigint[], ?17::text[], ?18::text[], ?19::bigint[], ?20::bigint[], ?21::bigint[], ?22::text[],
-    ?23::text[], ?24::bigint[], ?25::bytea[], ?26::text[], ?27::bytea[], ?28::bigint[], ?29::bigint[],
-    ?30::bigint[], ?31::text[], ?32::bigint[]
+FROM (
+    SELECT * FROM unnest(
+        ?1::bigint[], ?2::bigint[], ?3::text[], ?4::text[], ?5::text[], ?6::bytea[], ?7::bigint[], ?8::bigint[],
+        ?9::bigint[], ?10::bigint[], ?11::bigint[], ?12::bytea[], ?13::bigint[], ?14::bigint[], ?15::text[],
+        ?16::bigint[], ?17::text[], ?18::text[], ?19::bigint[], ?20::bigint[], ?21::bigint[], ?22::text[],
+        ?23::text[], ?24::bigint[], ?25::bytea[], ?26::text[], ?27::bytea[], ?28::bigint[], ?29::bigint[],
+        ?30::bigint[], ?31::text[], ?32::bigint[]
+    ) LIMIT cardinality(?1::bigint[])
 ) AS n (
     seq, fence_before, state, held_cause, reason, fields_sealed, changed_at, lane, next_attempt_at, attempts,
     attempt_number, open_attempt, claims, fence, lease_owner, lease_until, claimed_from, verifying_step,

@@ -5,7 +5,11 @@ SELECT d.seq, d.id, d.tenant, d.submission, d.account, a.paused_reason, a.paused
     d.verifying_asked, d.refs, d.vendor_id, d.possible_duplicate, d.form_digest, d.case_id, d.sent_at, d.said_yes_at,
     d.seen_at, d.not_verifiable, d.read_back_at,
     s.document_sealed, s.demographics_at, s.demographics_sealed, s.posting_id, s.posting_account, s.received_at, s.code,
-    s.trace_id, k.wrapped, e.wrapped AS demographics_wrapped,
+    s.trace_id,
+    (SELECT k.wrapped FROM wrapped_keys k WHERE k.owner = d.submission AND k.kind = 'submission') AS wrapped,
+    (
+        SELECT k.wrapped FROM wrapped_keys k WHERE k.owner = d.submission AND k.kind = 'demographics'
+    ) AS demographics_wrapped,
     (SELECT json_agg(p.step ORDER BY p.done_at, p.step)::text FROM steps p WHERE p.delivery = d.id) AS done,
     (
         SELECT json_agg(g.step ORDER BY g.opened_at)::text
@@ -25,9 +29,6 @@ SELECT d.seq, d.id, d.tenant, d.submission, d.account, a.paused_reason, a.paused
                 )
             )
     ) AS stopped
-FROM deliveries d
+FROM (SELECT * FROM deliveries WHERE id = ANY (?1::bytea[]) LIMIT cardinality(?1::bytea[])) AS d
 JOIN accounts a ON a.id = d.account
 LEFT JOIN submissions s ON s.id = d.submission AND s.tenant = d.tenant AND s.kind = 'accepted'
-LEFT JOIN wrapped_keys k ON k.owner = d.submission AND k.kind = 'submission'
-LEFT JOIN wrapped_keys e ON e.owner = d.submission AND e.kind = 'demographics'
-WHERE d.id = ANY (?1::bytea[])
