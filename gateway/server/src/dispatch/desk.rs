@@ -9,8 +9,10 @@ use std::time::Duration;
 use causeway_core::ids::AccountId;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::fair;
+use super::gather::Gather;
 use crate::store::work::Claim;
 
 /// A delivery's worker has ended. Sent when dropped, so a worker that dies reports too.
@@ -63,10 +65,11 @@ pub(super) struct Desk {
     /// Of these, the ones that the store could not tell of.
     unknown: BTreeSet<AccountId>,
     next_due: Option<Timestamp>,
+    gather: Gather,
 }
 
 impl Desk {
-    pub(super) fn new(in_flight: usize) -> Self {
+    pub(super) fn new(in_flight: usize, gather: Duration) -> Self {
         Self {
             in_flight: in_flight.max(1),
             running: BTreeMap::new(),
@@ -78,6 +81,7 @@ impl Desk {
             blocked: BTreeMap::new(),
             unknown: BTreeSet::new(),
             next_due: None,
+            gather: Gather::new(gather),
         }
     }
 
@@ -101,15 +105,26 @@ impl Desk {
     pub(super) fn rung(&mut self, account: AccountId) {
         self.more.insert(account);
         self.blocked.remove(&account);
+        self.gather.rung(account);
+    }
+
+    /// The account is claimed for later, together with what comes until then.
+    pub(super) fn gathers(&self, account: AccountId, now: Instant) -> bool {
+        self.more.contains(&account) && self.gather.until(account, now).is_some()
+    }
+
+    /// When the first of these is claimed for.
+    pub(super) fn gathered(&self, now: Instant) -> Option<Instant> {
+        self.more.iter().filter_map(|account| self.gather.until(*account, now)).min()
     }
 
     /// Accounts worth claiming for: more work is known, and they have begun most of what they hold.
-    pub(super) fn more(&self) -> Vec<AccountId> {
-        let low = |account: &&AccountId| {
+    pub(super) fn more(&self, now: Instant) -> Vec<AccountId> {
+        let low = |account: &AccountId| {
             let concurrency = self.concurrency.get(account).copied().unwrap_or(1);
-            self.running_of(**account) + self.ready_of(**account) <= concurrency && !self.blocked.contains_key(*account)
+            self.running_of(*account) + self.ready_of(*account) <= concurrency && !self.blocked.contains_key(account)
         };
-        self.more.iter().filter(low).copied().collect()
+        self.more.iter().copied().filter(|account| low(account) && !self.gathers(*account, now)).collect()
     }
 
     pub(super) fn blocked(&mut self, account: AccountId, until: Timestamp) {
@@ -171,14 +186,16 @@ impl Desk {
     }
 
     /// The store's answer to a claim. An account that got less than was asked for has no more that can be claimed now.
-    pub(super) fn claimed(&mut self, asked: &[(AccountId, usize)], claims: Vec<Claim>) {
+    pub(super) fn claimed(&mut self, asked: &[(AccountId, usize)], claims: Vec<Claim>, now: Instant) {
         let mut got: BTreeMap<AccountId, usize> = BTreeMap::new();
         for claim in &claims {
             *got.entry(claim.account).or_default() += 1;
         }
         for (account, asked) in asked {
-            if got.get(account).is_none_or(|got| got < asked) {
+            let got = got.get(account).copied().unwrap_or(0);
+            if got < *asked {
                 self.more.remove(account);
+                self.gather.claimed(*account, got, now);
             }
         }
         for claim in claims {
@@ -263,12 +280,12 @@ mod tests {
 
     #[test]
     fn a_vendor_that_hangs_leaves_places_and_claims_for_the_others() {
-        let (entropy, mut desk) = (SeededEntropy::new(1), Desk::new(8));
+        let (entropy, mut desk) = (SeededEntropy::new(1), Desk::new(8, Duration::ZERO));
         let (hung, well): (Arc<str>, Arc<str>) = ("hung".into(), "well".into());
         let accounts: Vec<_> = (0..4).map(|_| AccountId::new(NOW, &entropy)).collect();
         for account in &accounts[..3] {
             assert_eq!(desk.appetite(*account, &hung, 8, 100), 16);
-            desk.claimed(&[(*account, 4)], claims(*account, 4, &entropy));
+            desk.claimed(&[(*account, 4)], claims(*account, 4, &entropy), Instant::now());
         }
         desk.appetite(accounts[3], &well, 8, 100);
         assert_eq!((desk.free(), desk.room()), (4, BTreeMap::from([(Arc::clone(&hung), 0), (Arc::clone(&well), 12)])));
@@ -278,7 +295,7 @@ mod tests {
             started += 1;
         }
         assert_eq!(started, 6, "two places stay free of a vendor that answers nobody");
-        desk.claimed(&[(accounts[3], 4)], claims(accounts[3], 4, &entropy));
+        desk.claimed(&[(accounts[3], 4)], claims(accounts[3], 4, &entropy), Instant::now());
         for _ in 0..2 {
             assert_eq!(desk.start().map(|claim| claim.account), Some(accounts[3]));
         }

@@ -1,6 +1,6 @@
 //! Dispatch: what is due is claimed fairly, carried, and settled. Reading path: `store` before this file, a connector's
 //! `mod` after it. In this folder `carry` is one delivery's trip, `attempt` one try of a step, `settle` its end, `verify` an
-//! unknown outcome's, `fair` and `desk` whose turn it is.
+//! unknown outcome's, `fair`, `gather` and `desk` whose turn it is.
 //!
 //! ```text
 //! ring, or timer → due: share among tenants → claim → load → plan → per step:
@@ -9,7 +9,7 @@
 //!     unknown outcome: verify → adopt what the vendor has, or resend what it has not
 //! ```
 //!
-//! Who rings names the account, so it is claimed for at once; who has due work is asked every second, when something is known to
+//! Who rings names the account, so it is claimed for at once, or with what comes until then where it rings all the time; who has due work is asked every second, when something is known to
 //! become due or to go on, and soon after a claim that gave nothing. What was delivered is read back later, by `read_back`. It
 //! decides nothing about retries (`retry` does), knows no vendor (connectors do) and keeps no truth: everything it holds in memory
 //! can be lost at any moment, and the store's leases bring the work back.
@@ -23,6 +23,7 @@ mod carry;
 mod desk;
 mod fair;
 mod figures;
+mod gather;
 mod memory;
 mod settle;
 mod verify;
@@ -43,7 +44,7 @@ use tokio_util::task::TaskTracker;
 use crate::alike::AlikePolicy;
 use crate::config::live::Live;
 use crate::egress::{self, Connectors, Egress};
-use crate::queue::{Listener, Receipt};
+use crate::queue::{Listener, Rung};
 use crate::retry::RetryPolicy;
 use crate::store::setup::AccountRecord;
 use crate::store::work::{Claim, ClaimRequest};
@@ -69,6 +70,8 @@ pub struct DispatchPolicy {
     pub stop_grace: Duration,
     /// How much earlier than the attempt a vendor's clock may say a record was created.
     pub clock_skew: Duration,
+    /// How long an account that had several is not claimed for, so that the next claim has several too.
+    pub gather: Duration,
     /// Unique per process: names it in leases.
     pub owner: String,
 }
@@ -82,6 +85,7 @@ impl Default for DispatchPolicy {
             attachment_bytes: 64 * 1024 * 1024,
             stop_grace: Duration::from_secs(30),
             clock_skew: Duration::from_secs(120),
+            gather: Duration::ZERO,
             owner: "gateway".to_owned(),
         }
     }
@@ -120,6 +124,8 @@ struct Pass {
     wake: Duration,
     /// What could be claimed is, and nothing that the store should have said for it is missing.
     committed: bool,
+    /// Who gathered then was not claimed for.
+    began: Instant,
 }
 
 /// The lease is too short for the step it has to outlast.
@@ -162,8 +168,8 @@ impl Dispatch {
     pub async fn run(self: Arc<Self>, listener: Arc<dyn Listener>, stop: CancellationToken) {
         let tracker = TaskTracker::new();
         let (report, mut reports) = mpsc::unbounded_channel();
-        let mut desk = Desk::new(self.parts.policy.in_flight);
-        let mut heard: Vec<Receipt> = Vec::new();
+        let mut desk = Desk::new(self.parts.policy.in_flight, self.parts.policy.gather);
+        let mut heard: Vec<Rung> = Vec::new();
         let mut look_at = Instant::now();
         while !stop.is_cancelled() {
             let everywhere = Instant::now() >= look_at;
@@ -171,13 +177,15 @@ impl Dispatch {
             let wake = Instant::now() + pass.wake;
             look_at = if everywhere { wake } else { look_at.min(wake) };
             if pass.committed {
-                heard.drain(..).for_each(Receipt::claimed);
+                let claimed = |rung: &mut Rung| !rung.rings.iter().any(|ring| desk.gathers(ring.account, pass.began));
+                heard.extract_if(.., claimed).for_each(|rung| rung.receipt.claimed());
             }
             while let Some(claim) = desk.start() {
                 let (dispatch, stop) = (Arc::clone(&self), stop.clone());
                 let report = Finished::of(claim.account, report.clone());
                 tracker.spawn(async move { report.send(dispatch.carry(claim, &stop).await) });
             }
+            let gathered = desk.gathered(pass.began).map_or(look_at, |at| look_at.min(at));
             tokio::select! {
                 () = stop.cancelled() => break,
                 rung = listener.rung() => {
@@ -187,9 +195,9 @@ impl Dispatch {
                             traces::rung(ring.account, TraceParent::parse(trace.as_str()));
                         }
                     }
-                    heard.push(rung.receipt);
+                    heard.push(rung);
                 }
-                () = tokio::time::sleep_until(look_at) => {}
+                () = tokio::time::sleep_until(gathered) => {}
                 Some(finished) = reports.recv() => {
                     desk.finished(&finished);
                     while let Ok(finished) = reports.try_recv() {
@@ -203,20 +211,20 @@ impl Dispatch {
 
     /// Claims what there is room for: of accounts that rang or are known to have more, or of whoever has due work.
     async fn pass(&self, desk: &mut Desk, everywhere: bool) -> Pass {
-        let now = self.parts.clock.now();
+        let (now, began) = (self.parts.clock.now(), Instant::now());
         let look = if everywhere { self.look(desk, now).await } else { Ok(()) };
         match look {
             Ok(()) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot ask the store for due work");
-                return Pass { wake: TICK, committed: false };
+                return Pass { wake: TICK, committed: false, began };
             }
         }
-        let wants = self.wants(desk, now).await;
+        let wants = self.wants(desk, now, began).await;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let wants = fair::share(&wants, desk.free(), desk.room(), turn);
         if wants.is_empty() {
-            return Pass { wake: desk.wake(now, TICK), committed: desk.knows_all() };
+            return Pass { wake: desk.wake(now, TICK), committed: desk.knows_all(), began };
         }
         let request = ClaimRequest {
             owner: self.parts.policy.owner.clone(),
@@ -227,7 +235,7 @@ impl Dispatch {
         let committed = match self.parts.store.claim(request).await {
             Ok(claims) => {
                 self.figures.claimed(claims.len());
-                desk.claimed(&wants, claims);
+                desk.claimed(&wants, claims, Instant::now());
                 desk.knows_all()
             }
             Err(error) => {
@@ -235,7 +243,8 @@ impl Dispatch {
                 false
             }
         };
-        Pass { wake: desk.wake(now, if desk.has_ready() { TICK } else { STALLED }), committed }
+        let wake = desk.wake(now, if desk.has_ready() { TICK } else { STALLED });
+        Pass { wake, committed, began }
     }
 
     async fn look(&self, desk: &mut Desk, now: Timestamp) -> store::Result<()> {
@@ -246,9 +255,9 @@ impl Dispatch {
 
     /// What each account with more work could take now: twice its concurrency is held ready, so that a claim serves
     /// several deliveries, and never more than its breaker and window would let go.
-    async fn wants(&self, desk: &mut Desk, now: Timestamp) -> Vec<Want> {
+    async fn wants(&self, desk: &mut Desk, now: Timestamp, began: Instant) -> Vec<Want> {
         let mut wants = Vec::new();
-        for id in desk.more() {
+        for id in desk.more(began) {
             let record = match self.account(id).await {
                 Ok(record) => record,
                 Err(error) => {

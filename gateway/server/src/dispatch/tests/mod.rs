@@ -187,6 +187,10 @@ impl Rig {
     }
 
     fn dispatch(&self) -> Arc<Dispatch> {
+        self.dispatch_with(DispatchPolicy::default())
+    }
+
+    fn dispatch_with(&self, policy: DispatchPolicy) -> Arc<Dispatch> {
         let connector = Arc::clone(&self.vendor);
         let parts = DispatchParts {
             store: Arc::clone(&self.store) as Arc<dyn crate::store::Store>,
@@ -201,7 +205,7 @@ impl Rig {
             }
             .into(),
             alike: AlikePolicy::default().into(),
-            policy: DispatchPolicy::default(),
+            policy,
         };
         Dispatch::new(parts).unwrap()
     }

@@ -1,5 +1,7 @@
 //! When a ring is acknowledged: once what it caused is claimed, never before, and never when it could not be.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use async_trait::async_trait;
 use causeway_core::delivery::State;
 
@@ -93,4 +95,62 @@ async fn for_who_rings_nobody_looks_at_everything_and_claims_are_asked_for_once(
     assert_eq!(rig.tried(), 21);
     stop.cancel();
     tracker.wait().await;
+}
+
+/// Rings every ten milliseconds, each time for as many as are left for it; notes of each ring whether its work was claimed when
+/// it was settled.
+struct Crowd {
+    store: Arc<FakeStore>,
+    account: AccountId,
+    people: AtomicU32,
+    left: Mutex<VecDeque<usize>>,
+    told: Arc<Mutex<Vec<(bool, bool)>>>,
+}
+
+#[async_trait]
+impl Listener for Crowd {
+    async fn rung(&self) -> Rung {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let Some(count) = self.left.lock().unwrap().pop_front() else { return std::future::pending().await };
+        // Each of a person of its own: of one there is never more than one in hand.
+        let queue = |_| self.store.queue(self.account, self.people.fetch_add(1, Ordering::Relaxed));
+        let ids: Vec<_> = (0..count).map(queue).collect();
+        let (store, told) = (Arc::clone(&self.store), Arc::clone(&self.told));
+        let receipt = Receipt::new(move |claimed| {
+            let is_claimed = |id| store.row(id).lease.is_some() || store.row(id).state != State::Queued;
+            told.lock().unwrap().push((claimed, ids.into_iter().all(is_claimed)));
+        });
+        Rung::new([Ring { account: self.account, trace: None }], receipt)
+    }
+}
+
+/// How often was claimed and what was tried after these rings, and what they were told.
+async fn crowd(gather: Duration, rings: &[usize]) -> (u32, usize, Vec<(bool, bool)>) {
+    let rig = rig();
+    let listener = Arc::new(Crowd {
+        store: Arc::clone(&rig.store),
+        account: rig.account,
+        people: AtomicU32::new(1),
+        left: Mutex::new(rings.iter().copied().collect()),
+        told: Arc::default(),
+    });
+    let (stop, tracker, told) = (CancellationToken::new(), TaskTracker::new(), Arc::clone(&listener.told));
+    let policy = DispatchPolicy { gather, ..DispatchPolicy::default() };
+    tracker.spawn(rig.dispatch_with(policy).run(listener, stop.clone()));
+    tracker.close();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    stop.cancel();
+    tracker.wait().await;
+    let claims = rig.store.lock().claims;
+    (claims, rig.tried(), Arc::into_inner(told).unwrap().into_inner().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_rings_all_the_time_is_claimed_for_together_and_acknowledged_no_sooner() {
+    // Two at once, and ten more in the tenth of a second that follows.
+    let rings = [2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
+    let gather = Duration::from_millis(105);
+    assert_eq!(crowd(gather, &rings).await, (2, 12, vec![(true, true); 11]));
+    assert_eq!(crowd(Duration::ZERO, &rings).await, (11, 12, vec![(true, true); 11]), "who does not gather");
+    assert_eq!(crowd(gather, &[1; 11]).await, (11, 11, vec![(true, true); 11]), "who had one at a time");
 }

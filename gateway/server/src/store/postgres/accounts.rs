@@ -37,6 +37,11 @@ impl TenantOf {
         }
     }
 
+    /// [`TenantOf::known`], and nobody's where that is not known yet.
+    pub(super) fn whose_now(&self, scope: Scope) -> Whose {
+        self.known(scope).unwrap_or(Whose::Nobody)
+    }
+
     /// Whose rows the scope means. Asks, outside of any transaction, what is not known yet.
     pub(super) fn whose(&self, session: &Session, scope: Scope) -> Op<Whose> {
         let account = match self.known(scope) {

@@ -12,6 +12,7 @@ mod array;
 mod audit;
 mod check;
 mod connect;
+mod crowd;
 mod dsn;
 mod errors;
 mod folder;

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::crowd::Crowds;
 use super::scope::{Among, Whose};
 use crate::store::sql::ahead::About;
 use crate::store::sql::jobs::Job;
@@ -17,7 +18,8 @@ use crate::store::sql::scope::Scope;
 const MOST_IN_BATCH: usize = 128;
 
 /// A commit costs the same for few as for many: fewer than these are taken a moment after the batch before them at the
-/// soonest, where one of late had several. Who comes alone, one request after another, waits for nobody.
+/// soonest, where one of late had several. Who comes alone, one request after another, waits for nobody. Tenants that ask for much
+/// have a longer moment, each its own, and nobody else waits for what they ask.
 pub(super) const FEW: usize = 64;
 pub(super) const MOMENT: Duration = Duration::from_millis(6);
 /// Of late, in moments: among many there is a batch of one now and then.
@@ -55,16 +57,19 @@ pub(super) struct Barred {
 }
 
 /// The list, and what its threads are at.
-#[derive(Default)]
 pub(super) struct Pending {
     pub(super) waiting: VecDeque<Waiting>,
     /// Threads that have a batch of what may be together, and threads that have nothing to do.
     pub(super) writing: usize,
     pub(super) asleep: usize,
-    /// When a batch was last taken, when one of several was, and whether a thread lets the next one gather.
-    pub(super) taken: Option<Instant>,
-    pub(super) several: Option<Instant>,
-    pub(super) gathering: bool,
+    /// How long few gather, and who asks for much.
+    moment: Duration,
+    pub(super) crowds: Crowds,
+    /// Of tenants that do not: when a batch was last taken, and when one of several was.
+    taken: Option<Instant>,
+    several: Option<Instant>,
+    /// The soonest that a thread sleeps until, because of those who gather.
+    pub(super) gathering: Option<Instant>,
     /// Of those that have a batch, who claim due work.
     pub(super) claiming: usize,
     pub(super) closed: bool,
@@ -74,15 +79,59 @@ pub(super) struct Pending {
     pub(super) apart: usize,
 }
 
+/// Until when few gather; see [`Pending::gate`].
+#[derive(Clone, Copy)]
+pub(super) struct Gate {
+    /// Enough wait, or nobody is to come.
+    is_open: bool,
+    few: Option<Instant>,
+}
+
 impl Pending {
-    /// Until when few are left to become more. Nobody is where one has its turn that nobody else would join, or that claims:
-    /// others wait for it.
-    pub(super) fn gathers_until(&self, moment: Duration, has_its_turn: impl Fn(&Waiting) -> bool) -> Option<Instant> {
-        let is_few = (1..FEW).contains(&self.waiting.len());
-        let urgent = |next: &Waiting| (next.claims() || next.among != Among::Beside) && has_its_turn(next);
-        let gathers = is_few && !self.closed && !self.waiting.iter().any(urgent);
-        let (taken, several) = (self.taken?, self.several?);
-        (gathers && taken < several + moment * OF_LATE).then(|| taken + moment)
+    pub(super) const fn new(moment: Duration) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            writing: 0,
+            asleep: 0,
+            moment,
+            crowds: Crowds::new(moment),
+            taken: None,
+            several: None,
+            gathering: None,
+            claiming: 0,
+            closed: false,
+            barred: Vec::new(),
+            alone: 0,
+            apart: 0,
+        }
+    }
+
+    /// As it is now.
+    pub(super) fn gate(&self) -> Gate {
+        let is_open = self.closed || self.waiting.len() >= FEW;
+        let (taken, several) = (self.taken, self.several);
+        let few = taken.zip(several).filter(|(taken, several)| *taken < *several + self.moment * OF_LATE);
+        Gate { is_open, few: few.map(|(taken, _)| taken + self.moment) }
+    }
+
+    /// A batch of what may be together was taken.
+    pub(super) fn took(&mut self, batch: &[Whose], now: Instant) {
+        let little = batch.iter().filter(|whose| self.crowds.until(**whose).is_none()).count();
+        if little > 0 {
+            self.taken = Some(now);
+        }
+        if little > 1 {
+            self.several = Some(now);
+        }
+        self.crowds.took(batch.iter().copied(), now);
+    }
+}
+
+impl Gate {
+    /// Until when a request gathers. Who claims does not, others wait for it; nor does what nobody else would join.
+    pub(super) fn until(self, next: &Waiting, whose: Whose, crowds: &Crowds) -> Option<Instant> {
+        let gathers = !self.is_open && !next.claims() && next.among == Among::Beside;
+        gathers.then(|| crowds.until(whose).or(self.few)).flatten()
     }
 }
 
@@ -124,28 +173,57 @@ pub(super) fn take(waiting: &mut VecDeque<Waiting>, has_its_turn: impl Fn(&Waiti
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Among, FEW, OF_LATE, Pending, Scope, Waiting};
+    use causeway_core::clock::SeededEntropy;
+    use causeway_core::ids::{AccountId, TenantId};
+    use jiff::Timestamp;
+
+    use super::{About, Among, FEW, OF_LATE, Pending, Scope, Waiting, Whose};
+    use crate::store::postgres::crowd::MANY;
     use crate::store::sql::jobs::job;
 
     const MOMENT: Duration = Duration::from_millis(6);
 
-    /// Whether so many gather, where one waits that is among others so, and several came so long before the last.
-    fn gather(count: usize, among: Among, several: Duration) -> bool {
-        let taken = Instant::now();
-        let waiting = |_| Waiting { job: job(|_| Ok(())).0, scope: Scope::Nobody, among, about: None };
-        let (waiting, several) = ((0..count).map(waiting).collect(), taken.checked_sub(several));
-        let pending = Pending { waiting, taken: Some(taken), several, ..Pending::default() };
-        pending.gathers_until(MOMENT, |_| true) == Some(taken + MOMENT)
+    fn waiting(among: Among) -> Waiting {
+        Waiting { job: job(|_| Ok(())).0, scope: Scope::Nobody, among, about: None }
+    }
+
+    /// Whether one gathers beside so many others, where several came so long before the last.
+    fn gathers(others: usize, next: &Waiting, before: Duration) -> bool {
+        let (several, mut pending) = (Instant::now(), Pending::new(MOMENT));
+        pending.took(&[Whose::Nobody; 2], several);
+        pending.took(&[Whose::Nobody], several + before);
+        pending.waiting = (0..others).map(|_| waiting(Among::Beside)).collect();
+        let until = pending.gate().until(next, Whose::Nobody, &pending.crowds);
+        assert!(until.is_none_or(|until| until == several + before + MOMENT));
+        until.is_some()
     }
 
     #[test]
     fn few_gather_where_several_came_of_late() {
-        assert!(gather(1, Among::Beside, Duration::ZERO) && gather(FEW - 1, Among::Beside, MOMENT));
-        assert!(!gather(1, Among::Beside, MOMENT * OF_LATE), "one caller after another");
-        assert!(!gather(FEW, Among::Beside, Duration::ZERO), "enough");
-        assert!(
-            !gather(1, Among::Alone, Duration::ZERO) && !gather(1, Among::Apart, Duration::ZERO),
-            "nobody joins it"
-        );
+        let next = waiting(Among::Beside);
+        assert!(gathers(0, &next, Duration::ZERO) && gathers(FEW - 1, &next, MOMENT));
+        assert!(!gathers(0, &next, MOMENT * OF_LATE), "one caller after another");
+        assert!(!gathers(FEW, &next, Duration::ZERO), "enough");
+        let apart = [Among::Alone, Among::Apart].map(waiting);
+        assert!(!apart.iter().any(|next| gathers(0, next, Duration::ZERO)), "nobody joins it");
+        let account = AccountId::new(Timestamp::UNIX_EPOCH, &SeededEntropy::new(1));
+        let claim = Waiting { about: Some(About::Account(account)), ..waiting(Among::Beside) };
+        assert!(!gathers(0, &claim, Duration::ZERO), "others wait for it");
+    }
+
+    #[test]
+    fn who_asks_for_little_does_not_wait_for_those_who_ask_for_much() {
+        let (now, mut pending) = (Instant::now(), Pending::new(MOMENT));
+        let [loud, quiet] =
+            [1, 2].map(|seed| Whose::Tenant(TenantId::new(Timestamp::UNIX_EPOCH, &SeededEntropy::new(seed))));
+        for _ in 0..MANY {
+            pending.took(&[loud], now);
+        }
+        let later = now + MOMENT;
+        pending.took(&[loud; 40], later);
+        let next = waiting(Among::Beside);
+        let until = |whose| pending.gate().until(&next, whose, &pending.crowds);
+        assert!(until(loud).is_some_and(|until| until > later + MOMENT));
+        assert_eq!(until(quiet), None);
     }
 }

@@ -65,8 +65,7 @@ const BARRED_ALL: Duration = Duration::from_secs(2);
 struct Shared {
     /// As many threads may have a batch, and as many run what is alone or apart; there is one more than that.
     count: usize,
-    /// How long few wait for more.
-    moment: Duration,
+    tenants: Arc<TenantOf>,
     pending: Mutex<Pending>,
     wake: Condvar,
 }
@@ -97,10 +96,12 @@ pub(super) struct Parts {
 impl Writer {
     /// Starts the threads; each connects when it has something to write.
     pub(super) fn start(parts: &Parts, count: usize, moment: Duration) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { count: count.max(1), moment, pending: Mutex::default(), wake: Condvar::new() });
+        let tenants = Arc::clone(&parts.tenants);
+        let (count, pending) = (count.max(1), Mutex::new(Pending::new(moment)));
+        let shared = Arc::new(Shared { count, tenants, pending, wake: Condvar::new() });
         let mut threads = Vec::with_capacity(count);
         // One more: whatever takes long, one is left for what does not.
-        for number in 0..=count.max(1) {
+        for number in 0..=count {
             let (parts, shared) = (parts.clone(), Arc::clone(&shared));
             let name = format!("store-writer-{number}");
             threads.push(std::thread::Builder::new().name(name).spawn(move || {
@@ -149,10 +150,13 @@ impl Writer {
             if pending.waiting.len() >= MOST_PENDING {
                 return Err(StoreError::Unavailable("too many requests wait to be written"));
             }
+            let whose = self.shared.tenants.whose_now(waiting.scope);
+            let gathers = pending.gate().until(&waiting, whose, &pending.crowds);
+            // Who waits for more is not woken by each.
+            let is_waited_for = gathers.zip(pending.gathering).is_some_and(|(gathers, until)| until <= gathers);
             let claims = waiting.claims();
             pending.waiting.push_back(waiting);
-            // Who waits for more is not woken by each.
-            (pending.asleep > 0 && !pending.gathering) || claims || pending.waiting.len() == FEW
+            (pending.asleep > 0 && !is_waited_for) || claims || pending.waiting.len() == FEW
         };
         if is_alone {
             // Not every thread may take what is alone.
@@ -252,25 +256,19 @@ impl Thread {
                 };
                 may && !self.is_barred(next, barred)
             };
-            let batch = match pending.gathers_until(self.shared.moment, has_its_turn).filter(|until| *until > now) {
-                None => take(&mut pending.waiting, has_its_turn),
-                // One thread waits for them, the others for what it leaves.
-                Some(_) if pending.gathering => Vec::new(),
-                Some(until) => {
-                    pending.gathering = true;
-                    let waited = self.shared.wake.wait_timeout(guard, until - now);
-                    guard = waited.unwrap_or_else(PoisonError::into_inner).0;
-                    guard.gathering = false;
-                    continue;
-                }
+            let tenants = &self.shared.tenants;
+            let (gate, crowds) = (pending.gate(), &pending.crowds);
+            let gathers = |next: &Waiting| {
+                let until = gate.until(next, tenants.whose_now(next.scope), crowds);
+                until.filter(|until| *until > now)
             };
+            let batch = take(&mut pending.waiting, |next| has_its_turn(next) && gathers(next).is_none());
+            let gathers = pending.waiting.iter().filter(|next| has_its_turn(next)).filter_map(gathers).min();
             if let Some(first) = batch.first() {
                 let is_alone = first.among != Among::Beside;
                 if !is_alone && !first.claims() {
-                    pending.taken = Some(now);
-                    if batch.len() > 1 {
-                        pending.several = Some(now);
-                    }
+                    let whose: Vec<Whose> = batch.iter().map(|taken| tenants.whose_now(taken.scope)).collect();
+                    pending.took(&whose, now);
                 }
                 pending.alone += usize::from(is_alone);
                 pending.apart += usize::from(first.among == Among::Apart);
@@ -287,7 +285,10 @@ impl Thread {
                 self.shared.wake.notify_all();
                 return None;
             }
-            let until = pending.barred.iter().map(|barred| barred.until).min();
+            // One thread waits for those who gather.
+            let gathers = gathers.filter(|until| pending.gathering.is_none_or(|other| *until < other));
+            pending.gathering = gathers.or(pending.gathering);
+            let until = pending.barred.iter().map(|barred| barred.until).chain(gathers).min();
             pending.asleep += 1;
             guard = match until {
                 Some(until) => {
@@ -296,6 +297,9 @@ impl Thread {
                 }
                 None => self.shared.wake.wait(guard).unwrap_or_else(PoisonError::into_inner),
             };
+            if gathers.is_some() && guard.gathering == gathers {
+                guard.gathering = None;
+            }
             guard.asleep -= 1;
         }
     }

@@ -1,0 +1,81 @@
+//! How long an account is not claimed for after a claim that gave several: a claim and what it loads cost nearly the same for one
+//! delivery as for many, and an account that rings all the time would have a claim for every few.
+//!
+//! An account that rings now and then is claimed for at once. Pure bookkeeping; forgetting it costs a claim.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use causeway_core::ids::AccountId;
+use tokio::time::Instant;
+
+/// Rings of accounts that gather: at so many nobody does any longer. They are not acknowledged meanwhile, and a broker that has 32 of
+/// those hands out no more.
+const MOST: usize = 24;
+
+/// Who gathers: until when, and how often it rang since.
+pub(super) struct Gather {
+    time: Duration,
+    of: BTreeMap<AccountId, (Instant, usize)>,
+}
+
+impl Gather {
+    pub(super) const fn new(time: Duration) -> Self {
+        Self { time, of: BTreeMap::new() }
+    }
+
+    /// A claim gave so many, and there are no more. Where those were several, the next claim is a while later.
+    pub(super) fn claimed(&mut self, account: AccountId, count: usize, now: Instant) {
+        self.of.remove(&account);
+        if count > 1 && !self.time.is_zero() {
+            self.of.insert(account, (now + self.time, 0));
+        }
+    }
+
+    pub(super) fn rung(&mut self, account: AccountId) {
+        if let Some((_, rings)) = self.of.get_mut(&account) {
+            *rings += 1;
+        }
+        if self.of.values().map(|(_, rings)| rings).sum::<usize>() >= MOST {
+            self.of.clear();
+        }
+    }
+
+    /// Until when it gathers, if it does.
+    pub(super) fn until(&self, account: AccountId, now: Instant) -> Option<Instant> {
+        self.of.get(&account).map(|(until, _)| *until).filter(|until| *until > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway_core::clock::SeededEntropy;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    const TIME: Duration = Duration::from_millis(100);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_gathers_after_several_for_a_while_or_until_enough_rang() {
+        let entropy = SeededEntropy::new(1);
+        let [one, other] = [(); 2].map(|()| AccountId::new(Timestamp::UNIX_EPOCH, &entropy));
+        let (now, mut gather) = (Instant::now(), Gather::new(TIME));
+        gather.claimed(one, 1, now);
+        assert_eq!(gather.until(one, now), None, "it rings now and then");
+        gather.claimed(one, 2, now);
+        assert_eq!((gather.until(one, now), gather.until(other, now)), (Some(now + TIME), None));
+        assert_eq!(gather.until(one, now + TIME), None);
+        gather.claimed(other, 2, now);
+        (1..MOST).for_each(|_| gather.rung(one));
+        assert!(gather.until(one, now).is_some());
+        gather.rung(other);
+        assert_eq!((gather.until(one, now), gather.until(other, now)), (None, None), "{MOST} rings");
+        gather.claimed(one, 2, now);
+        gather.claimed(one, 0, now);
+        assert_eq!(gather.until(one, now), None);
+        let mut never = Gather::new(Duration::ZERO);
+        never.claimed(one, 2, now);
+        assert_eq!(never.until(one, now), None);
+    }
+}
