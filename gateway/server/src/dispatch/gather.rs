@@ -1,4 +1,4 @@
-//! How long an account is not claimed for after a claim that gave several: a claim and what it loads cost nearly the same for one
+//! How long an account is not claimed for after a claim that gave a few: a claim and what it loads cost nearly the same for one
 //! delivery as for many, and an account that rings all the time would have a claim for every few.
 //!
 //! An account that rings now and then is claimed for at once. Pure bookkeeping; forgetting it costs a claim.
@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use causeway_core::ids::AccountId;
 use tokio::time::Instant;
+
+/// A claim of so many is worth what it costs.
+const WORTH: usize = 16;
 
 /// Rings of accounts that gather: at so many nobody does any longer. They are not acknowledged meanwhile, and a broker that has 32 of
 /// those hands out no more.
@@ -24,10 +27,10 @@ impl Gather {
         Self { time, of: BTreeMap::new() }
     }
 
-    /// A claim gave so many, and there are no more. Where those were several, the next claim is a while later.
+    /// A claim gave so many, and there are no more. Where those were several, but not worth a claim, the next is a while later.
     pub(super) fn claimed(&mut self, account: AccountId, count: usize, now: Instant) {
         self.of.remove(&account);
-        if count > 1 && !self.time.is_zero() {
+        if (2..WORTH).contains(&count) && !self.time.is_zero() {
             self.of.insert(account, (now + self.time, 0));
         }
     }
@@ -63,6 +66,8 @@ mod tests {
         let (now, mut gather) = (Instant::now(), Gather::new(TIME));
         gather.claimed(one, 1, now);
         assert_eq!(gather.until(one, now), None, "it rings now and then");
+        gather.claimed(one, WORTH, now);
+        assert_eq!(gather.until(one, now), None, "it has enough");
         gather.claimed(one, 2, now);
         assert_eq!((gather.until(one, now), gather.until(other, now)), (Some(now + TIME), None));
         assert_eq!(gather.until(one, now + TIME), None);
