@@ -49,6 +49,7 @@ pub(super) const ALL: &[Migration] = migrations! {
     1 "0001-first" from 3;
     2 "0002-tenants-apart" from 3;
     3 "0003-partitions" from 3;
+    4 "0004-keys-to-forget" from 3;
 };
 
 /// Why the database was not migrated, or is not used.

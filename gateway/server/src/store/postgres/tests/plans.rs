@@ -55,6 +55,7 @@ async fn what_a_batch_asks_is_looked_up_row_by_row_also_while_tables_are_small()
     let settings: String =
         settings(Use::Write, 5_000).iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
     let asked = [
+        (sql!("postgres/accept/look"), 8),
         (sql!("postgres/ahead"), 4),
         (sql!("postgres/load"), 1),
         (sql!("postgres/delivery_save"), 32),
