@@ -16,7 +16,7 @@ use super::scope::Whose;
 const WINDOW: u32 = 16;
 pub(super) const MANY: u32 = 32;
 
-/// Requests that are worth a batch, and how long the first of them waits at most, in moments.
+/// Requests that are worth a batch, and how long after the last batch they are taken at the latest, in moments.
 const WORTH: u32 = 32;
 const LONGEST: u32 = 4;
 

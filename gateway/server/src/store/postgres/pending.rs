@@ -18,8 +18,8 @@ use crate::store::sql::scope::Scope;
 const MOST_IN_BATCH: usize = 128;
 
 /// A commit costs the same for few as for many: fewer than these are taken a moment after the batch before them at the
-/// soonest, where one of late had several. Who comes alone, one request after another, waits for nobody. Tenants that ask for much
-/// have a longer moment, each its own, and nobody else waits for what they ask.
+/// soonest, where one of late had several. Who comes alone, one request after another, waits for nobody. Tenants that ask for
+/// much have a longer moment, each its own, and nobody else waits for what they ask.
 pub(super) const FEW: usize = 64;
 pub(super) const MOMENT: Duration = Duration::from_millis(6);
 /// Of late, in moments: among many there is a batch of one now and then.
@@ -79,10 +79,9 @@ pub(super) struct Pending {
     pub(super) apart: usize,
 }
 
-/// Until when few gather; see [`Pending::gate`].
+/// Whether the list is written at once, whoever waits on it, and until when those gather whose tenants ask for little.
 #[derive(Clone, Copy)]
 pub(super) struct Gate {
-    /// Enough wait, or nobody is to come.
     is_open: bool,
     few: Option<Instant>,
 }
@@ -106,7 +105,7 @@ impl Pending {
         }
     }
 
-    /// As it is now.
+    /// Open where enough wait, and where nobody is to come any more.
     pub(super) fn gate(&self) -> Gate {
         let is_open = self.closed || self.waiting.len() >= FEW;
         let (taken, several) = (self.taken, self.several);

@@ -263,7 +263,6 @@ impl Thread {
                 until.filter(|until| *until > now)
             };
             let batch = take(&mut pending.waiting, |next| has_its_turn(next) && gathers(next).is_none());
-            let gathers = pending.waiting.iter().filter(|next| has_its_turn(next)).filter_map(gathers).min();
             if let Some(first) = batch.first() {
                 let is_alone = first.among != Among::Beside;
                 if !is_alone && !first.claims() {
@@ -286,6 +285,7 @@ impl Thread {
                 return None;
             }
             // One thread waits for those who gather.
+            let gathers = pending.waiting.iter().filter(|next| has_its_turn(next)).filter_map(gathers).min();
             let gathers = gathers.filter(|until| pending.gathering.is_none_or(|other| *until < other));
             pending.gathering = gathers.or(pending.gathering);
             let until = pending.barred.iter().map(|barred| barred.until).chain(gathers).min();

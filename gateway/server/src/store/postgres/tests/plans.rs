@@ -80,7 +80,8 @@ async fn what_a_batch_asks_is_looked_up_row_by_row_also_while_tables_are_small()
             let lines: Vec<&str> = plan.lines().collect();
             let is_walked = |line: &str, next: &str| {
                 let cond = next.contains("Index Cond") && !next.contains("Index Cond: (kind =");
-                line.contains("Seq Scan") || line.contains("Index Scan using") && !cond
+                let walks = ["Index Scan", "Index Only Scan"].iter().any(|scan| line.contains(scan));
+                line.contains("Seq Scan") || walks && !cond
             };
             let walked = lines.iter().zip(&lines[1..]).find(|(line, next)| is_walked(line, next));
             assert!(walked.is_none(), "of {to}: {walked:?} in {plan}");
