@@ -13,7 +13,7 @@ use causeway::gateway::{Around, AroundQueue};
 use causeway::queue::rabbitmq::manners::Manners;
 use causeway::queue::{Listener, Rung};
 use causeway::store::over::Over;
-use causeway::store::work::{Claim, ClaimRequest, DueAccount};
+use causeway::store::work::{ClaimRequest, Claimed, DueAccount};
 use causeway::store::{Result, Store};
 use jiff::Timestamp;
 use lapin::Confirmation;
@@ -74,7 +74,7 @@ impl Over for Trusting {
         Ok((due, None))
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
         tokio::time::sleep(BEFORE_A_CLAIM).await;
         self.inner.claim(request).await
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::fair;
 use super::gather::Gather;
-use crate::store::work::Claim;
+use crate::store::work::{Claim, Claimed};
 
 /// A delivery's worker has ended. Sent when dropped, so a worker that dies reports too.
 pub(super) struct Finished {
@@ -105,7 +105,11 @@ impl Desk {
     pub(super) fn rung(&mut self, account: AccountId) {
         self.more.insert(account);
         self.blocked.remove(&account);
-        self.gather.rung(account);
+    }
+
+    /// So many rings are not acknowledged.
+    pub(super) fn heard(&mut self, rings: usize) {
+        self.gather.heard(rings);
     }
 
     /// The account is claimed for later, together with what comes until then.
@@ -185,13 +189,15 @@ impl Desk {
         same.map(|(_, count)| count).sum::<usize>() < fair::of_one_vendor(self.in_flight)
     }
 
-    /// The store's answer to a claim. An account that got less than was asked for has no more that can be claimed now.
-    pub(super) fn claimed(&mut self, asked: &[(AccountId, usize)], claims: Vec<Claim>, now: Instant) {
+    /// The store's answer to a claim. An account that got less than was asked for has no more that can be claimed now, unless
+    /// its claim failed.
+    pub(super) fn claimed(&mut self, asked: &[(AccountId, usize)], claimed: Claimed, now: Instant) {
+        let Claimed { claims, failed } = claimed;
         let mut got: BTreeMap<AccountId, usize> = BTreeMap::new();
         for claim in &claims {
             *got.entry(claim.account).or_default() += 1;
         }
-        for (account, asked) in asked {
+        for (account, asked) in asked.iter().filter(|(account, _)| !failed.contains(account)) {
             let got = got.get(account).copied().unwrap_or(0);
             if got < *asked {
                 self.more.remove(account);
@@ -285,7 +291,7 @@ mod tests {
         let accounts: Vec<_> = (0..4).map(|_| AccountId::new(NOW, &entropy)).collect();
         for account in &accounts[..3] {
             assert_eq!(desk.appetite(*account, &hung, 8, 100), 16);
-            desk.claimed(&[(*account, 4)], claims(*account, 4, &entropy), Instant::now());
+            desk.claimed(&[(*account, 4)], claims(*account, 4, &entropy).into(), Instant::now());
         }
         desk.appetite(accounts[3], &well, 8, 100);
         assert_eq!((desk.free(), desk.room()), (4, BTreeMap::from([(Arc::clone(&hung), 0), (Arc::clone(&well), 12)])));
@@ -295,7 +301,7 @@ mod tests {
             started += 1;
         }
         assert_eq!(started, 6, "two places stay free of a vendor that answers nobody");
-        desk.claimed(&[(accounts[3], 4)], claims(accounts[3], 4, &entropy), Instant::now());
+        desk.claimed(&[(accounts[3], 4)], claims(accounts[3], 4, &entropy).into(), Instant::now());
         for _ in 0..2 {
             assert_eq!(desk.start().map(|claim| claim.account), Some(accounts[3]));
         }

@@ -12,14 +12,14 @@ use tokio::time::Instant;
 /// A claim of so many is worth what it costs.
 const WORTH: usize = 16;
 
-/// Rings of accounts that gather: at so many nobody does any longer. They are not acknowledged meanwhile, and a broker that has 32 of
-/// those hands out no more.
+/// At so many rings that are not acknowledged nobody gathers any longer: a broker that has 32 of those from one queue hands out
+/// no more of it.
 const MOST: usize = 24;
 
-/// Who gathers: until when, and how often it rang since.
+/// Who gathers, and until when.
 pub(super) struct Gather {
     time: Duration,
-    of: BTreeMap<AccountId, (Instant, usize)>,
+    of: BTreeMap<AccountId, Instant>,
 }
 
 impl Gather {
@@ -31,22 +31,20 @@ impl Gather {
     pub(super) fn claimed(&mut self, account: AccountId, count: usize, now: Instant) {
         self.of.remove(&account);
         if (2..WORTH).contains(&count) && !self.time.is_zero() {
-            self.of.insert(account, (now + self.time, 0));
+            self.of.insert(account, now + self.time);
         }
     }
 
-    pub(super) fn rung(&mut self, account: AccountId) {
-        if let Some((_, rings)) = self.of.get_mut(&account) {
-            *rings += 1;
-        }
-        if self.of.values().map(|(_, rings)| rings).sum::<usize>() >= MOST {
+    /// So many rings are not acknowledged.
+    pub(super) fn heard(&mut self, rings: usize) {
+        if rings >= MOST {
             self.of.clear();
         }
     }
 
     /// Until when it gathers, if it does.
     pub(super) fn until(&self, account: AccountId, now: Instant) -> Option<Instant> {
-        self.of.get(&account).map(|(until, _)| *until).filter(|until| *until > now)
+        self.of.get(&account).copied().filter(|until| *until > now)
     }
 }
 
@@ -72,9 +70,9 @@ mod tests {
         assert_eq!((gather.until(one, now), gather.until(other, now)), (Some(now + TIME), None));
         assert_eq!(gather.until(one, now + TIME), None);
         gather.claimed(other, 2, now);
-        (1..MOST).for_each(|_| gather.rung(one));
+        gather.heard(MOST - 1);
         assert!(gather.until(one, now).is_some());
-        gather.rung(other);
+        gather.heard(MOST);
         assert_eq!((gather.until(one, now), gather.until(other, now)), (None, None), "{MOST} rings");
         gather.claimed(one, 2, now);
         gather.claimed(one, 0, now);

@@ -9,10 +9,11 @@
 //!     unknown outcome: verify → adopt what the vendor has, or resend what it has not
 //! ```
 //!
-//! Who rings names the account, so it is claimed for at once, or with what comes until then where it rings all the time; who has due work is asked every second, when something is known to
-//! become due or to go on, and soon after a claim that gave nothing. What was delivered is read back later, by `read_back`. It
-//! decides nothing about retries (`retry` does), knows no vendor (connectors do) and keeps no truth: everything it holds in memory
-//! can be lost at any moment, and the store's leases bring the work back.
+//! Who rings names the account, so it is claimed for at once, or a little later together with what comes until then where it
+//! rings all the time. Who has due work is asked every second, when something is known to become due or to go on, and soon after
+//! a claim that gave nothing. What was delivered is read back later, by `read_back`. It decides nothing about retries (`retry`
+//! does), knows no vendor (connectors do) and keeps no truth: everything it holds in memory can be lost at any moment, and the
+//! store's leases bring the work back.
 //!
 //! Invariants: waiting for admission is not an attempt; nothing is sent before its attempt is committed; what was begun is
 //! settled or found by its lease; a delivery that breaks its worker does not break its neighbours; at a stop nothing new is
@@ -70,7 +71,7 @@ pub struct DispatchPolicy {
     pub stop_grace: Duration,
     /// How much earlier than the attempt a vendor's clock may say a record was created.
     pub clock_skew: Duration,
-    /// How long an account that had several is not claimed for, so that the next claim has several too.
+    /// How long an account is not claimed for after a claim that gave several, but fewer than a claim is worth.
     pub gather: Duration,
     /// Unique per process: names it in leases.
     pub owner: String,
@@ -164,7 +165,8 @@ impl Dispatch {
     /// Works until told to stop; then begins nothing, gives unused leases back and waits for what is on the wire.
     ///
     /// What was heard is acknowledged once a pass that began after it has committed its claims, and not before: a gateway
-    /// that dies in between leaves the ring to another. One that cannot reach the store keeps it.
+    /// that dies in between leaves the ring to another. One that cannot reach the store keeps it. An account that gathers is
+    /// claimed for by a later pass, and its ring is acknowledged then.
     pub async fn run(self: Arc<Self>, listener: Arc<dyn Listener>, stop: CancellationToken) {
         let tracker = TaskTracker::new();
         let (report, mut reports) = mpsc::unbounded_channel();
@@ -177,7 +179,11 @@ impl Dispatch {
             let wake = Instant::now() + pass.wake;
             look_at = if everywhere { wake } else { look_at.min(wake) };
             if pass.committed {
-                let claimed = |rung: &mut Rung| !rung.rings.iter().any(|ring| desk.gathers(ring.account, pass.began));
+                let claimed = |rung: &mut Rung| {
+                    // Whom this pass claimed for is done with, even if it has rung again by the time the others are.
+                    rung.rings.retain(|ring| desk.gathers(ring.account, pass.began));
+                    rung.rings.is_empty()
+                };
                 heard.extract_if(.., claimed).for_each(|rung| rung.receipt.claimed());
             }
             while let Some(claim) = desk.start() {
@@ -196,6 +202,7 @@ impl Dispatch {
                         }
                     }
                     heard.push(rung);
+                    desk.heard(heard.iter().map(|rung| rung.count).sum());
                 }
                 () = tokio::time::sleep_until(gathered) => {}
                 Some(finished) = reports.recv() => {
@@ -233,10 +240,11 @@ impl Dispatch {
             now,
         };
         let committed = match self.parts.store.claim(request).await {
-            Ok(claims) => {
-                self.figures.claimed(claims.len());
-                desk.claimed(&wants, claims, Instant::now());
-                desk.knows_all()
+            Ok(claimed) => {
+                self.figures.claimed(claimed.claims.len());
+                let committed = claimed.failed.is_empty() && desk.knows_all();
+                desk.claimed(&wants, claimed, Instant::now());
+                committed
             }
             Err(error) => {
                 tracing::error!(%error, "cannot claim due work");

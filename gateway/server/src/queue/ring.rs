@@ -21,6 +21,8 @@ pub struct Ring {
 pub struct Rung {
     /// Each account that rang.
     pub rings: Vec<Ring>,
+    /// How often it rang in all, those of one account counted each.
+    pub count: usize,
     /// To be told once what they caused is claimed.
     pub receipt: Receipt,
 }
@@ -30,7 +32,9 @@ impl Rung {
     pub fn new(heard: impl IntoIterator<Item = Ring>, receipt: Receipt) -> Self {
         let mut rings: Vec<Ring> = Vec::new();
         let mut places: BTreeMap<AccountId, usize> = BTreeMap::new();
+        let mut count = 0;
         for ring in heard {
+            count += 1;
             match places.get(&ring.account).and_then(|place| rings.get_mut(*place)) {
                 Some(known) => known.trace = known.trace.take().or(ring.trace),
                 None => {
@@ -39,7 +43,7 @@ impl Rung {
                 }
             }
         }
-        Self { rings, receipt }
+        Self { rings, count, receipt }
     }
 
     /// The accounts that rang.

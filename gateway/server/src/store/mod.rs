@@ -51,7 +51,7 @@ use setup::{AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTen
 use trace::{AuditEntry, Backlog, Case, Erasure, ErasurePlan, Ledger, Lookup, LookupQuery};
 use trace::{Replayed, Retention, RetentionReport};
 use vitals::Vitals;
-use work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
+use work::{Begun, Claim, ClaimRequest, Claimed, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 
 /// Why the store did not do it. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -202,8 +202,9 @@ pub trait Store: Send + std::marker::Sync {
 
     /// Accounts with due work, and when the next work is due.
     async fn due(&self, now: Timestamp) -> Result<(Vec<DueAccount>, Option<Timestamp>)>;
-    /// Leases due deliveries: fresh before bulk, oldest first, at most one in flight per account, e-mail and posting.
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>>;
+    /// Leases due deliveries: fresh before bulk, oldest first, at most one in flight per account, e-mail and posting. An error
+    /// when nothing is leased and an account's claim failed.
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed>;
     /// Everything a connector needs, opened and checked against its hashes.
     async fn load(&self, claim: &Claim, with_files: bool) -> Result<(WorkItem, Vec<File>)>;
     /// Commits "this step is about to be tried". Nothing may be sent before this returns.

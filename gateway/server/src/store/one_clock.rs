@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::finding::{Finding, Health};
 use super::over::Over;
-use super::work::{Claim, ClaimRequest};
+use super::work::{ClaimRequest, Claimed};
 use super::{Result, Store, StoreError};
 
 /// Two gateways may be twice this apart; a lease outlasts its longest step by more.
@@ -70,7 +70,7 @@ impl Over for OneClock {
     }
 
     /// Jobs are leased every other second at least, so this need not look itself.
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
         self.agree()?;
         self.below.claim(request).await
     }
@@ -115,8 +115,8 @@ mod tests {
         async fn expire_leases(&self, _: Timestamp) -> Result<(u64, u64)> {
             Ok((0, 0))
         }
-        async fn claim(&self, _: ClaimRequest) -> Result<Vec<Claim>> {
-            Ok(Vec::new())
+        async fn claim(&self, _: ClaimRequest) -> Result<Claimed> {
+            Ok(Claimed::default())
         }
     }
 

@@ -29,7 +29,7 @@ use super::setup::{
 use super::trace::{AuditEntry, Backlog, Case, Erasure, ErasurePlan, Ledger, Lookup, LookupQuery};
 use super::trace::{Replayed, Retention, RetentionReport};
 use super::vitals::Vitals;
-use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
+use super::work::{Begun, Claim, ClaimRequest, Claimed, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 use super::{Result, Store};
 use crate::alike::AlikePolicy;
 
@@ -152,7 +152,7 @@ verbs! {
     awaiting(limit: usize) -> Vec<ReadyDelivery>;
     decide_held(tenant: TenantId, delivery: DeliveryId, decision: Decision, now: Timestamp) -> ();
     due(now: Timestamp) -> (Vec<DueAccount>, Option<Timestamp>);
-    claim(request: ClaimRequest) -> Vec<Claim>;
+    claim(request: ClaimRequest) -> Claimed;
     load(claim: &Claim, with_files: bool) -> (WorkItem, Vec<File>);
     begin_attempt(claim: &Claim, step: &str, now: Timestamp) -> Begun;
     settle(settlement: Settlement) -> Settled;

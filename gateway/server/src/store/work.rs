@@ -58,6 +58,21 @@ pub struct Claim {
     pub verifying: Option<Verifying>,
 }
 
+/// What a claim came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Claimed {
+    /// What is leased.
+    pub claims: Vec<Claim>,
+    /// Accounts whose due work could not be claimed: there may be some.
+    pub failed: Vec<AccountId>,
+}
+
+impl From<Vec<Claim>> for Claimed {
+    fn from(claims: Vec<Claim>) -> Self {
+        Self { claims, failed: Vec::new() }
+    }
+}
+
 /// Stands for a step in [`Verifying`] after a restore: some step may have been taken after the backup, and the plan knows
 /// which would have been next.
 pub const RESTORED: &str = "restored";

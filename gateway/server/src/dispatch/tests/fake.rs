@@ -22,7 +22,8 @@ use crate::store::over::{Nothing, Over};
 use crate::store::setup::{AccountRecord, Paused, PostingRecord, Sync, SyncReport};
 use crate::store::trace::{Retention, RetentionReport};
 use crate::store::work::{
-    Begun, Claim, ClaimRequest, DueAccount, Next, Proof, Settled, Settlement, Sighting, Unproven, Verifying, WorkItem,
+    Begun, Claim, ClaimRequest, Claimed, DueAccount, Next, Proof, Settled, Settlement, Sighting, Unproven, Verifying,
+    WorkItem,
 };
 use crate::store::{Result, Store, StoreError};
 
@@ -74,6 +75,8 @@ pub(crate) struct Inner {
     pub(crate) reads_fail: u32,
     /// So many claims fail first.
     pub(crate) claim_fails: u32,
+    /// So many claims for an account fail first, beside others.
+    pub(crate) claims_of_fail: BTreeMap<AccountId, u32>,
     /// So many attempts cannot be begun first.
     pub(crate) begin_fails: u32,
     /// Attempts that were begun by themselves, not with the end of another.
@@ -318,16 +321,21 @@ impl Over for FakeStore {
         Ok((due, open().filter_map(|row| row.due).filter(|due| *due > now).min()))
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
         let mut inner = self.lock();
         inner.claims += 1;
         if inner.claim_fails > 0 {
             inner.claim_fails -= 1;
             return Err(StoreError::Unavailable("as told"));
         }
-        let mut claims = Vec::new();
+        let mut claimed = Claimed::default();
         for (account, wanted) in request.wants {
             let mut left = wanted;
+            if let Some(fails) = inner.claims_of_fail.get_mut(&account).filter(|fails| **fails > 0) {
+                *fails -= 1;
+                claimed.failed.push(account);
+                continue;
+            }
             for id in inner.order.clone() {
                 let row = &inner.rows[&id];
                 let key = (row.account, row.person);
@@ -343,7 +351,7 @@ impl Over for FakeStore {
                 row.fence += 1;
                 row.become_(State::InFlight, row.due)?;
                 row.lease = Some(until);
-                claims.push(Claim {
+                claimed.claims.push(Claim {
                     delivery: id,
                     tenant: row.tenant,
                     account,
@@ -355,7 +363,7 @@ impl Over for FakeStore {
                 });
             }
         }
-        Ok(claims)
+        Ok(claimed)
     }
 
     async fn load(&self, claim: &Claim, with_files: bool) -> Result<(WorkItem, Vec<File>)> {

@@ -97,39 +97,56 @@ async fn for_who_rings_nobody_looks_at_everything_and_claims_are_asked_for_once(
     tracker.wait().await;
 }
 
-/// Rings every ten milliseconds, each time for as many as are left for it; notes of each ring whether its work was claimed when
-/// it was settled.
+/// Rings every ten milliseconds for two accounts at once, as often as is left for each; notes of what rang together whether its
+/// work was claimed when it was settled, and how long that took.
 struct Crowd {
     store: Arc<FakeStore>,
-    account: AccountId,
+    accounts: [AccountId; 2],
     people: AtomicU32,
-    left: Mutex<VecDeque<usize>>,
-    told: Arc<Mutex<Vec<(bool, bool)>>>,
+    left: Mutex<VecDeque<[usize; 2]>>,
+    told: Arc<Mutex<Vec<(bool, bool, Duration)>>>,
 }
 
 #[async_trait]
 impl Listener for Crowd {
     async fn rung(&self) -> Rung {
         tokio::time::sleep(Duration::from_millis(10)).await;
-        let Some(count) = self.left.lock().unwrap().pop_front() else { return std::future::pending().await };
+        let Some(counts) = self.left.lock().unwrap().pop_front() else { return std::future::pending().await };
         // Each of a person of its own: of one there is never more than one in hand.
-        let queue = |_| self.store.queue(self.account, self.people.fetch_add(1, Ordering::Relaxed));
-        let ids: Vec<_> = (0..count).map(queue).collect();
-        let (store, told) = (Arc::clone(&self.store), Arc::clone(&self.told));
+        let queue = |account| self.store.queue(account, self.people.fetch_add(1, Ordering::Relaxed));
+        let (mut rings, mut ids) = (Vec::new(), Vec::new());
+        for (account, count) in self.accounts.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
+            rings.extend((0..count).map(|_| Ring { account, trace: None }));
+            ids.extend((0..count).map(|_| queue(account)));
+        }
+        let (store, told, heard) = (Arc::clone(&self.store), Arc::clone(&self.told), tokio::time::Instant::now());
         let receipt = Receipt::new(move |claimed| {
             let is_claimed = |id| store.row(id).lease.is_some() || store.row(id).state != State::Queued;
-            told.lock().unwrap().push((claimed, ids.into_iter().all(is_claimed)));
+            told.lock().unwrap().push((claimed, ids.into_iter().all(is_claimed), heard.elapsed()));
         });
-        Rung::new([Ring { account: self.account, trace: None }], receipt)
+        Rung::new(rings, receipt)
     }
 }
 
-/// How often was claimed and what was tried after these rings, and what they were told.
-async fn crowd(gather: Duration, rings: &[usize]) -> (u32, usize, Vec<(bool, bool)>) {
+/// What came of these rings.
+struct Heard {
+    claims: u32,
+    tried: usize,
+    told: Vec<(bool, bool)>,
+    /// The longest that a ring was not settled.
+    longest: Duration,
+}
+
+/// So many claims for the second account fail first.
+async fn crowd(gather: Duration, fails: u32, rings: &[[usize; 2]]) -> Heard {
     let rig = rig();
+    let second = record("scripted", json!({}));
+    let accounts = [rig.account, second.account.id];
+    rig.store.with_account(second);
+    rig.store.lock().claims_of_fail.insert(accounts[1], fails);
     let listener = Arc::new(Crowd {
         store: Arc::clone(&rig.store),
-        account: rig.account,
+        accounts,
         people: AtomicU32::new(1),
         left: Mutex::new(rings.iter().copied().collect()),
         told: Arc::default(),
@@ -138,19 +155,54 @@ async fn crowd(gather: Duration, rings: &[usize]) -> (u32, usize, Vec<(bool, boo
     let policy = DispatchPolicy { gather, ..DispatchPolicy::default() };
     tracker.spawn(rig.dispatch_with(policy).run(listener, stop.clone()));
     tracker.close();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Everything has been claimed for, unless it is given up, before the store is looked at once more.
+    tokio::time::sleep(TICK - Duration::from_millis(50)).await;
     stop.cancel();
     tracker.wait().await;
-    let claims = rig.store.lock().claims;
-    (claims, rig.tried(), Arc::into_inner(told).unwrap().into_inner().unwrap())
+    let told = Arc::into_inner(told).unwrap().into_inner().unwrap();
+    Heard {
+        claims: rig.store.lock().claims,
+        tried: rig.tried(),
+        longest: told.iter().map(|(_, _, took)| *took).max().unwrap(),
+        told: told.into_iter().map(|(claimed, is_claimed, _)| (claimed, is_claimed)).collect(),
+    }
 }
+
+const GATHER: Duration = Duration::from_millis(105);
 
 #[tokio::test(start_paused = true)]
 async fn who_rings_all_the_time_is_claimed_for_together_and_acknowledged_no_sooner() {
+    let check = |heard: Heard, claims, tried| {
+        assert_eq!((heard.claims, heard.tried, heard.told), (claims, tried, vec![(true, true); 11]));
+    };
     // Two at once, and ten more in the tenth of a second that follows.
-    let rings = [2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
-    let gather = Duration::from_millis(105);
-    assert_eq!(crowd(gather, &rings).await, (2, 12, vec![(true, true); 11]));
-    assert_eq!(crowd(Duration::ZERO, &rings).await, (11, 12, vec![(true, true); 11]), "who does not gather");
-    assert_eq!(crowd(gather, &[1; 11]).await, (11, 11, vec![(true, true); 11]), "who had one at a time");
+    let rings: Vec<_> = [[2, 0]].into_iter().chain([[1, 0]; 10]).collect();
+    check(crowd(GATHER, 0, &rings).await, 2, 12);
+    check(crowd(Duration::ZERO, 0, &rings).await, 11, 12);
+    check(crowd(GATHER, 0, &[[1, 0]; 11]).await, 11, 11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ring_for_two_that_gather_by_turns_is_acknowledged_once_both_were_claimed_for() {
+    // The second begins to gather half a gathering after the first, and both go on ringing.
+    let mut rings = vec![[2, 0], [0, 0], [0, 0], [0, 0], [0, 0], [0, 2], [1, 1]];
+    rings.extend([[1, 0], [0, 1]].repeat(30));
+    let heard = crowd(GATHER, 0, &rings).await;
+    assert!(heard.told.iter().all(|told| *told == (true, true)), "{:?}", heard.told);
+    assert!(heard.longest < GATHER * 2, "{:?}", heard.longest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_gathers_while_many_rings_are_not_acknowledged() {
+    let heard = crowd(GATHER, 0, &[[2, 0], [12, 0], [12, 0]]).await;
+    assert_eq!(heard.tried, 26);
+    assert!(heard.longest < GATHER / 2, "{:?}", heard.longest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ring_is_not_acknowledged_by_the_claim_of_another_account() {
+    let heard = crowd(Duration::ZERO, 1, &[[1, 1]]).await;
+    assert_eq!((heard.tried, heard.told), (2, vec![(true, true)]));
+    let never = crowd(Duration::ZERO, u32::MAX, &[[1, 1]]).await;
+    assert_eq!((never.tried, never.told), (1, vec![(false, false)]));
 }

@@ -190,7 +190,7 @@ impl Dispatch {
             lease: self.parts.policy.lease,
             now,
         };
-        let claim = self.parts.store.claim(request).await.unwrap().remove(0);
+        let claim = self.parts.store.claim(request).await.unwrap().claims.remove(0);
         async move { self.carry(claim, &CancellationToken::new()).await }
     }
 }

@@ -24,7 +24,7 @@ use super::errors::{Op, Stop};
 use super::floors::Floors;
 use super::tx::Tx;
 use super::{announce, cases, delivery};
-use crate::store::work::{Claim, ClaimRequest};
+use crate::store::work::{Claim, ClaimRequest, Claimed};
 use crate::store::{Result, StoreError};
 
 /// Claims in a row that ended with a dead worker before the delivery is parked.
@@ -33,7 +33,7 @@ const MOST_CLAIMS: u32 = 5;
 /// Fresh work, then what a resumed account released.
 const LANES: [i64; 2] = [0, 1];
 
-pub(in crate::store) async fn claim(store: &SqlStore, request: ClaimRequest) -> Result<Vec<Claim>> {
+pub(in crate::store) async fn claim(store: &SqlStore, request: ClaimRequest) -> Result<Claimed> {
     let request = Arc::new(request);
     // Each account by itself, in the same commit mostly: a request reaches the rows of one tenant, and what goes wrong with
     // one account is no other's affair.
@@ -42,21 +42,24 @@ pub(in crate::store) async fn claim(store: &SqlStore, request: ClaimRequest) -> 
         let about = About::Account(account);
         store.write_about(Scope::Account(account), about, move |tx| claim_account(tx, &request, &floors, account, want))
     };
-    let (mut claims, mut failed) = (Vec::new(), None);
-    for claimed in join_all(request.wants.iter().map(one)).await {
-        match claimed {
-            Ok(claimed) => claims.extend(claimed),
-            Err(error) => failed = Some(error),
+    let (mut claimed, mut last) = (Claimed::default(), None);
+    for (got, (account, _)) in join_all(request.wants.iter().map(one)).await.into_iter().zip(&request.wants) {
+        match got {
+            Ok(claims) => claimed.claims.extend(claims),
+            Err(error) => {
+                claimed.failed.push(*account);
+                last = Some(error);
+            }
         }
     }
-    match failed {
-        Some(error) if claims.is_empty() => Err(error),
+    match last {
+        Some(error) if claimed.claims.is_empty() => Err(error),
         // What was leased is worked on.
         Some(error) => {
-            tracing::error!(%error, "cannot claim the due work of some accounts");
-            Ok(claims)
+            tracing::error!(%error, accounts = claimed.failed.len(), "cannot claim the due work of some accounts");
+            Ok(claimed)
         }
-        None => Ok(claims),
+        None => Ok(claimed),
     }
 }
 

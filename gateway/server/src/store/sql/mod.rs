@@ -84,7 +84,7 @@ use super::sqlite::{self, SqliteEngine};
 use super::trace::{AuditEntry, Backlog, Case, Erasure, ErasurePlan, Ledger, Lookup, LookupQuery};
 use super::trace::{Replayed, Retention, RetentionReport};
 use super::vitals::Vitals;
-use super::work::{Begun, Claim, ClaimRequest, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
+use super::work::{Begun, Claim, ClaimRequest, Claimed, DueAccount, Settled, Settlement, Sighting, Unproven, WorkItem};
 use super::{Result, Store, StoreError};
 use crate::alike::AlikePolicy;
 
@@ -341,7 +341,7 @@ impl Store for SqlStore {
     async fn due(&self, now: Timestamp) -> Result<(Vec<DueAccount>, Option<Timestamp>)> {
         due::due(self, now).await
     }
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>> {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
         claim::claim(self, request).await
     }
     async fn load(&self, claim: &Claim, with_files: bool) -> Result<(WorkItem, Vec<connector::File>)> {

@@ -219,7 +219,7 @@ impl People {
     pub(crate) async fn claim(&self, account: AccountId, now: Timestamp) -> Vec<Claim> {
         let request =
             ClaimRequest { owner: "w1".to_owned(), wants: vec![(account, 100)], lease: Duration::from_secs(60), now };
-        self.store.claim(request).await.unwrap()
+        self.store.claim(request).await.unwrap().claims
     }
 
     /// Begins the step of a delivery that is due.

@@ -169,7 +169,7 @@ impl<B: Backend> World<B> {
             lease: Duration::from_secs(60),
             now: self.now(),
         };
-        self.store.claim(request).await.unwrap()
+        self.store.claim(request).await.unwrap().claims
     }
 
     pub(crate) async fn one_claim(&self) -> Claim {

@@ -122,7 +122,7 @@ async fn a_delivery_is_claimed_by_one_gateway_and_one_of_a_person_at_a_time() {
                 lease: Duration::from_secs(60),
                 now: w.now(),
             };
-            asked.spawn(async move { store.claim(request).await.unwrap() });
+            asked.spawn(async move { store.claim(request).await.unwrap().claims });
         }
     }
     let mut claimed: Vec<_> = asked.join_all().await.into_iter().flatten().map(|claim| claim.delivery).collect();

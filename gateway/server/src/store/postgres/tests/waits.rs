@@ -159,7 +159,7 @@ async fn accounts_are_locked_in_one_order_whoever_s_turn_it_is() {
     let hex = data_encoding::HEXLOWER.encode(&high.bytes());
     let free = psql(&w, format!("SELECT 1 FROM accounts WHERE id = '\\x{hex}' FOR UPDATE NOWAIT")).await;
     locked.ends().await;
-    assert_eq!(claim.await.unwrap(), []);
+    assert_eq!(claim.await.unwrap().claims, []);
     assert!(free.is_ok(), "it holds one and waits for the other: {free:?}");
 }
 
@@ -269,7 +269,7 @@ async fn who_claims_for_an_account_waits_for_another_gateway_alone() {
         claimed = &mut claimed => panic!("it did not wait: {claimed:?}"),
     };
     locked.ends().await;
-    assert!(settled.is_ok() && claimed.await.unwrap().is_empty());
+    assert!(settled.is_ok() && claimed.await.unwrap().claims.is_empty());
 }
 
 /// A claim of another gateway's for one delivery of the account.
@@ -298,7 +298,7 @@ async fn claims_that_wait_leave_a_thread_to_what_does_not() {
         claimed = &mut first => panic!("it did not wait: {claimed:?}"),
     };
     locked.ends().await;
-    assert!(settled.is_ok() && first.await.unwrap().is_empty() && second.await.unwrap().is_empty());
+    assert!(settled.is_ok() && first.await.unwrap().claims.is_empty() && second.await.unwrap().claims.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,6 +1,7 @@
 //! Rows and blobs that somebody or something has changed: never sent, always visible, and no harm to the rest.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use causeway_core::ids::{BlobId, DeliveryId};
@@ -14,6 +15,7 @@ use crate::store::sql::rows::{Columns, Conn, Sql, StoredId, every, params, sql, 
 use crate::store::sql::scope::Scope;
 use crate::store::sql::submission;
 use crate::store::suite::world::World;
+use crate::store::work::ClaimRequest;
 
 fn with_cv(w: &World<Sqlite>, email: &str) -> NewApplication {
     let bytes = Bytes::from_static(b"canary-cv");
@@ -39,6 +41,33 @@ async fn check(sql: &str) {
     assert_eq!(loaded, [second], "{sql}");
     assert_eq!(parked(&w, delivery), Some(Reason::Poison.as_str().to_owned()), "{sql}");
     assert_eq!(w.claim(2).await, [], "{sql}");
+}
+
+#[tokio::test]
+async fn whose_claim_fails_is_told_apart_from_who_has_no_work() {
+    let w = World::<Sqlite>::new().await;
+    let mut application = w.application("ada@example.org");
+    application.deliveries.push(w.target(w.crm));
+    w.accept(application).await;
+    let fails = |account: &str| {
+        let stop = "RAISE(ABORT, 'as a damaged page would')";
+        let trigger = format!(
+            "DROP TRIGGER IF EXISTS damaged; CREATE TRIGGER damaged BEFORE UPDATE ON deliveries WHEN NEW.account IN \
+             (SELECT id FROM accounts WHERE name LIKE '{account}') BEGIN SELECT {stop}; END"
+        );
+        w.backend.raw().execute_batch(&trigger).unwrap();
+    };
+    let claim = async || {
+        let wants = vec![(w.ats, 1), (w.crm, 1)];
+        let request = ClaimRequest { owner: "me".into(), wants, lease: Duration::from_secs(60), now: w.now() };
+        w.store.claim(request).await
+    };
+    fails("%");
+    assert!(claim().await.is_err(), "nothing is leased");
+    fails("acme-crm");
+    let claimed = claim().await.unwrap();
+    let accounts: Vec<_> = claimed.claims.iter().map(|claim| claim.account).collect();
+    assert_eq!((accounts, claimed.failed), (vec![w.ats], vec![w.crm]));
 }
 
 /// The reason of the delivery's open case, if it is parked.
