@@ -62,7 +62,7 @@ pub(super) struct Desk {
     more: BTreeSet<AccountId>,
     /// Accounts that cannot take any before then.
     blocked: BTreeMap<AccountId, Timestamp>,
-    /// Of these, the ones that the store could not tell of.
+    /// Of these, the ones that the store could not tell of or not claim for.
     unknown: BTreeSet<AccountId>,
     next_due: Option<Timestamp>,
     gather: Gather,
@@ -135,7 +135,7 @@ impl Desk {
         self.blocked.insert(account, until);
     }
 
-    /// Whether the store could not tell of it.
+    /// Whether the store could not tell of it, or not claim for it.
     pub(super) fn unknown(&mut self, account: AccountId, is_unknown: bool) {
         if is_unknown {
             self.unknown.insert(account);
@@ -144,9 +144,9 @@ impl Desk {
         }
     }
 
-    /// The store told of every account that is to be asked for.
-    pub(super) fn knows_all(&self) -> bool {
-        self.unknown.is_empty()
+    /// The store could not tell of it, or not claim for it.
+    pub(super) fn misses(&self, account: AccountId) -> bool {
+        self.unknown.contains(&account)
     }
 
     /// How many more claims the account could use.

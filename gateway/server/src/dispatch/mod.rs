@@ -29,7 +29,7 @@ mod memory;
 mod settle;
 mod verify;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -123,7 +123,7 @@ pub struct DispatchParts {
 struct Pass {
     /// How long there is nothing to do unless something happens.
     wake: Duration,
-    /// What could be claimed is, and nothing that the store should have said for it is missing.
+    /// What could be claimed is, but for accounts that the desk misses something of.
     committed: bool,
     /// Who gathered then was not claimed for.
     began: Instant,
@@ -165,8 +165,8 @@ impl Dispatch {
     /// Works until told to stop; then begins nothing, gives unused leases back and waits for what is on the wire.
     ///
     /// What was heard is acknowledged once a pass that began after it has committed its claims, and not before: a gateway
-    /// that dies in between leaves the ring to another. One that cannot reach the store keeps it. An account that gathers is
-    /// claimed for by a later pass, and its ring is acknowledged then.
+    /// that dies in between leaves the ring to another. One that cannot reach the store keeps it, and those of an account that
+    /// could not be claimed for. An account that gathers is claimed for by a later pass, and its ring is acknowledged then.
     pub async fn run(self: Arc<Self>, listener: Arc<dyn Listener>, stop: CancellationToken) {
         let tracker = TaskTracker::new();
         let (report, mut reports) = mpsc::unbounded_channel();
@@ -178,14 +178,17 @@ impl Dispatch {
             let pass = self.pass(&mut desk, everywhere).await;
             let wake = Instant::now() + pass.wake;
             look_at = if everywhere { wake } else { look_at.min(wake) };
-            if pass.committed {
-                let claimed = |rung: &mut Rung| {
-                    // Whom this pass claimed for is done with, even if it has rung again by the time the others are.
-                    rung.rings.retain(|ring| desk.gathers(ring.account, pass.began));
-                    rung.rings.is_empty()
-                };
-                heard.extract_if(.., claimed).for_each(|rung| rung.receipt.claimed());
-            }
+            let mut kept = BTreeSet::new();
+            let claimed = |rung: &mut Rung| {
+                // Whom this pass claimed for is done with, even if it has rung again by the time the others are. Of whom it
+                // could not claim for one ring stands for those that follow: others' rings need the room.
+                rung.rings.retain(|ring| {
+                    let missed = !pass.committed || desk.misses(ring.account);
+                    desk.gathers(ring.account, pass.began) || missed && kept.insert(ring.account)
+                });
+                rung.rings.is_empty()
+            };
+            heard.extract_if(.., claimed).for_each(|rung| rung.receipt.claimed());
             while let Some(claim) = desk.start() {
                 let (dispatch, stop) = (Arc::clone(&self), stop.clone());
                 let report = Finished::of(claim.account, report.clone());
@@ -231,7 +234,7 @@ impl Dispatch {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let wants = fair::share(&wants, desk.free(), desk.room(), turn);
         if wants.is_empty() {
-            return Pass { wake: desk.wake(now, TICK), committed: desk.knows_all(), began };
+            return Pass { wake: desk.wake(now, TICK), committed: true, began };
         }
         let request = ClaimRequest {
             owner: self.parts.policy.owner.clone(),
@@ -242,9 +245,12 @@ impl Dispatch {
         let committed = match self.parts.store.claim(request).await {
             Ok(claimed) => {
                 self.figures.claimed(claimed.claims.len());
-                let committed = claimed.failed.is_empty() && desk.knows_all();
+                for account in &claimed.failed {
+                    desk.blocked(*account, crate::clock::later(now, TICK));
+                    desk.unknown(*account, true);
+                }
                 desk.claimed(&wants, claimed, Instant::now());
-                committed
+                true
             }
             Err(error) => {
                 tracing::error!(%error, "cannot claim due work");

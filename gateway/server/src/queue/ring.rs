@@ -62,8 +62,8 @@ impl Receipt {
         Self(Some(Box::new(told)))
     }
 
-    /// The claim that the rings caused is committed: their work stands under a lease, there was none, or their account has as
-    /// much in hand as it can take and is asked for again when it has less.
+    /// The claim that the rings caused is committed: their work stands under a lease, there was none, their account has as much in
+    /// hand as it can take and is asked for again when it has less, or an earlier ring of it is kept and stands for them.
     pub fn claimed(mut self) {
         if let Some(told) = self.0.take() {
             told(true);
