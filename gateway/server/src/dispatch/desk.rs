@@ -63,7 +63,7 @@ pub(super) struct Desk {
     /// Accounts that cannot take any before then.
     blocked: BTreeMap<AccountId, Timestamp>,
     /// Of these, the ones that the store could not tell of or not claim for.
-    unknown: BTreeSet<AccountId>,
+    missed: BTreeSet<AccountId>,
     next_due: Option<Timestamp>,
     gather: Gather,
 }
@@ -79,7 +79,7 @@ impl Desk {
             last: None,
             more: BTreeSet::new(),
             blocked: BTreeMap::new(),
-            unknown: BTreeSet::new(),
+            missed: BTreeSet::new(),
             next_due: None,
             gather: Gather::new(gather),
         }
@@ -97,7 +97,7 @@ impl Desk {
     pub(super) fn looked(&mut self, due: impl Iterator<Item = AccountId>, next: Option<Timestamp>) {
         self.more = due.collect();
         self.blocked.clear();
-        self.unknown.clear();
+        self.missed.clear();
         self.next_due = next;
     }
 
@@ -136,17 +136,17 @@ impl Desk {
     }
 
     /// Whether the store could not tell of it, or not claim for it.
-    pub(super) fn unknown(&mut self, account: AccountId, is_unknown: bool) {
-        if is_unknown {
-            self.unknown.insert(account);
+    pub(super) fn missed(&mut self, account: AccountId, is_missed: bool) {
+        if is_missed {
+            self.missed.insert(account);
         } else {
-            self.unknown.remove(&account);
+            self.missed.remove(&account);
         }
     }
 
     /// The store could not tell of it, or not claim for it.
     pub(super) fn misses(&self, account: AccountId) -> bool {
-        self.unknown.contains(&account)
+        self.missed.contains(&account)
     }
 
     /// How many more claims the account could use.

@@ -247,7 +247,7 @@ impl Dispatch {
                 self.figures.claimed(claimed.claims.len());
                 for account in &claimed.failed {
                     desk.blocked(*account, crate::clock::later(now, TICK));
-                    desk.unknown(*account, true);
+                    desk.missed(*account, true);
                 }
                 desk.claimed(&wants, claimed, Instant::now());
                 true
@@ -278,11 +278,11 @@ impl Dispatch {
                     tracing::error!(account = %id, %error, "cannot read an account with due work");
                     desk.blocked(id, crate::clock::later(now, TICK));
                     // One that is not there has no work.
-                    desk.unknown(id, !matches!(error, StoreError::NotFound(_)));
+                    desk.missed(id, !matches!(error, StoreError::NotFound(_)));
                     continue;
                 }
             };
-            desk.unknown(id, false);
+            desk.missed(id, false);
             let room = self.parts.egress.room(&record);
             let concurrency = self.concurrency(&record);
             if room.calls == 0 {
