@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::sqlite::{DAMAGED, is_damage};
 use crate::hash::sha256;
 
 /// One numbered text.
@@ -48,9 +49,18 @@ pub enum MigrateError {
     /// What was applied is not what this program would apply.
     #[error("migration {0} is not the one that was applied to this database")]
     Changed(i64),
+    /// The file is not, or not wholly, what was written.
+    #[error("{DAMAGED}")]
+    Damaged,
     /// The engine failed.
     #[error("the migration failed")]
-    Engine(#[from] rusqlite::Error),
+    Engine(#[source] rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for MigrateError {
+    fn from(error: rusqlite::Error) -> Self {
+        if is_damage(&error) { Self::Damaged } else { Self::Engine(error) }
+    }
 }
 
 /// Brings the database to the newest of `migrations`; returns how many were applied.

@@ -3,7 +3,7 @@
 //! The one place where SQLite's codes are read. A full disk or a lock concerns the whole batch and passes; an error of
 //! the disk on a sync or a commit means that what is durable is no longer known, and nothing may be acknowledged again.
 
-use rusqlite::ffi;
+use rusqlite::{ErrorCode, ffi};
 
 use crate::store::StoreError;
 use crate::store::sql::errors::Stop;
@@ -51,6 +51,15 @@ pub(crate) fn classify(error: &rusqlite::Error, moment: Moment) -> Stop {
         _ if moment == Moment::Commit => Stop::Batch(StoreError::Failed(format!("commit: SQLite code {extended}"))),
         _ => Stop::Request(StoreError::Failed(format!("SQLite code {extended}"))),
     }
+}
+
+/// What to do about a database that is not, or not wholly, what was written.
+pub(in crate::store) const DAMAGED: &str = "the database is damaged, or is not ours: move it and the files beside it away, \
+     and bring a backup back with `causeway restore`";
+
+/// Does the error say that the file is not, or not wholly, what was written?
+pub(in crate::store) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 const fn is_sync(extended: i32) -> bool {

@@ -109,6 +109,7 @@ fn header(path: &Path) -> Result<(), Unsafe> {
 fn settings(checked: Result<(), Unsafe>) -> Finding {
     match checked {
         Ok(()) => Finding::new("store settings", Well, "every connection takes them"),
+        Err(error @ Unsafe::Damaged) => Finding::new("store settings", Bad, error.to_string()),
         Err(error) => {
             let text = format!("{error}: copy the data directory to a local disk with a usual file system");
             Finding::new("store settings", Bad, text)

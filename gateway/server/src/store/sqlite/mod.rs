@@ -30,6 +30,8 @@ use super::sql::errors::Op;
 use super::sql::scope::Scope;
 use super::sql::tx::Tx;
 
+pub(in crate::store) use self::errors::{DAMAGED, is_damage};
+
 pub use self::anchor::AnchorError;
 pub use self::custody::{Erasures, RestoreError, RestoreOptions, RestoreReport, restore};
 pub use self::examine::{AccountSeen, Seen, look};

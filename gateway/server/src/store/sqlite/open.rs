@@ -23,7 +23,7 @@ use crate::bucket::Bucket;
 use crate::store::blobs::Blobs;
 use crate::store::keys::{Keyring, RootKey};
 use crate::store::migrate::{self, MigrateError};
-use crate::store::sql::errors::Op;
+use crate::store::sql::errors::{Op, Stop};
 use crate::store::sql::floors::Floors;
 use crate::store::sql::load::Loads;
 use crate::store::sql::numbers::Numbers;
@@ -126,17 +126,17 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
     // Before anything is written: an older database that goes on would make a second history.
     let anchored = anchor::read(&options.path, &keys)?.unwrap_or_default();
     let put_back = anchor::put_back(Conn::Sqlite(&conn), &options.path, &anchored);
-    if let Some(error) = put_back.map_err(|stop| OpenError::Store(stop.into()))? {
+    if let Some(error) = put_back.map_err(unreadable)? {
         return Err(error.into());
     }
     let anchor = Arc::new(Anchor::open(&options.path, anchored, &keys)?);
     let begun = begin_epoch(&conn, &keys, &check, &*options.entropy, now);
-    let (unknown, due) = begun.map_err(|stop| OpenError::Store(stop.into()))?;
+    let (unknown, due) = begun.map_err(unreadable)?;
     if unknown + due > 0 {
         tracing::warn!(unknown, due, "leases of a process that is gone were ended");
     }
     // A kill between an erasure's commit and its log: the log catches up.
-    let erasures = custody::erasures_of(Conn::Sqlite(&conn), &keys).map_err(|stop| OpenError::Store(stop.into()))?;
+    let erasures = custody::erasures_of(Conn::Sqlite(&conn), &keys).map_err(unreadable)?;
     custody::put_erasures(&options.path, &erasures)
         .map_err(|source| OpenError::Io { path: options.path.clone(), source })?;
     sync_folder(&options.path).map_err(|source| OpenError::Io { path: options.path.clone(), source })?;
@@ -176,6 +176,13 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         backlogs: Arc::default(),
         loads: Loads::default(),
     }))
+}
+
+fn unreadable(stop: Stop) -> OpenError {
+    match StoreError::from(stop) {
+        StoreError::Corrupt("database") => Unsafe::Damaged.into(),
+        error => OpenError::Store(error),
+    }
 }
 
 /// The value the root key was recognised by before, if the database has one.

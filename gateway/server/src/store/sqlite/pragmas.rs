@@ -7,6 +7,8 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 
+use super::errors::{DAMAGED, is_damage};
+
 /// 3.51.3: the first without the WAL-reset bug.
 const OLDEST_LIBRARY: i32 = 3_051_003;
 
@@ -27,9 +29,18 @@ pub enum Unsafe {
     /// A setting was not taken over.
     #[error("the database did not take the setting {0}")]
     Setting(&'static str),
+    /// The file is not, or not wholly, what was written.
+    #[error("{DAMAGED}")]
+    Damaged,
     /// The engine failed.
     #[error("the database could not be set up")]
-    Engine(#[from] rusqlite::Error),
+    Engine(#[source] rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Unsafe {
+    fn from(error: rusqlite::Error) -> Self {
+        if is_damage(&error) { Self::Damaged } else { Self::Engine(error) }
+    }
 }
 
 /// Name, value to set, value read back.

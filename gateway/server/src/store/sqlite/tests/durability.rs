@@ -12,6 +12,7 @@ use rusqlite::ffi;
 
 use super::super::writer::commit;
 use super::Sqlite;
+use crate::store::finding::Health;
 use crate::store::intake::Accepted;
 use crate::store::keys::RootKey;
 use crate::store::sql::SqlStore;
@@ -127,6 +128,38 @@ async fn a_wrong_root_key_is_refused_and_the_data_untouched() {
     options.root_key = RootKey::generate(&SeededEntropy::new(99));
     assert!(matches!(sqlite::open(options), Err(OpenError::WrongRootKey)));
     assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(backend.open(clock).census().await.unwrap(), [(State::Queued, 1)].into());
+}
+
+/// Bytes of a page of SQLite's, unless it is told otherwise.
+const PAGE: usize = 4_096;
+
+#[tokio::test]
+async fn a_damaged_database_is_refused_with_what_to_do_and_left_as_it_is() {
+    let w = World::<Sqlite>::new().await;
+    w.accept(w.application("ada@example.org")).await;
+    let World { backend, store, clock, .. } = w;
+    drop(store);
+    let path = backend.folder().join("causeway.db");
+    let root = |table: &str| {
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+        let page: u32 = backend.raw().query_row(sql, [table], |row| row.get(0)).unwrap();
+        (page as usize - 1) * PAGE
+    };
+    // What is read last first, and the head of the file.
+    let places = [root("wrapped_keys"), root("migrations"), root("meta"), 0];
+    let whole = std::fs::read(&path).unwrap();
+    let told = |found: &str| assert!(found.contains("`causeway restore`"), "{found}");
+    for place in places {
+        let mut damaged = whole.clone();
+        damaged[place..place + PAGE].fill(0xa5);
+        std::fs::write(&path, &damaged).unwrap();
+        told(&backend.try_open(&clock).map(|_| ()).unwrap_err().to_string());
+        assert!(std::fs::read(&path).unwrap() == damaged, "it was written to");
+    }
+    let seen = sqlite::look(&backend.folder(), &backend.options(&clock).root_key);
+    told(&seen.findings.iter().find(|finding| finding.state == Health::Bad).unwrap().text);
+    std::fs::write(&path, &whole).unwrap();
     assert_eq!(backend.open(clock).census().await.unwrap(), [(State::Queued, 1)].into());
 }
 
