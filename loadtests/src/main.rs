@@ -41,7 +41,7 @@ use serde::Serialize;
 
 // The generator shares the cores with what it measures: what it saves, the gateway has.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[derive(Parser)]
 #[command(about = "Load, crash and durability runs against the built program", version)]
