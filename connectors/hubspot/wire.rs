@@ -137,6 +137,20 @@ impl Associations {
     }
 }
 
+/// A link between two records, as it was made. Both ends are named.
+#[derive(Deserialize)]
+pub(super) struct Link {
+    pub(super) from: End,
+    pub(super) to: End,
+}
+
+/// An end of a link.
+#[derive(Deserialize)]
+pub(super) struct End {
+    #[serde(deserialize_with = "id")]
+    pub(super) id: String,
+}
+
 /// The definition of a property.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -279,6 +279,9 @@ fn note_and_association() {
     lost(&["!not_now"], Class::NotNow, Reason::VendorBusy);
     let link = |name: &[&str], want: &Want| check("association", DONE, &[(LINK, name)], want);
     link(&["associated_200"], &Want { writes: &[LINK], ..NOTHING });
+    for other in ["associated_nothing_200", "associated_other_200"] {
+        link(&[other], &failed(Class::Unknown, Reason::VendorDrifted, &[LINK]));
+    }
     link(&["associated_error_200"], &failed(Class::Refused, Reason::VendorRefused, &[LINK]));
     link(&["!unknown"], &failed(Class::Unknown, Reason::OutcomeUnknown, &[LINK]));
 }

@@ -85,7 +85,7 @@ fn fates() -> BTreeMap<String, String> {
 
 /// Everything that is sent for this document, as one text.
 fn everything_sent(application: Application) -> String {
-    let mut fixture = Fixture::new().with_refs(&[("contact_id", "1"), ("record_id", "2")]);
+    let mut fixture = Fixture::new().with_refs(&[("contact_id", "734931097788"), ("record_id", "409229446355")]);
     fixture.application = application;
     let mut sent = String::new();
     for settings in [&[][..], &[("record", "custom_object"), ("record_object_type", "2-77")][..]] {
@@ -101,8 +101,11 @@ fn everything_sent(application: Application) -> String {
             ("POST /crm/v3/objects/tickets/batch/upsert", &["upsert_new_200"]),
             ("POST /crm/v3/objects/2-77/batch/upsert", &["upsert_new_200"]),
             ("POST /crm/v3/objects/notes", &["note_created_201"]),
-            ("PUT /crm/v4/objects/tickets/2/associations/default/contacts/1", &["associated_200"]),
-            ("PUT /crm/v4/objects/2-77/2/associations/default/contacts/1", &["associated_200"]),
+            (
+                "PUT /crm/v4/objects/tickets/409229446355/associations/default/contacts/734931097788",
+                &["associated_200"],
+            ),
+            ("PUT /crm/v4/objects/2-77/409229446355/associations/default/contacts/734931097788", &["associated_200"]),
         ];
         table.extend(routes.iter().map(|line| (line.as_str(), &["not_found_404"][..])));
         let portal = Portal::new(&table);
