@@ -2,8 +2,8 @@
 //! checksum.
 //!
 //! One process migrates at a time; a killed one is gone on with by the next. Migrations only ever go forward, and only add,
-//! or replace an index: gateways of the version before go on meanwhile. A migration says from which on a program has to know it; an older program
-//! than that is refused, and so is one whose texts are not those that were applied.
+//! or replace an index: gateways of the version before go on meanwhile. A migration says from which on a program has to know
+//! it; an older program than that is refused, and so is one whose texts are not those that were applied.
 
 use causeway_core::pii::Secret;
 use jiff::Timestamp;

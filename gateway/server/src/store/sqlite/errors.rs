@@ -54,8 +54,8 @@ pub(crate) fn classify(error: &rusqlite::Error, moment: Moment) -> Stop {
 }
 
 /// What to do about a database that is not, or not wholly, what was written.
-pub(in crate::store) const DAMAGED: &str = "the database is damaged, or is not ours: move it and the files beside it away, \
-     and bring a backup back with `causeway restore`";
+pub(in crate::store) const DAMAGED: &str = "the database is damaged, or is not ours: move the data directory away, keep it, and \
+     bring a backup back with `causeway restore`, which asks for the erasures.log in it";
 
 /// Does the error say that the file is not, or not wholly, what was written?
 pub(in crate::store) fn is_damage(error: &rusqlite::Error) -> bool {

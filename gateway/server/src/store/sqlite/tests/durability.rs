@@ -149,7 +149,9 @@ async fn a_damaged_database_is_refused_with_what_to_do_and_left_as_it_is() {
     // What is read last first, and the head of the file.
     let places = [root("wrapped_keys"), root("migrations"), root("meta"), 0];
     let whole = std::fs::read(&path).unwrap();
-    let told = |found: &str| assert!(found.contains("`causeway restore`"), "{found}");
+    // A restore makes the directory anew, and wants to know who was erased since the backup.
+    let words = ["move the data directory away", "`causeway restore`", "erasures.log"];
+    let told = |found: &str| assert!(words.iter().all(|word| found.contains(word)), "{found}");
     for place in places {
         let mut damaged = whole.clone();
         damaged[place..place + PAGE].fill(0xa5);
