@@ -76,9 +76,9 @@ sections! {
     /// `[store]`
     struct StoreAt { dsn: Hidden, direct_dsn: Hidden, pooler: bool, writers: usize, readers: usize, }
     /// `[queue]`
-    struct QueueAt { url: Hidden, }
+    struct QueueAt { url: Hidden, ca_file: PathBuf, }
     /// `[redis]`
-    struct RedisAt { url: Hidden, gateways: u32, }
+    struct RedisAt { url: Hidden, ca_file: PathBuf, gateways: u32, }
     /// `[blobs]`
     struct BlobsAt {
         url: String,

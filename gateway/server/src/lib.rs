@@ -38,4 +38,5 @@ pub mod config;
 pub mod fuzzing;
 pub mod hash;
 pub mod telemetry;
+pub mod trust;
 pub mod units;

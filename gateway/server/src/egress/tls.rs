@@ -1,15 +1,16 @@
 //! TLS towards a vendor: who is believed, and what a connection that failed says of the vendor.
 //!
 //! Certificates are verified in full, whatever the account; there is no setting that turns that off. The authorities are
-//! the machine's (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others). What failed here is told in words of ours: a
-//! certificate's own text is the other side's.
+//! the machine's (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others). What failed here is told in words of ours.
 
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
 use hyper_rustls::ConfigBuilderExt;
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::trust::{Fault, find};
 
 /// The authorities to believe; the machine's when none are given.
 pub(super) fn config(roots: Option<Arc<RootCertStore>>) -> io::Result<ClientConfig> {
@@ -25,25 +26,15 @@ pub(super) fn config(roots: Option<Arc<RootCertStore>>) -> io::Result<ClientConf
 
 /// Why there is no connection. Nothing was sent.
 pub(super) fn no_connection(error: &(dyn Error + 'static)) -> &'static str {
-    match find::<rustls::Error>(error) {
-        Some(rustls::Error::InvalidCertificate(fault)) => match fault {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "the vendor's certificate has expired; or this machine's clock is wrong"
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "the vendor's certificate is not valid yet; or this machine's clock is wrong"
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "the vendor's certificate is for another host; check the account's URL"
-            }
-            CertificateError::UnknownIssuer => {
-                "the vendor's certificate is from an authority this machine does not trust"
-            }
-            CertificateError::Revoked => "the vendor's certificate was revoked",
-            _a_fault_of_the_library_s => "the vendor's certificate is not valid",
-        },
-        Some(_) => "the TLS handshake with the vendor failed",
-        None => "no connection to the vendor",
+    let Some(fault) = Fault::of(error) else { return "no connection to the vendor" };
+    match fault {
+        Fault::Expired => "the vendor's certificate has expired; or this machine's clock is wrong",
+        Fault::NotYetValid => "the vendor's certificate is not valid yet; or this machine's clock is wrong",
+        Fault::Name => "the vendor's certificate is for another host; check the account's URL",
+        Fault::Issuer => "the vendor's certificate is from an authority this machine does not trust",
+        Fault::Revoked => "the vendor's certificate was revoked",
+        Fault::Certificate => "the vendor's certificate is not valid",
+        Fault::Handshake => "the TLS handshake with the vendor failed",
     }
 }
 
@@ -53,19 +44,4 @@ pub(super) fn was_not_processed(error: &(dyn Error + 'static)) -> bool {
     find::<h2::Error>(error).is_some_and(|error| {
         error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
     })
-}
-
-/// The first cause of this type. An I/O error hides what it carries from `source`.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(carried) => Some(carried),
-            None => error.source(),
-        };
-    }
-    None
 }

@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::core::Core;
-use crate::config::Config;
+use crate::config::{Config, QueueAt};
 use crate::queue::embedded::EmbeddedBell;
 use crate::queue::figures::Figures;
 use crate::queue::rabbitmq::manners::{Manners, Safe};
-use crate::queue::rabbitmq::{self, Address, Options, RabbitMq, RabbitParts};
+use crate::queue::rabbitmq::{self, Address, Options, RabbitMq, RabbitParts, Trouble};
 use crate::queue::{Accounts, Bell, Listener, Unavailable};
 use crate::store::{Store, StoreError};
 
@@ -37,7 +37,7 @@ impl Queue {
             return Ok(Self { bell: Arc::clone(&bell) as Arc<dyn Bell>, listener: bell, rabbitmq: None });
         }
         let parts = RabbitParts {
-            address: Address::parse(config.fixed.queue.url.reveal())?,
+            address: address(config)?,
             connectors: connectors(),
             accounts: Arc::new(VendorsOfTheStore(Arc::clone(&core.store))),
             clock: Arc::clone(&core.clock),
@@ -61,6 +61,11 @@ impl Queue {
     pub(super) fn figures(&self) -> Option<Arc<Figures>> {
         self.rabbitmq.as_ref().map(|queue| queue.figures())
     }
+}
+
+fn address(config: &Config) -> Result<Address, Trouble> {
+    let QueueAt { url, ca_file } = &config.fixed.queue;
+    Address::parse(url.reveal())?.trusting(ca_file)
 }
 
 /// The connectors of this build: each has a queue.
@@ -93,8 +98,7 @@ pub async fn migrate_queue(config: &Config) -> anyhow::Result<Option<usize>> {
     if config.fixed.queue.url.is_empty() {
         return Ok(None);
     }
-    let address = Address::parse(config.fixed.queue.url.reveal())?;
-    Ok(Some(rabbitmq::declare(&address, &connectors(), &Options::default()).await?))
+    Ok(Some(rabbitmq::declare(&address(config)?, &connectors(), &Options::default()).await?))
 }
 
 /// Looks at the broker, if there is one, and changes nothing.
@@ -102,10 +106,10 @@ pub async fn examine_queue(config: &Config) -> Vec<rabbitmq::Notice> {
     if config.fixed.queue.url.is_empty() {
         return Vec::new();
     }
-    match Address::parse(config.fixed.queue.url.reveal()) {
+    match address(config) {
         Ok(address) => rabbitmq::examine(&address, &connectors(), &Options::default()).await,
         Err(trouble) => vec![rabbitmq::Notice {
-            what: "queue.url".to_owned(),
+            what: if matches!(trouble, Trouble::Url) { "queue.url" } else { "queue.ca_file" }.to_owned(),
             standing: rabbitmq::Standing::Bad,
             text: trouble.to_string(),
         }],

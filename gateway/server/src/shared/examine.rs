@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 
-use super::{Link, NotAnUrl, PATIENCE, Trouble};
+use super::{Link, PATIENCE, Trouble, Unusable};
 use crate::config::RedisAt;
 use crate::store::finding::{Finding, Health};
 
@@ -20,7 +20,10 @@ pub async fn examine(at: &RedisAt) -> Vec<Finding> {
     let link = match Link::open(at) {
         Ok(None) => return Vec::new(),
         Ok(Some(link)) => link,
-        Err(NotAnUrl) => return finding(Health::Bad, NotAnUrl.to_string()),
+        Err(unusable @ (Unusable::Url | Unusable::Insecure)) => return finding(Health::Bad, unusable.to_string()),
+        Err(unusable @ (Unusable::CaFile(_) | Unusable::Plain)) => {
+            return vec![Finding::new("redis.ca_file", Health::Bad, unusable.to_string())];
+        }
     };
     let conn = match link.connect().await {
         Ok(conn) => conn,

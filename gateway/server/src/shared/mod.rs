@@ -16,10 +16,14 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, RedisError, RedisResult,
+    ServerErrorKind, TlsCertificates,
+};
 use tokio_util::task::TaskTracker;
 
 use crate::config::RedisAt;
+use crate::trust::{Authorities, Fault, Named, NoCertificates};
 
 pub use examine::examine;
 use figures::Figures;
@@ -34,12 +38,34 @@ const PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)]
 /// Written to see whether it can be.
 const PROBE: &str = "causeway:probe";
 
-/// `redis.url` is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "redis.url: write redis://user:password@host:6379/0, or rediss:// with TLS; special characters in the password percent-encoded"
-)]
-pub struct NotAnUrl;
+/// What [`Fault::told`] calls it.
+const NAMED: Named = Named {
+    certificate: "its certificate",
+    authorities: "redis.ca_file",
+    address: "redis.url",
+    plain: "is the port of redis.url one for TLS? redis:// is for those that are not",
+};
+
+/// The settings are no way to a Redis.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum Unusable {
+    #[error(
+        "redis.url: write redis://user:password@host:6379/0, or rediss:// with TLS; special characters in the password \
+         percent-encoded"
+    )]
+    Url,
+    #[error("redis.ca_file: {0}")]
+    CaFile(#[from] NoCertificates),
+    #[error(
+        "redis.ca_file names an authority, but redis.url is not encrypted: write rediss:// there, or leave the file out"
+    )]
+    Plain,
+    #[error(
+        "redis.url ends in #insecure: a certificate is always verified; take that away and name its authority as redis.ca_file"
+    )]
+    Insecure,
+}
 
 /// Why nothing can be shared now, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +73,10 @@ pub struct NotAnUrl;
 pub enum Trouble {
     #[error("it does not answer in time")]
     Late,
-    #[error("there is no connection: check host, port and firewall of redis.url, and that it runs")]
+    #[error(
+        "there is no connection: check that it runs, and host, port and firewall of redis.url, with rediss:// where the \
+         port is one for TLS"
+    )]
     Unreachable,
     #[error("it refuses the user or the password: correct redis.url (CAUSEWAY_REDIS_URL_FILE)")]
     Password,
@@ -65,6 +94,12 @@ pub enum Trouble {
     Permission,
     #[error("it cannot write its data to disk and refuses all writes: make room there")]
     Disk,
+    #[error(
+        "it does not begin with TLS in time: is the port of redis.url one for TLS? redis:// is for those that are not"
+    )]
+    NoTls,
+    #[error("it is not believed: {0}")]
+    Tls(String),
     #[error("it answers with an error ({0})")]
     Other(String),
 }
@@ -80,7 +115,10 @@ impl From<&RedisError> for Trouble {
             (_, "BUSY") => Self::Busy,
             (_, "MISCONF") => Self::Disk,
             (ErrorKind::Io, _) if error.is_timeout() => Self::Late,
-            (ErrorKind::Io, _) => Self::Unreachable,
+            (ErrorKind::Io, _) => match Fault::of(error) {
+                Some(fault) => Self::Tls(fault.told(&NAMED)),
+                None => Self::Unreachable,
+            },
             (_, "") => Self::Other(error.category().to_owned()),
             (_, code) => Self::Other(code.to_owned()),
         }
@@ -111,16 +149,20 @@ impl Link {
     /// Begins to connect. None when no Redis is configured.
     ///
     /// # Errors
-    /// When the URL is none. That nothing answers there is no error.
-    pub fn open(at: &RedisAt) -> Result<Option<Arc<Self>>, NotAnUrl> {
+    /// When the URL or the file of authorities is none. That nothing answers there is no error.
+    pub fn open(at: &RedisAt) -> Result<Option<Arc<Self>>, Unusable> {
         if at.url.is_empty() {
             return Ok(None);
         }
-        Self::to(at.url.reveal(), at.gateways).map(Some)
+        Ok(Some(Self::over(client(at)?, at.gateways)))
     }
 
-    pub(crate) fn to(url: &str, gateways: u32) -> Result<Arc<Self>, NotAnUrl> {
-        let client = Client::open(url).map_err(|_it_quotes_the_url| NotAnUrl)?;
+    #[cfg(test)]
+    pub(crate) fn to(url: &str, gateways: u32) -> Result<Arc<Self>, Unusable> {
+        Ok(Self::over(Client::open(url).map_err(|_it_quotes_the_url| Unusable::Url)?, gateways))
+    }
+
+    fn over(client: Client, gateways: u32) -> Arc<Self> {
         let link = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             client,
@@ -131,7 +173,7 @@ impl Link {
             tasks: TaskTracker::new(),
         });
         link.mend();
-        Ok(link)
+        link
     }
 
     /// How many gateways share it.
@@ -259,15 +301,37 @@ impl Link {
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(PATIENCE));
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
-        let mut conn = tokio::time::timeout(CONNECT, connecting)
-            .await
-            .map_err(|_| Trouble::Late)?
-            .map_err(|error| Trouble::from(&error))?;
+        let encrypted = matches!(self.client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. });
+        let late = || if encrypted { Trouble::NoTls } else { Trouble::Late };
+        let mut conn = match tokio::time::timeout(CONNECT, connecting).await {
+            Ok(connected) => connected.map_err(|error| match Trouble::from(&error) {
+                Trouble::Late => late(),
+                trouble => trouble,
+            })?,
+            Err(_) => return Err(late()),
+        };
         let mut write = redis::cmd("SET");
         write.arg(PROBE).arg(1).arg("PX").arg(1_000);
         write.exec_async(&mut conn).await.map_err(|error| Trouble::from(&error))?;
         Ok(conn)
     }
+}
+
+/// Reads the settings and connects to nothing.
+fn client(at: &RedisAt) -> Result<Client, Unusable> {
+    let info = at.url.reveal().into_connection_info().map_err(|_it_quotes_the_url| Unusable::Url)?;
+    if matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }) {
+        return Err(Unusable::Insecure);
+    }
+    if at.ca_file.as_os_str().is_empty() {
+        return Client::open(info).map_err(|_it_quotes_the_url| Unusable::Url);
+    }
+    if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+        return Err(Unusable::Plain);
+    }
+    let root_cert = Some(Authorities::read(&at.ca_file)?.pem.into_bytes());
+    Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
+        .map_err(|_it_quotes_the_url| Unusable::Url)
 }
 
 /// Said once for each trouble, not for each try.

@@ -8,6 +8,7 @@ use super::*;
 use crate::config::Config;
 use crate::intake::FormCache as _;
 use crate::store::finding::{Finding, Health};
+use crate::trust::issuer::Issuer;
 
 fn at(url: &str, gateways: u32) -> RedisAt {
     let mut config = Config::default().fixed.redis;
@@ -52,6 +53,70 @@ async fn doctor_names_the_trouble_and_what_to_do() {
     assert!(finding.text.contains("may not do"), "{finding:?}");
     redis.freeze().unwrap();
     assert!(found(&redis.url()).await.text.contains("in time"));
+}
+
+#[tokio::test]
+async fn it_is_believed_only_with_a_certificate_of_a_named_authority_for_its_name() {
+    let (ours, theirs) = (Issuer::new("ours"), Issuer::new("theirs"));
+    let folder = tempfile::tempdir().unwrap();
+    let port = causeway_servers::free_port().unwrap();
+    let (certificate, key) = ours.issue("127.0.0.1", (2020, 2090)).write(folder.path());
+    let [certificate, key] = [certificate, key].map(|file| file.display().to_string());
+    let settings = [
+        ("tls-port", &*port.to_string()),
+        ("tls-cert-file", &certificate),
+        ("tls-key-file", &key),
+        ("tls-auth-clients", "no"),
+    ];
+    let redis = Redis::start_with(&settings).unwrap();
+    let certify = |years: (i32, i32), name: &str| {
+        ours.issue(name, years).write(folder.path());
+        redis.command(&["CONFIG", "SET", "tls-cert-file", &certificate, "tls-key-file", &key]).unwrap();
+    };
+    let url = |scheme: &str, port: u16| format!("{scheme}://:{}@127.0.0.1:{port}/0", redis.password());
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    // Two in one file, as when an authority is replaced.
+    let good = file("ours.pem", &format!("{}{}", theirs.pem(), ours.pem()));
+    let wrong = file("theirs.pem", &theirs.pem());
+    let none = file("none.pem", "nothing\n");
+    let trusting = |url: String, ca_file: &std::path::Path| RedisAt { ca_file: ca_file.to_owned(), ..at(&url, 2) };
+    let well = trusting(url("rediss", port), &good);
+    let refused = async |at: &RedisAt, words: &str| {
+        let finding = examine(at).await.into_iter().next().expect("a finding");
+        assert_eq!(finding.state, Health::Bad, "{finding:?}");
+        assert!(finding.text.contains(words) && !finding.text.contains(redis.password()), "{words}: {finding:?}");
+    };
+
+    assert_eq!(examine(&well).await[0].state, Health::Well, "{:?}", examine(&well).await);
+    let link = Link::open(&well).unwrap().expect("one is configured");
+    link.until(true).await;
+    let answer = link.ask(async |mut conn| redis::cmd("PING").query_async::<String>(&mut conn).await).await;
+    assert_eq!(answer.as_deref(), Some("PONG"));
+
+    refused(&trusting(url("rediss", port), &wrong), "signed by nobody who is trusted: name its authority's file").await;
+    refused(&at(&url("rediss", port), 2), "signed by nobody who is trusted").await;
+    refused(&trusting(url("rediss", port), &none), "none.pem is no file of certificates").await;
+    refused(&trusting(url("rediss", port), &folder.path().join("nowhere")), "nowhere is no file of certificates").await;
+    refused(&trusting(url("redis", port), &good), "redis.url is not encrypted: write rediss://").await;
+    refused(&trusting(url("rediss", redis.port()), &good), "is the port of redis.url one for TLS?").await;
+    refused(&at(&url("redis", port), 2), "rediss://").await;
+    // No fragment of an URL switches the check off.
+    refused(
+        &trusting(format!("{}#insecure", url("rediss", port)), &wrong),
+        "ends in #insecure: a certificate is always verified",
+    )
+    .await;
+
+    certify((2020, 2090), "redis.example.org");
+    refused(&well, "is for another name: use the name it is for as the host in redis.url").await;
+    certify((2010, 2020), "127.0.0.1");
+    refused(&well, "has run out").await;
+    certify((2080, 2090), "127.0.0.1");
+    refused(&well, "is not valid yet").await;
 }
 
 #[tokio::test]

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -13,23 +12,11 @@ use tower::ServiceExt;
 
 use super::super::client::{SystemResolver, WirePolicy, Wired};
 use super::super::*;
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority(name: &str) -> Authority {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
+use crate::trust::issuer::{Issued, Issuer};
 
 /// A certificate for these names, valid in these years.
-fn acceptor(authority: &Authority, name: &str, years: (i32, i32), alpn: &[&str]) -> TlsAcceptor {
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
-    params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, authority).unwrap();
+fn acceptor(authority: &Issuer, name: &str, years: (i32, i32), alpn: &[&str]) -> TlsAcceptor {
+    let Issued { certificate, key } = authority.issue(name, years);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -42,10 +29,8 @@ fn acceptor(authority: &Authority, name: &str, years: (i32, i32), alpn: &[&str])
     TlsAcceptor::from(Arc::new(config))
 }
 
-fn trusting(authority: &Authority) -> WirePolicy {
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.der().clone()).unwrap();
-    WirePolicy { roots: Some(Arc::new(roots)), ..WirePolicy::default() }
+fn trusting(authority: &Issuer) -> WirePolicy {
+    WirePolicy { roots: Some(Arc::new(authority.roots())), ..WirePolicy::default() }
 }
 
 async fn post(port: u16, policy: WirePolicy) -> Answer {
@@ -86,7 +71,7 @@ async fn server(acceptor: TlsAcceptor) -> (u16, Heard) {
 
 #[tokio::test]
 async fn a_good_certificate_works_over_both_protocols() {
-    let authority = authority("ours");
+    let authority = Issuer::new("ours");
     for (alpn, told) in [(&["h2", "http/1.1"][..], "hello HTTP/2.0"), (&["http/1.1"][..], "hello HTTP/1.1")] {
         let (port, heard) = server(acceptor(&authority, "localhost", (2020, 2090), alpn)).await;
         let answer = post(port, trusting(&authority)).await.unwrap();
@@ -98,7 +83,7 @@ async fn a_good_certificate_works_over_both_protocols() {
 
 #[tokio::test]
 async fn a_certificate_that_is_not_good_is_sent_nothing() {
-    let (ours, theirs) = (authority("ours"), authority("theirs"));
+    let (ours, theirs) = (Issuer::new("ours"), Issuer::new("theirs"));
     for (issuer, name, years, told) in [
         (&ours, "localhost", (2020, 2021), "has expired"),
         (&ours, "localhost", (2089, 2090), "not valid yet"),
@@ -144,7 +129,7 @@ const fn go_away(last: u8) -> [u8; 17] {
 }
 
 /// Reads HTTP/2 by hand until a request's head has come, says `answer` and ends.
-async fn says(authority: &Authority, answer: Vec<u8>) -> SocketAddr {
+async fn says(authority: &Issuer, answer: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("localhost:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let acceptor = acceptor(authority, "localhost", (2020, 2090), &["h2"]);
@@ -176,7 +161,7 @@ async fn says(authority: &Authority, answer: Vec<u8>) -> SocketAddr {
 
 #[tokio::test]
 async fn what_http2_says_was_not_processed_was_not_sent() {
-    let authority = authority("ours");
+    let authority = Issuer::new("ours");
     for (answer, is_unsent, told) in [
         (reset(REFUSED_STREAM).to_vec(), true, "refused"),
         (go_away(0).to_vec(), true, "going away before this request"),

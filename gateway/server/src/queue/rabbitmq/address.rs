@@ -1,15 +1,21 @@
-//! Where the broker is, read from `queue.url` and nowhere else. It never prints the password.
+//! Where the broker is and whom to believe there, read from `queue.url` and `queue.ca_file` and nowhere else. It never
+//! prints the password.
 
 use std::fmt;
+use std::path::Path;
 
+use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
 
 use super::trouble::Trouble;
+use crate::trust::Authorities;
 
 /// Where a broker is, and as whom to go there.
 #[derive(Clone)]
 pub struct Address {
     pub(super) uri: AMQPUri,
+    /// Whom to believe, beside the machine's authorities.
+    pub(super) tls: OwnedTLSConfig,
 }
 
 impl Address {
@@ -31,7 +37,23 @@ impl Address {
         if uri.vhost.is_empty() {
             "/".clone_into(&mut uri.vhost);
         }
-        Ok(Self { uri })
+        Ok(Self { uri, tls: OwnedTLSConfig::default() })
+    }
+
+    /// Believes the authorities of this file, too; an empty path names none.
+    ///
+    /// # Errors
+    /// When the file names none, or the address is not encrypted: who names an authority does not go without one.
+    pub fn trusting(mut self, file: &Path) -> Result<Self, Trouble> {
+        if file.as_os_str().is_empty() {
+            return Ok(self);
+        }
+        match self.uri.scheme {
+            AMQPScheme::AMQP => return Err(Trouble::Plain),
+            AMQPScheme::AMQPS => {}
+        }
+        self.tls.cert_chain = Some(Authorities::read(file).map_err(Trouble::CaFile)?.pem);
+        Ok(self)
     }
 
     pub(super) fn user(&self) -> &str {

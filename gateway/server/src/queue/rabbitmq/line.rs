@@ -8,7 +8,6 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::AMQPScheme;
 use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties};
 
@@ -59,7 +58,7 @@ impl Line {
         let properties = ConnectionProperties::default().with_connection_name(name.as_str().into());
         let runtime = lapin::runtime::default_runtime().map_err(|error| Trouble::connecting(address, &error))?;
         let cut = Cut::default();
-        let held = cut.clone();
+        let (held, tls) = (cut.clone(), address.tls.clone());
         let connecting = Connection::connector(
             uri,
             runtime,
@@ -73,9 +72,7 @@ impl Line {
                     }
                     match uri.scheme {
                         AMQPScheme::AMQP => Ok(stream),
-                        AMQPScheme::AMQPS => {
-                            stream.into_tls(&uri.authority.host, OwnedTLSConfig::default().as_ref()).await
-                        }
+                        AMQPScheme::AMQPS => stream.into_tls(&uri.authority.host, tls.as_ref()).await,
                     }
                 };
                 let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);

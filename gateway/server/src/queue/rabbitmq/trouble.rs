@@ -6,6 +6,15 @@ use lapin::ErrorKind;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
 use super::address::Address;
+use crate::trust::{Fault, Named, NoCertificates};
+
+/// What [`Fault::told`] calls the broker.
+const NAMED: Named = Named {
+    certificate: "the broker's certificate",
+    authorities: "queue.ca_file",
+    address: "queue.url",
+    plain: "is the port of queue.url one for TLS, as 5671 is?",
+};
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +22,17 @@ use super::address::Address;
 pub enum Trouble {
     #[error("queue.url does not read: write amqp://user:password@host:5672/vhost, the default virtual host as /%2f")]
     Url,
-    #[error("RabbitMQ cannot be reached at {at}: {why}; is it running, and does queue.url name it?")]
+    #[error("queue.ca_file: {0}")]
+    CaFile(NoCertificates),
+    #[error(
+        "queue.ca_file names an authority, but queue.url is not encrypted: write amqps:// there, or leave the file out"
+    )]
+    Plain,
+    #[error("RabbitMQ at {at} is not believed: {said}")]
+    Tls { at: String, said: String },
+    #[error(
+        "RabbitMQ cannot be reached at {at}: {why}; is it running, and does queue.url name it, with amqps:// if that is a port for TLS?"
+    )]
     Unreachable { at: String, why: String },
     #[error(
         "RabbitMQ at {at} refuses the user {user}: check user and password in queue.url (`rabbitmqctl authenticate_user`)"
@@ -47,7 +66,14 @@ impl Trouble {
     /// Only a person ends it.
     pub fn is_definite(&self) -> bool {
         match self {
-            Self::Url | Self::Login { .. } | Self::Vhost { .. } | Self::Other { .. } | Self::Forbidden { .. } => true,
+            Self::Url
+            | Self::CaFile(_)
+            | Self::Plain
+            | Self::Tls { .. }
+            | Self::Login { .. }
+            | Self::Vhost { .. }
+            | Self::Other { .. }
+            | Self::Forbidden { .. } => true,
             Self::Unreachable { .. } | Self::Missing { .. } | Self::Silent { .. } | Self::Lost { .. } => false,
         }
     }
@@ -56,6 +82,9 @@ impl Trouble {
     pub(super) fn connecting(address: &Address, error: &lapin::Error) -> Self {
         let (at, user) = (address.place(), address.user().to_owned());
         match error.kind() {
+            ErrorKind::IOError(why) if let Some(fault) = Fault::of(&**why) => {
+                Self::Tls { at, said: fault.told(&NAMED) }
+            }
             ErrorKind::ProtocolError(said) => match said.kind() {
                 AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Self::Login { at, user },
                 AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_core::pii::Secret;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
@@ -18,6 +16,7 @@ use super::scope::settings;
 use super::session::{Opening, Session};
 use super::text::Use;
 use crate::store::{Result, StoreError};
+use crate::trust::Authorities;
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -87,28 +86,22 @@ impl Connector {
 
 /// A certificate has to be signed by one of these, and be for the host's name.
 fn tls(roots: &Roots) -> Result<ClientConfig> {
-    let mut store = RootCertStore::empty();
-    match roots {
+    let roots = match roots {
         Roots::System => {
+            let mut store = RootCertStore::empty();
             store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            store
         }
         Roots::File(file) => {
-            let unusable = || {
-                StoreError::Failed(format!("sslrootcert of store.dsn, {}, is no file of certificates", file.display()))
-            };
-            for certificate in CertificateDer::pem_file_iter(file).map_err(|_| unusable())? {
-                store.add(certificate.map_err(|_| unusable())?).map_err(|_| unusable())?;
-            }
-            if store.is_empty() {
-                return Err(unusable());
-            }
+            let none = |none| StoreError::Failed(format!("sslrootcert of store.dsn: {none}"));
+            Authorities::read(file).map_err(none)?.roots
         }
-    }
+    };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| StoreError::Failed("TLS cannot be set up".to_owned()))?;
-    Ok(config.with_root_certificates(store).with_no_client_auth())
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 #[cfg(test)]

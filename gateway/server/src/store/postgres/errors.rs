@@ -11,6 +11,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::store::StoreError;
 use crate::store::sql::errors::Stop;
+use crate::trust::{Fault, Named};
 
 /// What is to be done about the transaction, beside answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -175,9 +176,8 @@ pub(super) fn cannot_connect(error: &Error) -> StoreError {
     if error.code().is_some() {
         return classify(error).0.into();
     }
-    let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-    if let Some(refused) = io.and_then(|io| io.get_ref()?.downcast_ref::<rustls::Error>()) {
-        return StoreError::Failed(certificate(refused).to_owned());
+    if let Some(fault) = Fault::of(error) {
+        return StoreError::Failed(fault.told(&NAMED));
     }
     if error.to_string().contains("TLS") {
         return StoreError::Failed(
@@ -187,23 +187,13 @@ pub(super) fn cannot_connect(error: &Error) -> StoreError {
     StoreError::Unavailable("the database cannot be reached: check that it runs and the host and port of store.dsn")
 }
 
-/// Why a database is not believed to be the one that is meant.
-const fn certificate(error: &rustls::Error) -> &'static str {
-    use rustls::CertificateError as Refused;
-    match error {
-        rustls::Error::InvalidCertificate(Refused::UnknownIssuer | Refused::BadSignature) => {
-            "the database's certificate is signed by nobody who is trusted: name its authority's file as sslrootcert in \
-             store.dsn, or install it on this machine"
-        }
-        rustls::Error::InvalidCertificate(Refused::NotValidForName | Refused::NotValidForNameContext { .. }) => {
-            "the database's certificate is for another name: use the name it is for as the host in store.dsn"
-        }
-        rustls::Error::InvalidCertificate(Refused::Expired | Refused::ExpiredContext { .. }) => {
-            "the database's certificate has run out: renew it"
-        }
-        _ => "TLS with the database fails: its log says why, or try sslmode and sslrootcert in store.dsn with psql",
-    }
-}
+/// What [`Fault::told`] calls it.
+const NAMED: Named = Named {
+    certificate: "the database's certificate",
+    authorities: "sslrootcert in store.dsn",
+    address: "store.dsn",
+    plain: "its log says why, or try sslmode and sslrootcert in store.dsn with psql",
+};
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ mod disturbed;
 mod incoming;
 mod outgoing;
 mod standing;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,7 +81,10 @@ fn vendors() -> Vec<String> {
 
 /// A queue of which nothing runs yet.
 fn rig(url: &str, options: Options) -> Rig {
-    let address = Address::parse(url).unwrap();
+    rig_at(Address::parse(url).unwrap(), options)
+}
+
+fn rig_at(address: Address, options: Options) -> Rig {
     let parts = RabbitParts {
         address: address.clone(),
         connectors: vendors(),

@@ -6,38 +6,22 @@ use std::sync::Arc;
 use causeway_core::clock::ManualClock;
 use causeway_core::pii::Secret;
 use causeway_servers::Postgres as Server;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use super::trouble::name_of;
 use super::{PASSWORD, Postgres, ROLE, as_role, make_role, migrated};
 use crate::store::postgres::connect::Connector;
 use crate::store::postgres::text::Use;
+use crate::trust::issuer::Issuer;
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority(name: &str) -> Authority {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-/// From now on the server has a certificate for this name, valid until the end of this year.
-fn certify(server: &Server, authority: &Authority, name: &str, until: i32) {
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    params.not_after = rcgen::date_time_ymd(until, 12, 31);
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, authority).unwrap();
+/// From now on the server has a certificate for this name, valid until the beginning of this year.
+fn certify(server: &Server, authority: &Issuer, name: &str, until: i32) {
+    let (certificate, key) = authority.issue(name, (2010, until)).write(server.folder());
     let owner = std::fs::metadata(server.folder().join("data")).unwrap();
-    for (file, text) in [("tls.key", key.serialize_pem()), ("tls.crt", certificate.pem())] {
-        let path = server.folder().join(file);
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
+    for file in [&certificate, &key] {
+        std::os::unix::fs::chown(file, Some(owner.uid()), Some(owner.gid())).unwrap();
     }
-    let file = |name: &str| server.folder().join(name).display().to_string();
-    server.set("ssl_key_file", &file("tls.key")).unwrap();
-    server.set("ssl_cert_file", &file("tls.crt")).unwrap();
+    server.set("ssl_key_file", &key.display().to_string()).unwrap();
+    server.set("ssl_cert_file", &certificate.display().to_string()).unwrap();
     server.set("ssl", "on").unwrap();
     server.restart().unwrap();
 }
@@ -55,7 +39,7 @@ fn opened(gateway: &Postgres) -> Result<(), String> {
 
 #[test]
 fn a_database_is_believed_only_with_a_certificate_of_the_named_authority_for_its_name() {
-    let (ours, theirs) = (authority("ours"), authority("theirs"));
+    let (ours, theirs) = (Issuer::new("ours"), Issuer::new("theirs"));
     let server = Server::start().unwrap();
     make_role(&server);
     let owner = server.database().unwrap();
@@ -100,7 +84,7 @@ fn a_database_is_believed_only_with_a_certificate_of_the_named_authority_for_its
     refused("sslmode=require".to_owned(), nobody);
     refused("sslmode=verify-full&sslrootcert=system".to_owned(), nobody);
     refused(format!("sslmode=require&sslrootcert={none}"), "is no file of certificates");
-    refused("sslmode=require&sslrootcert=/nowhere/ca.pem".to_owned(), "/nowhere/ca.pem, is no file of certificates");
+    refused("sslmode=require&sslrootcert=/nowhere/ca.pem".to_owned(), "/nowhere/ca.pem is no file of certificates");
 
     certify(&server, &ours, "db.example.org", 2090);
     refused(format!("sslmode=require&sslrootcert={good}"), "is for another name");
