@@ -9,12 +9,13 @@ use super::names::words;
 use super::program::Program;
 
 /// Ports of others, by what they are.
-const OTHERS: [(u16, &str); 10] = [
+const OTHERS: [(u16, &str); 11] = [
     (53, "names"),
     (80, "a service's own"),
     (443, "https"),
     (4318, "OpenTelemetry over HTTP"),
     (5432, "PostgreSQL"),
+    (5671, "AMQP with TLS"),
     (5672, "AMQP"),
     (6379, "Redis"),
     (9000, "an S3-compatible store"),

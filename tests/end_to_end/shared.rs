@@ -61,7 +61,7 @@ async fn it_delivers_whatever_becomes_of_redis_and_takes_no_file_that_it_cannot_
     let data = rig.data().display().to_string();
     let settings: Vec<(&str, &str)> = settings.into_iter().chain([("CAUSEWAY_DATA_DIR", data.as_str())]).collect();
     let doctor = run(&settings, &["doctor"], "")?;
-    ensure!(doctor.stdout.contains("there is no connection: check host"), "{}", doctor.stdout);
+    ensure!(doctor.stdout.contains("there is no connection: check that it runs"), "{}", doctor.stdout);
     ensure!(doctor.stdout.contains("put, listed, read and deleted"), "{}", doctor.stdout);
     ensure!(!doctor.stdout.contains("canary-secret") && !doctor.stdout.contains(redis.password()), "{}", doctor.stdout);
 

@@ -34,7 +34,7 @@ pub(super) fn no_connection(error: &(dyn Error + 'static)) -> &'static str {
         Fault::Issuer => "the vendor's certificate is from an authority this machine does not trust",
         Fault::Revoked => "the vendor's certificate was revoked",
         Fault::Certificate => "the vendor's certificate is not valid",
-        Fault::Handshake => "the TLS handshake with the vendor failed",
+        Fault::Refused | Fault::Handshake => "the TLS handshake with the vendor failed",
     }
 }
 

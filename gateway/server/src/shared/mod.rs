@@ -23,7 +23,7 @@ use redis::{
 use tokio_util::task::TaskTracker;
 
 use crate::config::RedisAt;
-use crate::trust::{Authorities, Fault, Named, NoCertificates};
+use crate::trust::{Authorities, Fault, Named, NoCertificates, find};
 
 pub use examine::examine;
 use figures::Figures;
@@ -40,10 +40,10 @@ const PROBE: &str = "causeway:probe";
 
 /// What [`Fault::told`] calls it.
 const NAMED: Named = Named {
-    certificate: "its certificate",
+    server: "Redis",
     authorities: "redis.ca_file",
     address: "redis.url",
-    plain: "is the port of redis.url one for TLS? redis:// is for those that are not",
+    clients: "its tls-auth-clients has to be no",
 };
 
 /// The settings are no way to a Redis.
@@ -95,11 +95,15 @@ pub enum Trouble {
     #[error("it cannot write its data to disk and refuses all writes: make room there")]
     Disk,
     #[error(
-        "it does not begin with TLS in time: is the port of redis.url one for TLS? redis:// is for those that are not"
+        "it does not answer in time: check that it runs, host and firewall, and that the port of redis.url is one for TLS"
     )]
-    NoTls,
-    #[error("it is not believed: {0}")]
-    Tls(String),
+    LateWithTls,
+    #[error("no TLS with it: {}", .0.told(&NAMED))]
+    Tls(Fault),
+    #[error(
+        "the machine's own authorities cannot be read: see what SSL_CERT_FILE, SSL_CERT_DIR and /etc/ssl/certs hold"
+    )]
+    Machine,
     #[error("it answers with an error ({0})")]
     Other(String),
 }
@@ -115,10 +119,9 @@ impl From<&RedisError> for Trouble {
             (_, "BUSY") => Self::Busy,
             (_, "MISCONF") => Self::Disk,
             (ErrorKind::Io, _) if error.is_timeout() => Self::Late,
-            (ErrorKind::Io, _) => match Fault::of(error) {
-                Some(fault) => Self::Tls(fault.told(&NAMED)),
-                None => Self::Unreachable,
-            },
+            // The library reads them even where `ca_file` names others.
+            _ if find::<rustls_native_certs::Error>(error).is_some() => Self::Machine,
+            (ErrorKind::Io, _) => Fault::of(error).map_or(Self::Unreachable, Self::Tls),
             (_, "") => Self::Other(error.category().to_owned()),
             (_, code) => Self::Other(code.to_owned()),
         }
@@ -302,7 +305,7 @@ impl Link {
             AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(PATIENCE));
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
         let encrypted = matches!(self.client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. });
-        let late = || if encrypted { Trouble::NoTls } else { Trouble::Late };
+        let late = || if encrypted { Trouble::LateWithTls } else { Trouble::Late };
         let mut conn = match tokio::time::timeout(CONNECT, connecting).await {
             Ok(connected) => connected.map_err(|error| match Trouble::from(&error) {
                 Trouble::Late => late(),
@@ -329,7 +332,7 @@ fn client(at: &RedisAt) -> Result<Client, Unusable> {
     if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
         return Err(Unusable::Plain);
     }
-    let root_cert = Some(Authorities::read(&at.ca_file)?.pem.into_bytes());
+    let root_cert = Some(Authorities::read(&at.ca_file)?.pem);
     Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
         .map_err(|_it_quotes_the_url| Unusable::Url)
 }

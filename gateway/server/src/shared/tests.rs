@@ -100,16 +100,28 @@ async fn it_is_believed_only_with_a_certificate_of_a_named_authority_for_its_nam
     refused(&trusting(url("rediss", port), &wrong), "signed by nobody who is trusted: name its authority's file").await;
     refused(&at(&url("rediss", port), 2), "signed by nobody who is trusted").await;
     refused(&trusting(url("rediss", port), &none), "none.pem is no file of certificates").await;
-    refused(&trusting(url("rediss", port), &folder.path().join("nowhere")), "nowhere is no file of certificates").await;
+    refused(
+        &trusting(url("rediss", port), &folder.path().join("nowhere")),
+        "nowhere cannot be read (entity not found)",
+    )
+    .await;
     refused(&trusting(url("redis", port), &good), "redis.url is not encrypted: write rediss://").await;
-    refused(&trusting(url("rediss", redis.port()), &good), "is the port of redis.url one for TLS?").await;
-    refused(&at(&url("redis", port), 2), "rediss://").await;
+    refused(&trusting(url("rediss", redis.port()), &good), "that the port of redis.url is one for TLS").await;
+    refused(&at(&url("redis", port), 2), "with rediss:// where the port is one for TLS").await;
     // No fragment of an URL switches the check off.
     refused(
         &trusting(format!("{}#insecure", url("rediss", port)), &wrong),
         "ends in #insecure: a certificate is always verified",
     )
     .await;
+
+    assert_eq!(examine(&well).await[0].state, Health::Well, "it was there all the time");
+    redis.config_set("tls-auth-clients", "yes").unwrap();
+    refused(&well, "may want a client's certificate, and the gateway has none to send: its tls-auth-clients").await;
+    redis.config_set("tls-auth-clients", "no").unwrap();
+    let broken =
+        rustls_native_certs::load_certs_from_paths(Some(&folder.path().join("nowhere")), None).errors.remove(0);
+    assert_eq!(Trouble::from(&RedisError::from(broken)), Trouble::Machine);
 
     certify((2020, 2090), "redis.example.org");
     refused(&well, "is for another name: use the name it is for as the host in redis.url").await;

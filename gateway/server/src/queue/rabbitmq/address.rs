@@ -4,7 +4,6 @@
 use std::fmt;
 use std::path::Path;
 
-use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
 
 use super::trouble::Trouble;
@@ -14,8 +13,8 @@ use crate::trust::Authorities;
 #[derive(Clone)]
 pub struct Address {
     pub(super) uri: AMQPUri,
-    /// Whom to believe, beside the machine's authorities.
-    pub(super) tls: OwnedTLSConfig,
+    /// Whom to believe instead of the machine's authorities.
+    pub(super) authorities: Option<Authorities>,
 }
 
 impl Address {
@@ -37,10 +36,10 @@ impl Address {
         if uri.vhost.is_empty() {
             "/".clone_into(&mut uri.vhost);
         }
-        Ok(Self { uri, tls: OwnedTLSConfig::default() })
+        Ok(Self { uri, authorities: None })
     }
 
-    /// Believes the authorities of this file, too; an empty path names none.
+    /// Believes the authorities of this file and no others; an empty path names none.
     ///
     /// # Errors
     /// When the file names none, or the address is not encrypted: who names an authority does not go without one.
@@ -52,7 +51,7 @@ impl Address {
             AMQPScheme::AMQP => return Err(Trouble::Plain),
             AMQPScheme::AMQPS => {}
         }
-        self.tls.cert_chain = Some(Authorities::read(file).map_err(Trouble::CaFile)?.pem);
+        self.authorities = Some(Authorities::read(file).map_err(Trouble::CaFile)?);
         Ok(self)
     }
 

@@ -8,12 +8,14 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use lapin::tcp::RustlsConnector;
 use lapin::uri::AMQPScheme;
 use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties};
 
 use super::Options;
 use super::address::Address;
 use super::trouble::Trouble;
+use crate::trust;
 
 /// Connecting and each question in setting up; longer waits are for brokers that are busy, not for those that are gone.
 const SETTING_UP: Duration = Duration::from_secs(5);
@@ -58,7 +60,7 @@ impl Line {
         let properties = ConnectionProperties::default().with_connection_name(name.as_str().into());
         let runtime = lapin::runtime::default_runtime().map_err(|error| Trouble::connecting(address, &error))?;
         let cut = Cut::default();
-        let (held, tls) = (cut.clone(), address.tls.clone());
+        let (held, authorities) = (cut.clone(), address.authorities.clone());
         let connecting = Connection::connector(
             uri,
             runtime,
@@ -72,7 +74,10 @@ impl Line {
                     }
                     match uri.scheme {
                         AMQPScheme::AMQP => Ok(stream),
-                        AMQPScheme::AMQPS => stream.into_tls(&uri.authority.host, tls.as_ref()).await,
+                        AMQPScheme::AMQPS => {
+                            let tls = RustlsConnector::from(trust::client(authorities.as_ref())?);
+                            stream.into_rustls(&tls, &uri.authority.host).await
+                        }
                     }
                 };
                 let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);

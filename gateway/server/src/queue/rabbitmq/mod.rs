@@ -132,7 +132,8 @@ impl RabbitMq {
     /// is no error: it is waited for while the gateway works. What is missing there is made once it is.
     ///
     /// # Errors
-    /// Trouble that only a person can end: a wrong address, password or virtual host, or a queue with other settings.
+    /// Trouble that only a person can end: a wrong address, password or virtual host, a certificate of an unknown authority
+    /// or for another name, or a queue with other settings. A certificate that has run out is no error here.
     pub async fn open(parts: RabbitParts) -> Result<Arc<Self>, Trouble> {
         let queue = Self::new(parts);
         match queue.look().await {

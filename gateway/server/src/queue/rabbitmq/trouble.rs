@@ -10,10 +10,10 @@ use crate::trust::{Fault, Named, NoCertificates};
 
 /// What [`Fault::told`] calls the broker.
 const NAMED: Named = Named {
-    certificate: "the broker's certificate",
+    server: "the broker",
     authorities: "queue.ca_file",
     address: "queue.url",
-    plain: "is the port of queue.url one for TLS, as 5671 is?",
+    clients: "its ssl_options.fail_if_no_peer_cert has to be false",
 };
 
 /// What went wrong.
@@ -28,8 +28,8 @@ pub enum Trouble {
         "queue.ca_file names an authority, but queue.url is not encrypted: write amqps:// there, or leave the file out"
     )]
     Plain,
-    #[error("RabbitMQ at {at} is not believed: {said}")]
-    Tls { at: String, said: String },
+    #[error("no TLS with RabbitMQ at {at}: {}", fault.told(&NAMED))]
+    Tls { at: String, fault: Fault },
     #[error(
         "RabbitMQ cannot be reached at {at}: {why}; is it running, and does queue.url name it, with amqps:// if that is a port for TLS?"
     )]
@@ -69,11 +69,11 @@ impl Trouble {
             Self::Url
             | Self::CaFile(_)
             | Self::Plain
-            | Self::Tls { .. }
             | Self::Login { .. }
             | Self::Vhost { .. }
             | Self::Other { .. }
             | Self::Forbidden { .. } => true,
+            Self::Tls { fault, .. } => fault.is_of_our_settings(),
             Self::Unreachable { .. } | Self::Missing { .. } | Self::Silent { .. } | Self::Lost { .. } => false,
         }
     }
@@ -82,9 +82,7 @@ impl Trouble {
     pub(super) fn connecting(address: &Address, error: &lapin::Error) -> Self {
         let (at, user) = (address.place(), address.user().to_owned());
         match error.kind() {
-            ErrorKind::IOError(why) if let Some(fault) = Fault::of(&**why) => {
-                Self::Tls { at, said: fault.told(&NAMED) }
-            }
+            ErrorKind::IOError(why) if let Some(fault) = Fault::of(&**why) => Self::Tls { at, fault },
             ErrorKind::ProtocolError(said) => match said.kind() {
                 AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Self::Login { at, user },
                 AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {

@@ -2,11 +2,10 @@
 //!
 //! A DSN holds a password: it is never printed, and neither is what the driver says about one it cannot read.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_core::pii::Secret;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -16,7 +15,7 @@ use super::scope::settings;
 use super::session::{Opening, Session};
 use super::text::Use;
 use crate::store::{Result, StoreError};
-use crate::trust::Authorities;
+use crate::trust::{self, Authorities};
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -86,22 +85,14 @@ impl Connector {
 
 /// A certificate has to be signed by one of these, and be for the host's name.
 fn tls(roots: &Roots) -> Result<ClientConfig> {
-    let roots = match roots {
-        Roots::System => {
-            let mut store = RootCertStore::empty();
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            store
-        }
+    let authorities = match roots {
+        Roots::System => None,
         Roots::File(file) => {
             let none = |none| StoreError::Failed(format!("sslrootcert of store.dsn: {none}"));
-            Authorities::read(file).map_err(none)?.roots
+            Some(Authorities::read(file).map_err(none)?)
         }
     };
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|_| StoreError::Failed("TLS cannot be set up".to_owned()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    trust::client(authorities.as_ref()).map_err(|_| StoreError::Failed("TLS cannot be set up".to_owned()))
 }
 
 #[cfg(test)]

@@ -189,10 +189,10 @@ pub(super) fn cannot_connect(error: &Error) -> StoreError {
 
 /// What [`Fault::told`] calls it.
 const NAMED: Named = Named {
-    certificate: "the database's certificate",
+    server: "the database",
     authorities: "sslrootcert in store.dsn",
     address: "store.dsn",
-    plain: "its log says why, or try sslmode and sslrootcert in store.dsn with psql",
+    clients: "take clientcert from its pg_hba.conf",
 };
 
 #[cfg(test)]

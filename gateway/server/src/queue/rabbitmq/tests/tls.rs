@@ -57,6 +57,17 @@ async fn refused(url: &str, ca_file: &Path, words: &str) {
     assert!(said.contains(words) && !said.contains(password), "{words}: {said}");
 }
 
+async fn opens(address: &Address) -> bool {
+    let parts = RabbitParts {
+        address: address.clone(),
+        connectors: vendors(),
+        accounts: known(),
+        clock: Arc::new(SystemClock),
+        options: options(),
+    };
+    RabbitMq::open(parts).await.is_ok()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_is_believed_only_with_a_certificate_of_the_named_authority_for_its_name() {
     let (ours, theirs) = (Issuer::new("ours"), Issuer::new("theirs"));
@@ -80,15 +91,20 @@ async fn a_broker_is_believed_only_with_a_certificate_of_the_named_authority_for
     refused(&url, &wrong, "signed by nobody who is trusted: name its authority's file as queue.ca_file").await;
     refused(&url, nobody, "signed by nobody who is trusted").await;
     refused(&url, &none, "none.pem is no file of certificates").await;
-    refused(&url, &node.folder.path().join("nowhere"), "nowhere is no file of certificates").await;
+    refused(&url, &node.folder.path().join("nowhere"), "nowhere cannot be read (entity not found)").await;
     refused(&node.url("amqp", node.port), &good, "queue.url is not encrypted: write amqps://").await;
     // An address that says TLS is never spoken to without it.
-    refused(&node.url("amqps", plain), &good, "is the port of queue.url one for TLS").await;
-    refused(&node.url("amqp", node.port), nobody, "amqps://").await;
+    refused(&node.url("amqps", plain), &good, "is the port of queue.url one for TLS?").await;
+    refused(&node.url("amqp", node.port), nobody, "with amqps:// if that is a port for TLS").await;
+    let address = Address::parse(&url).unwrap().trusting(&good).unwrap();
+    assert_eq!(declare(&address, &vendors(), &rig.options).await, Ok(2), "it was there all the time");
+    assert!(!opens(&Address::parse(&url).unwrap().trusting(&wrong).unwrap()).await);
 
     let certify = |name: &str, years| tokio::task::block_in_place(|| node.certify(&ours, name, years));
     certify("mq.example.org", (2020, 2090));
     refused(&url, &good, "is for another name: use the name it is for as the host in queue.url").await;
     certify("127.0.0.1", (2010, 2020));
     refused(&url, &good, "has run out").await;
+    // The queue is a bell: what another certificate at the broker ends keeps no gateway from starting.
+    assert!(opens(&address).await);
 }
