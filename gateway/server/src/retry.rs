@@ -3,7 +3,8 @@
 //!
 //! Dispatch asks, the store remembers, nothing here waits. `Retry-After` is honoured in full up to a cap; a permanent
 //! refusal is never retried; a schedule that is used up parks the delivery; an unknown outcome is resent only where the
-//! vendor says that repeating is harmless. A wait never grows without the schedule or the vendor saying so.
+//! vendor says that repeating is harmless. A vendor that is busy is asked ever less often, and given up no sooner than one
+//! that fails.
 
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ pub struct RetryPolicy {
     pub verify_gap: Duration,
     /// Lookups that came to nothing before a person is asked.
     pub verify_most: u32,
-    /// Attempts of one delivery, whatever they came to: nothing goes on for ever.
+    /// Attempts of one delivery, whatever they came to, from which on even a busy vendor uses the schedule up: nothing goes on
+    /// for ever.
     pub attempts_most: u32,
     /// A delivery that broke its worker so often is parked.
     pub poison_after: u32,
@@ -82,6 +84,13 @@ impl RetryPolicy {
     fn step(&self, consumed: u32, dice: f64) -> Option<Duration> {
         let wait = *self.schedule.get(consumed as usize)?;
         Some(wait.mul_f64(1.0 + self.jitter * (2.0 * dice - 1.0)))
+    }
+
+    /// The least wait of a delivery that a vendor was too busy for: a second in the beginning, hours in the end, so that
+    /// all of them together are longer than the schedule and a vendor that names no time worth speaking of is not hammered.
+    fn busy_least(&self, number: u32) -> Duration {
+        let share = f64::from(number.min(self.attempts_most)) / f64::from(self.attempts_most.max(1));
+        Duration::from_secs(1).max(Duration::from_hours(3).mul_f64(share.powi(4)))
     }
 
     /// A vendor's own time: in full up to the cap, and a little longer by chance so that not everybody comes back at once.
@@ -163,9 +172,11 @@ pub fn decide(policy: &RetryPolicy, outcome: &Outcome, at: Situation) -> Follow 
             Reason::PermissionMissing => Follow::Hold(Reason::PermissionMissing),
             reason => Follow::PauseAccount(reason),
         },
-        _ if at.number >= policy.attempts_most => Follow::Park(Reason::RetriesExhausted),
+        // So often was it too busy that from now on this counts, too.
+        Class::NotNow if at.number >= policy.attempts_most => again(policy, outcome, at, Reason::VendorBusy),
         Class::NotNow => {
-            let wait = policy.asked(outcome.retry_after.unwrap_or(policy.busy), at.dice);
+            let wish = outcome.retry_after.unwrap_or(policy.busy).max(policy.busy_least(at.number));
+            let wait = policy.asked(wish, at.dice);
             let reason = outcome.reason.unwrap_or(Reason::VendorBusy);
             Follow::Wait { until: later(at.now, wait), reason, consumed: false }
         }

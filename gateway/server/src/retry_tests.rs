@@ -63,6 +63,24 @@ fn the_default_schedule_outlasts_a_weekend() {
 }
 
 #[test]
+fn a_vendor_that_is_busy_is_not_hammered_and_not_given_up_sooner_than_one_that_fails() {
+    let policy = RetryPolicy::default();
+    let mut outcome = Outcome::new(Class::NotNow);
+    outcome.retry_after = Some(Duration::ZERO);
+    let (mut total, mut before) = (0, 0);
+    for number in 1..policy.attempts_most {
+        let situation = Situation { number, dice: 0.0, ..at(0, Idempotency::Never) };
+        let (wait, _, _) = seconds(decide(&policy, &outcome, situation)).unwrap();
+        assert!(wait >= 1 && wait >= before, "{number}: {wait} s after {before}");
+        // An ordinary delivery meets a few of them, and is not slowed down.
+        assert!(number > 20 || wait <= 2, "{number}: {wait} s");
+        (total, before) = (total + wait, wait);
+    }
+    let schedule: Duration = policy.schedule.iter().sum();
+    assert!(u64::try_from(total).unwrap() > schedule.as_secs(), "{total} s");
+}
+
+#[test]
 fn an_account_may_have_a_schedule_of_its_own() {
     let settings = [("retry_schedule_ms".to_owned(), serde_json::json!([100, 200]))].into();
     let policy = RetryPolicy::default().of_account(&settings);
@@ -101,8 +119,13 @@ proptest! {
         let policy = RetryPolicy::default();
         let situation = Situation { number: policy.attempts_most, ..at(consumed, Idempotency::Never) };
         let follow = decide(&policy, &Outcome::new(class), situation);
-        let goes_on = matches!(follow, Follow::Wait { .. } | Follow::Verify);
-        prop_assert!(!goes_on);
+        let waits = matches!(follow, Follow::Wait { consumed: true, .. });
+        let would_wait = matches!(class, Class::NotNow | Class::Unavailable);
+        prop_assert_eq!(waits, would_wait && (consumed as usize) < policy.schedule.len());
+        let waits_for_nothing = matches!(follow, Follow::Wait { consumed: false, .. });
+        prop_assert!(!waits_for_nothing);
+        // What may have been taken is never given up without asking; asking has a bound of its own.
+        prop_assert_eq!(follow == Follow::Verify, class == Class::Unknown);
     }
 
     #[test]

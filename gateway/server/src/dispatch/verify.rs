@@ -193,14 +193,15 @@ impl Trip<'_> {
         }
     }
 
-    /// The step may be sent again. The failed attempt counts against the schedule, which also says when.
+    /// The step may be sent again. The failed attempt counts against the schedule, once, which also says when.
     async fn resend(&mut self, verifying: &Verifying, possible_duplicate: bool, ended: Ended) -> Went {
         if !self.dispatch.settle(ended, Next::Resend { possible_duplicate }).await.went_well() {
             return Went::Ended(None);
         }
         let dice = retry::dice(self.dispatch.parts.entropy.as_ref());
         let next = match retry::resend(&self.retry, verifying.since, self.claim.attempts, self.now(), dice) {
-            Some(until) => Next::Wait { until, reason: Reason::VendorFailed, consumed: true },
+            // [`Next::Resend`] has counted it.
+            Some(until) => Next::Wait { until, reason: Reason::VendorFailed, consumed: false },
             None => Next::Park { reason: Reason::RetriesExhausted },
         };
         let ended = Ended::untried(&self.claim, &verifying.step, self.now());

@@ -259,6 +259,7 @@ impl Row {
             Next::Resend { possible_duplicate } => {
                 self.verifying = None;
                 self.possible_duplicate |= possible_duplicate;
+                self.attempts += 1;
                 self.become_(State::InFlight, self.due)
             }
             Next::Refuse { reason, .. } => {

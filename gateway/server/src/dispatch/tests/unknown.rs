@@ -124,7 +124,7 @@ async fn a_vendor_that_stays_unclear_is_not_resent_for_ever() {
     let rig = rig();
     rig.plays(vec![say(Class::Unknown); 50]);
     let row = rig.deliver().await;
-    assert_eq!((row.state, row.reason, row.attempts), (State::Parked, Some(Reason::RetriesExhausted), 12));
+    assert_eq!((row.state, row.reason, row.attempts), (State::Parked, Some(Reason::RetriesExhausted), 13));
     assert_eq!(rig.tried(), 13);
 }
 

@@ -84,6 +84,7 @@ macro_rules! store_suite {
                 a_beginning_knows_what_broke_before
                 an_attempt_has_to_be_settled_before_the_next
                 an_unknown_outcome_is_settled_before_a_resend
+                a_resend_uses_up_one_step_of_the_schedule
                 a_vendor_record_belongs_to_one_delivery
                 a_record_read_back_on_the_way_is_proof_at_the_end
                 waiting_does_not_forget_an_unknown_outcome

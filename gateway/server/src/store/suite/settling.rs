@@ -165,6 +165,23 @@ pub(crate) async fn an_unknown_outcome_is_settled_before_a_resend<B: Backend>(w:
     assert_eq!(claim.delivery, delivery);
 }
 
+/// By the store itself, so that it counts whatever becomes of the process; the wait that follows counts nothing more.
+pub(crate) async fn a_resend_uses_up_one_step_of_the_schedule<B: Backend>(w: World<B>) {
+    w.accept(w.application("ada@example.org")).await;
+    for round in 1..4 {
+        w.go(&w.one_claim().await, Class::Unknown, w.unknown()).await;
+        w.pass(30);
+        let claim = w.one_claim().await;
+        assert_eq!(w.settle(w.untried(&claim, Next::Resend { possible_duplicate: false })).await, State::InFlight);
+        let wait = Next::Wait { until: w.later(60), reason: Reason::VendorFailed, consumed: false };
+        assert_eq!(w.settle(w.untried(&claim, wait)).await, State::Waiting);
+        w.pass(60);
+        let claim = w.one_claim().await;
+        assert_eq!(claim.attempts, round);
+        w.store.release(&claim, w.now()).await.unwrap();
+    }
+}
+
 pub(crate) async fn a_vendor_record_belongs_to_one_delivery<B: Backend>(w: World<B>) {
     for name in ["ada", "bob"] {
         w.accept(w.application(&format!("{name}@example.org"))).await;
