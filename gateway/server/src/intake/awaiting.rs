@@ -2,6 +2,7 @@
 
 use causeway_core::account::Role;
 use causeway_core::delivery::HeldCause;
+use causeway_core::outcome::FieldReason;
 use causeway_core::reason::Reason;
 
 use super::Intake;
@@ -55,12 +56,19 @@ impl Intake {
         };
         let verdict = self.verdict(&document, &[record], &ready.view);
         let refused = verdict.of(record.account.id);
+        let invalid = |fields: Vec<FieldReason>| {
+            let reason = fields.first().map_or(Reason::DocumentInvalid, |field| field.reason);
+            Decision::Hold { cause: HeldCause::Invalid, reason, fields }
+        };
         if !refused.is_empty() {
-            return Decision::HoldInvalid { fields: targets::reasons(refused) };
+            return invalid(targets::reasons(refused));
         }
         match targets::start(record, &self.connectors, &ready.view, &verdict) {
+            // The form of a closed job is not fetched any more: it would wait for ever.
+            Start::Held(HeldCause::FormUnknown, ..) if posting.closed_at.is_some() => refuse(Reason::PostingClosed),
             Start::Held(HeldCause::FormUnknown, ..) => Decision::AwaitForm,
-            Start::Held(..) | Start::Rejected => Decision::HoldInvalid { fields: Vec::new() },
+            Start::Held(cause, reason, fields) => Decision::Hold { cause, reason, fields },
+            Start::Rejected => invalid(Vec::new()),
             Start::Queued => {
                 let form = ready.view.form.as_ref().filter(|_| record.account.role == Role::Ats);
                 Decision::Go { form_digest: form.map(|(form, _)| form.digest.clone()) }

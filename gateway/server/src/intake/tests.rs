@@ -312,6 +312,10 @@ async fn deliveries_that_waited_are_decided_when_what_they_waited_for_is_known()
     let known = world.store.inside().views[&key].clone();
     let absent = crate::store::intake::PostingView { posting: None, ..known.clone() };
     let formless = crate::store::intake::PostingView { form: None, ..known.clone() };
+    let mut closed_formless = formless.clone();
+    if let Some(posting) = &mut closed_formless.posting {
+        posting.closed_at = Some(jiff::Timestamp::UNIX_EPOCH);
+    }
     let mut asks = known.clone();
     if let Some((form, _)) = &mut asks.form {
         form.questions = vec![Question::default()];
@@ -321,14 +325,16 @@ async fn deliveries_that_waited_are_decided_when_what_they_waited_for_is_known()
         (known, "Go { form_digest: Some(\"d1\") }"),
         (absent, "Refuse { reason: PostingUnknown, fields: [] }"),
         (formless, "AwaitForm"),
-        (asks, "HoldInvalid"),
+        (asks, "Hold { cause: Invalid"),
+        (closed_formless, "Refuse { reason: PostingClosed, fields: [] }"),
     ] {
         let id = DeliveryId::new(jiff::Timestamp::UNIX_EPOCH, world.entropy.as_ref());
         let ready = ReadyDelivery {
             delivery: id,
             tenant: world.tenant,
             account: world.ats,
-            cause: HeldCause::PostingUnknown,
+            // A closed posting is told at once to what waited for the posting; here it waited for the form.
+            cause: HeldCause::FormUnknown,
             document: document().to_string().into(),
             view,
         };

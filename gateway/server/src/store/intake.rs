@@ -221,8 +221,12 @@ pub enum Decision {
         /// Where and what.
         fields: Vec<FieldReason>,
     },
-    /// It breaks the form's rules: held as invalid.
-    HoldInvalid {
+    /// Held, as it would have been at once had all of it been known then.
+    Hold {
+        /// What it waits for.
+        cause: HeldCause,
+        /// Why.
+        reason: Reason,
         /// Where and what.
         fields: Vec<FieldReason>,
     },

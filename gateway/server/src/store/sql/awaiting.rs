@@ -88,7 +88,7 @@ pub(in crate::store) async fn decide_held(
     now: Timestamp,
 ) -> Result<()> {
     let fields: &[FieldReason] = match &decision {
-        Decision::Refuse { fields, .. } | Decision::HoldInvalid { fields } => fields,
+        Decision::Refuse { fields, .. } | Decision::Hold { fields, .. } => fields,
         Decision::Go { .. } | Decision::AwaitForm => &[],
     };
     let sealed = seal(store, (tenant, id), fields).await?;
@@ -125,6 +125,10 @@ fn decide(
         // It was cancelled, erased or decided meanwhile.
         return Err(StoreError::Fenced.into());
     }
+    if matches!((decision, row.held), (Decision::AwaitForm, Some(HeldCause::FormUnknown))) {
+        // It does already, in its case.
+        return Ok(());
+    }
     learn_posting(tx, &mut row)?;
     row.fence += 1;
     match decision {
@@ -137,9 +141,8 @@ fn decide(
             cases::close_of_delivery(tx.conn, id, now)?;
             (row.reason, row.fields, row.case) = (Some(*reason), fields.map(<[u8]>::to_vec), None);
         }
-        Decision::HoldInvalid { fields: found } => {
-            let reason = found.first().map_or(Reason::DocumentInvalid, |field| field.reason);
-            rehold(tx, &mut row, HeldCause::Invalid, reason, now)?;
+        Decision::Hold { cause, reason, .. } => {
+            rehold(tx, &mut row, *cause, *reason, now)?;
             row.fields = fields.map(<[u8]>::to_vec);
         }
         Decision::AwaitForm => rehold(tx, &mut row, HeldCause::FormUnknown, Reason::FormNotFetchedYet, now)?,

@@ -118,6 +118,11 @@ pub(crate) async fn a_form_is_awaited<B: Backend>(w: World<B>) {
     w.store.decide_held(w.tenant, delivery, Decision::AwaitForm, w.now()).await.unwrap();
     assert_eq!((w.state(id).await, w.reason(id).await), (State::Held, Some(Reason::FormNotFetchedYet)));
     assert_eq!(w.store.awaiting(10).await.unwrap().len(), 0);
+    // Told again to wait it stays as it is, in the case that it has.
+    let cases = async || w.store.cases(w.tenant, 10).await.unwrap().iter().map(|case| case.id).collect::<Vec<_>>();
+    let before = cases().await;
+    w.store.decide_held(w.tenant, delivery, Decision::AwaitForm, w.now()).await.unwrap();
+    assert_eq!((w.state(id).await, cases().await), (State::Held, before));
     let form = Form { posting_id: JOB.into(), digest: "d1".into(), questions: Vec::new() };
     w.store.put_form(w.ats, &form, w.now()).await.unwrap();
     assert_eq!(w.store.awaiting(10).await.unwrap()[0].view.form, Some((form.clone(), w.now())));
@@ -127,7 +132,8 @@ pub(crate) async fn a_form_is_awaited<B: Backend>(w: World<B>) {
 
 pub(crate) async fn a_decision_is_made_once<B: Backend>(w: World<B>) {
     let (id, delivery) = w.accept_held(HeldCause::FormUnknown, Reason::FormNotFetchedYet).await;
-    let invalid = Decision::HoldInvalid { fields: Vec::new() };
+    let (cause, reason) = (HeldCause::Invalid, Reason::DocumentInvalid);
+    let invalid = Decision::Hold { cause, reason, fields: Vec::new() };
     w.store.decide_held(w.tenant, delivery, invalid, w.now()).await.unwrap();
     assert_eq!((w.state(id).await, w.reason(id).await), (State::Held, Some(Reason::DocumentInvalid)));
     let go = Decision::Go { form_digest: None };

@@ -159,7 +159,8 @@ pub(crate) async fn a_site_is_told_of_decisions_and_of_an_erasure_once<B: Backen
     assert_eq!(w.told(&site).await, [(EventType::Held, Some(Reason::PostingNotSyncedYet))]);
     w.pass(1);
     w.sync(w.ats, true, &["4001"]).await;
-    let invalid = Decision::HoldInvalid { fields: Vec::new() };
+    let (cause, reason) = (HeldCause::Invalid, Reason::DocumentInvalid);
+    let invalid = Decision::Hold { cause, reason, fields: Vec::new() };
     w.store.decide_held(w.tenant, delivery, invalid, w.now()).await.unwrap();
     assert_eq!(w.told(&site).await, [(EventType::Held, Some(Reason::DocumentInvalid))], "held for another reason");
     w.store.replay(w.tenant, delivery, "test", w.now()).await.unwrap();

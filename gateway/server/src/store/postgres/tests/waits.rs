@@ -329,7 +329,8 @@ async fn what_is_decided_for_one_tenant_waits_for_no_other() {
     let (_, delivery) = w.accept_held(HeldCause::FormUnknown, Reason::FormNotFetchedYet).await;
     let (other, _) = w.other_tenant().await;
     let held = Held::by(&gateway(&w, 62, 1), (Scope::Tenant(other), Among::Alone), nothing).inside().await;
-    let invalid = Decision::HoldInvalid { fields: Vec::new() };
+    let (cause, reason) = (HeldCause::Invalid, Reason::DocumentInvalid);
+    let invalid = Decision::Hold { cause, reason, fields: Vec::new() };
     soon("a decision", w.store.decide_held(w.tenant, delivery, invalid, w.now())).await.unwrap();
     held.ends().await;
 }
