@@ -73,7 +73,7 @@ async fn submit(
     let trace_id = facts(&request).map_or_else(String::new, |facts| facts.trace_id.clone());
     let sender = caller.sender();
     let submission = |document, files| Submission { document, files, idempotency_key, trace_id };
-    let answered = match body::receive(request, &state.budget).await {
+    let answered = match body::receive(request, sender.tenant, &state.budget).await {
         Ok(received) => {
             let submission = submission(received.document, received.files);
             let receipt = state.intake.submit(sender, submission).await;

@@ -2,14 +2,18 @@
 //!
 //! Bodies are JSON (at most 1 MiB) or multipart (the document and at most 10 MiB of files). Only bytes are read here;
 //! what they mean is intake's business. Time limits and the outer size limit are layers above; they show up here as
-//! errors of the body. Large bodies first reserve their length from one budget for the whole process.
+//! errors of the body. Large bodies first reserve their length from one budget for the whole process, of which no tenant
+//! has all: who announces much and sends nothing keeps nobody else's uploads waiting.
 
+use std::collections::HashMap;
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
+use causeway_core::ids::TenantId;
 use causeway_core::problem::{Code, Problem};
 use futures_util::StreamExt as _;
 use http::HeaderMap;
@@ -38,30 +42,60 @@ const SMALL: ByteSize = ByteSize::kib(64);
 /// The budget's unit.
 const PERMIT: u64 = 1024;
 
-/// The memory that bodies over 64 KiB may take, for the whole process.
+/// The memory that bodies over 64 KiB may take, for the whole process and for each tenant.
 #[derive(Debug, Clone)]
-pub(super) struct BodyBudget(Arc<Semaphore>);
+pub(super) struct BodyBudget {
+    all: Arc<Semaphore>,
+    /// Of one tenant, in permits.
+    share: usize,
+    /// Only of tenants whose key was good, so there are no more of them than tenants.
+    of_tenants: Arc<Mutex<HashMap<TenantId, Arc<Semaphore>>>>,
+    patience: Duration,
+}
+
+/// Room for a body, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Room {
+    _of_the_tenant: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
 
 impl BodyBudget {
-    /// A budget of so many bytes, but never so small that the largest body could not be read at all.
-    pub(super) fn new(size: ByteSize) -> Self {
-        let permits = size.max(MAX_BODY).bytes().div_ceil(PERMIT);
-        Self(Arc::new(Semaphore::new(usize::try_from(permits).unwrap_or(Semaphore::MAX_PERMITS))))
+    /// A budget of so many bytes, three quarters of it at most for one tenant, but neither ever so small that the largest
+    /// body could not be read at all. Who finds no room within `patience` is told to come back.
+    pub(super) fn new(size: ByteSize, patience: Duration) -> Self {
+        let permits = |bytes: u64| usize::try_from(bytes.div_ceil(PERMIT)).unwrap_or(Semaphore::MAX_PERMITS);
+        let (least, all) = (permits(MAX_BODY.bytes()), permits(size.max(MAX_BODY).bytes()));
+        let share = (all - all / 4).max(least);
+        Self { all: Arc::new(Semaphore::new(all)), share, of_tenants: Arc::default(), patience }
     }
 
     /// Waits for room for a body of this length; an unannounced length counts as the most it may be.
     async fn reserve(
         &self,
+        tenant: TenantId,
         announced: Option<u64>,
         at_most: ByteSize,
-    ) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+    ) -> Result<Option<Room>, Refusal> {
         let length = announced.unwrap_or(at_most.bytes()).min(at_most.bytes());
         if length <= SMALL.bytes() {
             return Ok(None);
         }
         let permits = u32::try_from(length.div_ceil(PERMIT)).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.0).acquire_many_owned(permits).await;
-        permit.map(Some).map_err(|_closed| Problem::new(Code::Overloaded).retry_after(1).into())
+        let own = {
+            let mut of_tenants = self.of_tenants.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(of_tenants.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(self.share))))
+        };
+        // The tenant's own first: who waits for that takes nobody else's turn.
+        let room = async {
+            let of_the_tenant = own.acquire_many_owned(permits).await.ok()?;
+            let of_all = Arc::clone(&self.all).acquire_many_owned(permits).await.ok()?;
+            Some(Room { _of_the_tenant: of_the_tenant, _of_all: of_all })
+        };
+        match tokio::time::timeout(self.patience, room).await {
+            Ok(Some(room)) => Ok(Some(room)),
+            Ok(None) | Err(_) => Err(Problem::new(Code::Overloaded).retry_after(2).into()),
+        }
     }
 }
 
@@ -90,7 +124,7 @@ pub(super) struct Received {
     pub(super) document: Bytes,
     pub(super) files: Vec<FilePart>,
     /// Held until the submission is stored or refused.
-    pub(super) reserved: Option<OwnedSemaphorePermit>,
+    pub(super) reserved: Option<Room>,
 }
 
 /// A body that did not.
@@ -107,17 +141,17 @@ impl<T: Into<Refusal>> From<T> for Unreceived {
 }
 
 /// Reads the body as its content type says.
-pub(super) async fn receive(request: Request, budget: &BodyBudget) -> Result<Received, Unreceived> {
+pub(super) async fn receive(request: Request, tenant: TenantId, budget: &BodyBudget) -> Result<Received, Unreceived> {
     // From the header: the bodies of the layers above do not pass their length on. The server holds clients to it.
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     match kind(request.headers())? {
         Kind::Json => {
-            let reserved = budget.reserve(announced, MAX_DOCUMENT).await?;
+            let reserved = budget.reserve(tenant, announced, MAX_DOCUMENT).await?;
             let document = read_document(request.into_body(), announced).await?;
             Ok(Received { document, files: Vec::new(), reserved })
         }
         Kind::Multipart(boundary) => {
-            let reserved = budget.reserve(announced, MAX_BODY).await?;
+            let reserved = budget.reserve(tenant, announced, MAX_BODY).await?;
             let parts = multipart::read(request.into_body(), &boundary, announced).await?;
             Ok(Received { document: parts.document, files: parts.files, reserved })
         }
@@ -204,4 +238,39 @@ pub(crate) fn broken(error: &(dyn Error + 'static)) -> Problem {
         cause = error.source();
     }
     Problem::new(Code::BodyUnreadable).detail("The connection ended before the body did.")
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway_core::clock::SeededEntropy;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_announces_much_and_sends_nothing_keeps_no_other_tenant_waiting() {
+        let entropy = SeededEntropy::new(7);
+        let [loud, quiet] = [(); 2].map(|()| TenantId::new(Timestamp::UNIX_EPOCH, &entropy));
+        let budget = BodyBudget::new(ByteSize::mib(64), Duration::from_secs(5));
+        let largest = MAX_BODY.bytes();
+        let mut taken = Vec::new();
+        for _ in 0..4 {
+            taken.push(budget.reserve(loud, Some(largest), MAX_BODY).await.unwrap());
+        }
+        let began = tokio::time::Instant::now();
+        let refused = budget.reserve(loud, Some(largest), MAX_BODY).await.unwrap_err();
+        assert_eq!((refused.problem.code, began.elapsed().as_secs()), ("overloaded", 5));
+        // While others of it wait, too.
+        let waiting = budget.reserve(loud, None, MAX_BODY);
+        let (refused, room) = tokio::join!(waiting, async {
+            tokio::task::yield_now().await;
+            let began = tokio::time::Instant::now();
+            let room = budget.reserve(quiet, Some(largest), MAX_BODY).await.unwrap();
+            assert_eq!(began.elapsed(), Duration::ZERO);
+            room
+        });
+        assert!(refused.is_err() && room.is_some());
+        taken.clear();
+        assert!(budget.reserve(loud, Some(largest), MAX_BODY).await.is_ok_and(|room| room.is_some()));
+    }
 }

@@ -33,6 +33,9 @@ pub struct Config {
     /// A body arrives as a whole within this. Shorter than `deadline`, or slow bodies are answered as if we were slow.
     #[serde(with = "duration")]
     pub body_total: Duration,
+    /// A body over 64 KiB waits so long for room in memory, then is answered 503.
+    #[serde(with = "duration")]
+    pub body_room: Duration,
     /// At stop, requests under way may take this long to finish.
     #[serde(with = "duration")]
     pub drain: Duration,
@@ -61,6 +64,7 @@ impl Default for Config {
             body_progress: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             body_total: Duration::from_secs(60),
+            body_room: Duration::from_secs(5),
             drain: Duration::from_secs(30),
             max_in_flight: 512,
             max_connections: 4096,

@@ -110,7 +110,7 @@ pub struct Ingress {
 impl Ingress {
     /// Builds both stacks.
     pub fn new(parts: IngressParts) -> Self {
-        let budget = body::BodyBudget::new(parts.config.bodies_in_memory);
+        let budget = body::BodyBudget::new(parts.config.bodies_in_memory, parts.config.body_room);
         let health = Arc::clone(&parts.health);
         let applications = Applications { intake: parts.intake, budget, health };
         let shared = Shared::new(parts.config, Arc::clone(&parts.store), parts.clock, parts.entropy);

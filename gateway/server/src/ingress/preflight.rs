@@ -37,7 +37,8 @@ async fn preflight(
 }
 
 async fn answer(state: &Applications, sender: Sender, request: Request) -> Result<Response, Refusal> {
-    let received = body::receive(request, &state.budget).await.map_err(|unreceived| unreceived.refusal)?;
+    let received =
+        body::receive(request, sender.tenant, &state.budget).await.map_err(|unreceived| unreceived.refusal)?;
     let submission = Submission {
         document: received.document,
         files: received.files,
