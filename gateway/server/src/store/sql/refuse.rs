@@ -16,7 +16,7 @@ use crate::store::Result;
 use crate::store::intake::{EdgeCount, NewRefusal};
 
 /// Byte-identical refusals within this time are counted on the first.
-const SAME_REFUSAL: SignedDuration = SignedDuration::from_hours(1);
+pub(in crate::store) const SAME_REFUSAL: SignedDuration = SignedDuration::from_hours(1);
 
 pub(in crate::store) async fn record_refusal(store: &SqlStore, refusal: NewRefusal) -> Result<()> {
     let NewRefusal { id, tenant, key, received_at, posting_id, email, document, code, errors, trace_id, test } =

@@ -139,6 +139,7 @@ macro_rules! store_suite {
                 what_was_erased_does_not_come_back
                 open_cases_are_listed
                 retention_removes_what_is_past_its_time
+                a_refusal_that_came_again_is_of_both_windows
             ]
             receipts: [
                 a_receipt_says_what_was_stored_and_verifies

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use causeway_core::account::Role;
 use causeway_core::delivery::{HeldCause, State};
+use causeway_core::email::NormalEmail;
 use causeway_core::ids::{AccountId, DeliveryId, SubmissionId};
 use causeway_core::outcome::Class;
 use causeway_core::reason::Reason;
@@ -176,6 +177,34 @@ pub(crate) async fn a_trace_holds_everything_recorded<B: Backend>(base: World<B>
     let SubmissionKind::Refused { code, errors, count, last_at } = &found.submissions[0].kind else { panic!() };
     assert_eq!((code.as_str(), *count, *last_at), ("application_invalid", 1, at(60)));
     assert_eq!(errors, &vec![People::error()]);
+}
+
+/// It did reach us then, whenever it first did.
+pub(crate) async fn a_refusal_that_came_again_is_of_both_windows<B: Backend>(base: World<B>) {
+    let people = People::new(&base.store, "north", 1).await;
+    let first = people.refusal("eve@example.com", "4001", at(0));
+    let mut again = people.refusal("eve@example.com", "4001", at(50));
+    again.document = first.document.clone();
+    let id = first.id;
+    people.store.record_refusal(first).await.unwrap();
+    people.store.record_refusal(again).await.unwrap();
+    people.refuse("dee@example.com", "4001", at(10)).await;
+    let (email, job) = (NormalEmail::parse("eve@example.com"), Some("4001".to_owned()));
+    for asked in [
+        LookupQuery { email: email.clone(), ..people.query() },
+        LookupQuery { email: email.clone(), base_email: true, ..people.query() },
+        LookupQuery { job: job.clone(), ..people.query() },
+        LookupQuery { email, job, ..people.query() },
+        people.query(),
+    ] {
+        let ids = async |since, until| {
+            let query = LookupQuery { since: Some(at(since)), until: Some(at(until)), ..asked.clone() };
+            people.lookup(query).await.submissions.iter().map(|found| found.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(30, 60).await, [id], "{asked:?}");
+        assert!(ids(0, 60).await.contains(&id), "{asked:?}");
+        assert!(ids(51, 60).await.is_empty(), "{asked:?}");
+    }
 }
 
 /// Sums of the tenant's own counters over the minutes that overlap the window.

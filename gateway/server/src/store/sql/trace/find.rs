@@ -10,6 +10,7 @@ use crate::store::code::Codes;
 use crate::store::keys::TenantKeys;
 use crate::store::seal::BlindEmail;
 use crate::store::sql::errors::Op;
+use crate::store::sql::refuse::SAME_REFUSAL;
 use crate::store::sql::rows::{Bind, Columns, Conn, More, Row, Sql, StoredId, micros, params, sql, value};
 use crate::store::trace::LookupQuery;
 
@@ -23,6 +24,9 @@ pub(super) struct Found {
     pub(super) ids: Vec<SubmissionId>,
     pub(super) truncated: bool,
 }
+
+/// So long after it first came the same refusal is counted on its row.
+const COUNTED_FOR: i64 = SAME_REFUSAL.as_secs() * 1_000_000;
 
 /// When a submission came, its row number, and its id: what it is sorted by.
 type Place = (i64, i64, [u8; 16]);
@@ -50,6 +54,8 @@ struct Candidate {
     seq: i64,
     id: SubmissionId,
     received_at: i64,
+    /// Later where a refusal came again.
+    last_at: i64,
     posting_id: String,
     posting_account: Option<AccountId>,
     email_exact: Option<[u8; 16]>,
@@ -84,7 +90,8 @@ impl Wanted {
 
     /// The submissions that match.
     pub(super) fn find(&self, conn: Conn<'_>) -> Op<Found> {
-        let window = (self.tenant.bytes(), self.since, self.until);
+        // By when it first came; a refusal that came again is of the window, too.
+        let window = (self.tenant.bytes(), self.since.saturating_sub(COUNTED_FOR), self.until);
         let mut found: Vec<Place> = Vec::new();
         let mut drive = |sql: Sql, more: &[&dyn Bind]| self.drive(conn, sql, &window, more, &mut found);
         if let Some(number) = &self.number {
@@ -135,6 +142,9 @@ impl Wanted {
     }
 
     fn matches(&self, conn: Conn<'_>, candidate: &Candidate) -> Op<bool> {
+        if candidate.last_at < self.since {
+            return Ok(false);
+        }
         let email = self.email.as_ref().is_none_or(|address| address.is_of(candidate));
         let job = self.job.as_ref().is_none_or(|job| job.means(&candidate.posting_id, candidate.posting_account));
         let code = self.number.is_none_or(|number| candidate.number == Some(number));
@@ -176,6 +186,7 @@ impl Candidate {
             seq: row.col("seq")?,
             id: row.id("id")?,
             received_at: row.col("received_at")?,
+            last_at: row.col("last_at")?,
             posting_id: row.col("posting_id")?,
             posting_account: row.maybe_id("posting_account")?,
             email_exact: row.col("email_exact")?,

@@ -1,4 +1,4 @@
-SELECT s.seq, s.id, s.posting_id, s.posting_account, s.received_at, s.email_exact, s.email_base, s.number, s.kind
+SELECT s.seq, s.id, s.posting_id, s.posting_account, s.received_at, s.email_exact, s.email_base, s.number, s.kind, s.last_at
 FROM submissions AS s INDEXED BY submissions_by_base
 WHERE s.tenant = ?1 AND s.email_base = ?4 AND s.received_at >= ?2 AND s.received_at < ?3
 ORDER BY s.received_at DESC
