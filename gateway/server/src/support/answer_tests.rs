@@ -139,7 +139,7 @@ fn a_deleted_record_takes_its_sentence_along() {
         &[
             (|t| t.posting = None, &["Tree surgeon"]),
             (|t| t.posting_closed_at = None, &["closed since", "no longer takes applications"]),
-            (|t| deliveries_of(t).clear(), &["orchard-ats", "on its way"]),
+            (|t| deliveries_of(t).clear(), &["orchard-ats", "was handed to"]),
             (|t| deliveries_of(t)[0].reason = None, &["The system failed while handling the request"]),
             (|t| deliveries_of(t)[0].fields.clear(), &["A phone number is needed"]),
             (|t| deliveries_of(t)[0].attempts.clear(), &["tried once", "status 503", "maintenance"]),
@@ -161,8 +161,21 @@ fn a_deleted_record_takes_its_sentence_along() {
             ),
         ],
     );
+    let unanswered = |state, possible_duplicate| DeliveryTrace {
+        vendor_said_yes_at: None,
+        possible_duplicate,
+        ..full_delivery(Role::Ats, state)
+    };
     check_deletions(
-        &accepted(vec![full_delivery(Role::Ats, State::Refused)]),
+        &accepted(vec![unanswered(State::Waiting, false)]),
+        &[(|t| deliveries_of(t).clear(), &["on its way"])],
+    );
+    check_deletions(
+        &accepted(vec![unanswered(State::Parked, true)]),
+        &[(|t| deliveries_of(t)[0].possible_duplicate = false, &["being found out"])],
+    );
+    check_deletions(
+        &accepted(vec![unanswered(State::Refused, false)]),
         &[
             (|t| deliveries_of(t)[0].fields.clear(), &["A phone number is needed", "Please correct this"]),
             (|t| deliveries_of(t).clear(), &["has not been handed"]),
@@ -328,10 +341,53 @@ fn what_only_adds_takes_nothing_back_when_it_fails() {
         let mut delivery = full_delivery(Role::Ats, state);
         let told = explain(&accepted(vec![delivery.clone()]), at(100)).for_applicant;
         assert!(told.contains("was handed to") && !told.contains("has not been"), "{state}: {told}");
-        delivery.vendor_said_yes_at = None;
+        (delivery.vendor_said_yes_at, delivery.possible_duplicate) = (None, false);
         let told = explain(&accepted(vec![delivery]), at(100)).for_applicant;
         assert!(told.contains("has not been handed"), "{state}: {told}");
     }
+}
+
+#[test]
+fn an_applicant_is_not_told_that_it_was_not_handed_over_where_nobody_knows() {
+    let told = |state: State, change: &dyn Fn(&mut DeliveryTrace)| {
+        let mut delivery = full_delivery(Role::Ats, state);
+        (delivery.vendor_said_yes_at, delivery.possible_duplicate) = (None, false);
+        change(&mut delivery);
+        explain(&accepted(vec![delivery]), at(100)).for_applicant
+    };
+    for state in [State::Held, State::Parked] {
+        let known = told(state, &|delivery| delivery.reason = Some(Reason::VendorFailed));
+        assert!(known.contains("has not been handed"), "{known}");
+        let unknown: [&dyn Fn(&mut DeliveryTrace); 5] = [
+            &|delivery| delivery.reason = Some(Reason::OutcomeCannotBeKnown),
+            &|delivery| delivery.reason = Some(Reason::Restored),
+            &|delivery| delivery.possible_duplicate = true,
+            &|delivery| delivery.attempts[0].class = Some(Class::Unknown),
+            &|delivery| delivery.attempts[0].class = None,
+        ];
+        for change in unknown {
+            let told = told(state, change);
+            assert!(told.contains("being found out whether it reached") && !told.contains("has not been"), "{told}");
+        }
+    }
+}
+
+/// A record that shows late, or a survey that waits: the application itself has arrived.
+#[test]
+fn what_was_handed_over_is_not_on_its_way_any_more() {
+    for state in [State::Queued, State::InFlight, State::Verifying, State::Waiting] {
+        let mut delivery = full_delivery(Role::Ats, state);
+        let told = explain(&accepted(vec![delivery.clone()]), at(100)).for_applicant;
+        assert!(told.contains("was handed to") && !told.contains("on its way"), "{state}: {told}");
+        delivery.vendor_said_yes_at = None;
+        let told = explain(&accepted(vec![delivery]), at(100)).for_applicant;
+        assert!(told.contains("on its way"), "{state}: {told}");
+    }
+    // Kept out on another day than it was taken in: one day is told, as of any that arrived.
+    let mut kept_out = full_delivery(Role::Ats, State::Refused);
+    kept_out.reason = Some(Reason::ApplicationBlocked);
+    let told = explain(&accepted(vec![kept_out]), at(100)).for_applicant;
+    assert_eq!(told.matches("was handed to").count(), 1, "{told}");
 }
 
 #[test]

@@ -29,7 +29,8 @@ pub(super) struct Field<'a> {
     pub(super) correctable: bool,
 }
 
-/// One recorded fact.
+/// One recorded fact. `taken`: does the system have it, as far as anybody knows? `told`: another fact says when it was handed
+/// over.
 #[derive(Debug, Clone)]
 pub(super) enum Fact<'a> {
     Came { at: Timestamp },
@@ -41,8 +42,8 @@ pub(super) enum Fact<'a> {
     JobClosed { at: Timestamp },
     DataErased,
     Wrong(Field<'a>),
-    Stands { account: &'a str, role: Role, state: State, held: Option<HeldCause>, taken: bool },
-    KeptOut { account: &'a str, role: Role, at: Timestamp },
+    Stands { account: &'a str, role: Role, state: State, held: Option<HeldCause>, taken: Option<bool> },
+    KeptOut { account: &'a str, role: Role, at: Timestamp, told: bool },
     Because { account: &'a str, reason: Reason },
     Tried { account: &'a str, tries: usize, last: &'a AttemptTrace },
     Said { account: &'a str, words: String },
@@ -112,11 +113,17 @@ pub(super) fn staff(trace: &SubmissionTrace) -> Vec<&str> {
 fn of_delivery<'a>(delivery: &'a DeliveryTrace, staff: &[&str], facts: &mut Vec<Fact<'a>>) {
     let account = delivery.account_name.as_str();
     let blocked = delivery.reason == Some(Reason::ApplicationBlocked) && delivery.state == State::Refused;
-    // What only adds to an application may fail after the system has taken it; one that its rules kept out was taken in too.
-    let stopped = matches!(delivery.state, State::Held | State::Parked);
-    let taken = blocked || (stopped && delivery.vendor_said_yes_at.is_some());
+    let taken = match delivery.vendor_said_yes_at {
+        // What only adds to an application may fail after the system has taken it.
+        Some(_) => Some(true),
+        // One that its rules kept out was taken in, too.
+        None if blocked => Some(true),
+        None if may_have_taken(delivery) => None,
+        None => Some(false),
+    };
     facts.push(Fact::Stands { account, role: delivery.role, state: delivery.state, held: delivery.held, taken });
-    facts.extend(blocked.then_some(Fact::KeptOut { account, role: delivery.role, at: delivery.changed_at }));
+    let (role, at, told) = (delivery.role, delivery.changed_at, delivery.vendor_said_yes_at.is_some());
+    facts.extend(blocked.then_some(Fact::KeptOut { account, role, at, told }));
     facts.extend(delivery.reason.map(|reason| Fact::Because { account, reason }));
     facts.extend(delivery.fields.iter().map(|field| {
         Fact::Wrong(Field {
@@ -152,6 +159,14 @@ fn of_delivery<'a>(delivery: &'a DeliveryTrace, staff: &[&str], facts: &mut Vec<
     facts.extend(delivery.possible_duplicate.then_some(Fact::MaybeTwice { account }));
 }
 
+/// Nobody knows whether the system has it: the last try came to no answer that says so.
+fn may_have_taken(delivery: &DeliveryTrace) -> bool {
+    let last = delivery.attempts.iter().rev().find(|attempt| !attempt.is_lookup);
+    delivery.possible_duplicate
+        || matches!(delivery.reason, Some(Reason::OutcomeUnknown | Reason::OutcomeCannotBeKnown | Reason::Restored))
+        || last.is_some_and(|last| matches!(last.class, None | Some(Class::Unknown)))
+}
+
 impl Fact<'_> {
     /// The sentence for the customer.
     pub(super) fn for_customer(&self) -> Option<String> {
@@ -170,7 +185,7 @@ impl Fact<'_> {
             Self::Stands { account, state, held, role: _, taken: _ } => {
                 format!("The delivery to {account} {}.", words::state(*state, *held))
             }
-            Self::KeptOut { account, at, role: _ } => {
+            Self::KeptOut { account, at, role: _, told: _ } => {
                 format!("{account} received it on {} and made no application of it.", moment(*at))
             }
             Self::Because { account, reason } => {
@@ -207,22 +222,25 @@ impl Fact<'_> {
             Self::DataErased => Some("Your data was erased.".to_owned()),
             Self::Wrong(field) => for_the_applicant_to_correct(field, names),
             // A rule that kept it out is not the applicant's to know: in the same words as any that arrived.
-            Self::SaidYes { role: Role::Ats, at, .. } | Self::KeptOut { role: Role::Ats, at, .. } => {
+            Self::SaidYes { role: Role::Ats, at, .. } | Self::KeptOut { role: Role::Ats, at, told: false, .. } => {
                 Some(format!("It was handed to the company's recruiting system on {}.", day(*at)))
             }
+            // What was taken has its own sentence, whatever else there is to bring.
+            Self::Stands { role: Role::Ats, taken: Some(true), .. } => None,
             Self::Stands { role: Role::Ats, state, taken, .. } => match state {
                 State::Queued | State::InFlight | State::Verifying | State::Waiting => {
                     Some("It is on its way to the company's recruiting system.".to_owned())
                 }
-                // What was taken has its own sentence, whatever else there was to bring.
-                State::Held | State::Parked | State::Refused if *taken => None,
+                State::Held | State::Parked | State::Refused if taken.is_none() => {
+                    Some("It is being found out whether it reached the company's recruiting system.".to_owned())
+                }
                 State::Held | State::Parked | State::Refused => {
                     Some("It has not been handed to the company's recruiting system.".to_owned())
                 }
                 State::Delivered | State::Cancelled | State::Erased => None,
             },
             Self::SaidYes { role: Role::Crm, .. }
-            | Self::KeptOut { role: Role::Crm, .. }
+            | Self::KeptOut { .. }
             | Self::Stands { role: Role::Crm, .. }
             | Self::CameAgain { .. }
             | Self::RepeatOf { .. }
