@@ -47,7 +47,6 @@ fn a_submit_posts_the_mapped_body_and_says_what_it_left_behind() {
 #[test]
 fn a_401_reads_the_public_posting_before_it_blames_the_credential() {
     for (board, class, reason) in [
-        (answer(404, ""), Class::Refused, Reason::PostingClosed),
         (answer(200, SHOWN), Class::Unauthorised, Reason::CredentialsRefused),
         (answer(502, ""), Class::Unavailable, Reason::VendorUnreachable),
         (answer(200, "<html>"), Class::Unavailable, Reason::VendorUnreachable),
@@ -59,6 +58,27 @@ fn a_401_reads_the_public_posting_before_it_blames_the_credential() {
         let (outcome, _) = submit([(POST, answer(401, "")), (JOB, board)]);
         assert_eq!((outcome.class, outcome.reason), (class, Some(reason)), "{shown}");
     }
+}
+
+#[test]
+fn a_posting_that_is_not_there_is_closed_only_where_its_board_is_there() {
+    for (status, list, class, reason) in [
+        (401, answer(200, r#"{"jobs":[]}"#), Class::Refused, Reason::PostingClosed),
+        (404, answer(200, r#"{"jobs":[]}"#), Class::Refused, Reason::PostingClosed),
+        // A mistyped board: every application would be refused for good.
+        (401, answer(404, ""), Class::Unauthorised, Reason::AccountMisconfigured),
+        (404, answer(404, ""), Class::Unauthorised, Reason::AccountMisconfigured),
+        (404, answer(200, "{}"), Class::Unavailable, Reason::VendorUnreachable),
+        (404, with_header(answer(429, ""), "retry-after", "5"), Class::NotNow, Reason::VendorBusy),
+    ] {
+        let shown = format!("{status}, {list:?}");
+        let (outcome, _) = submit([(POST, answer(status, "")), (JOB, answer(404, "")), (JOBS, list)]);
+        assert_eq!((outcome.class, outcome.reason), (class, Some(reason)), "{shown}");
+    }
+    // What the vendor said in words needs no more.
+    let said = answer(400, r#"{"reason":"Job application not live"}"#);
+    let (outcome, _) = submit([(POST, said), (JOB, answer(404, "")), (JOBS, answer(404, ""))]);
+    assert_eq!((outcome.class, outcome.reason), (Class::Refused, Some(Reason::PostingClosed)));
 }
 
 #[test]

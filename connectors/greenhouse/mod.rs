@@ -207,10 +207,7 @@ async fn submit(routes: &Routes, delivery: &Delivery<'_>, http: &dyn Http) -> Ou
     let name_field = |field: &str| map::name_field(field, delivery.application, delivery.form);
     let outcome = match outcome::judge(&response, name_field) {
         Judgement::Settled(outcome) => outcome,
-        Judgement::AskBoard(doubt) => {
-            let board = board_shows(read::<wire::Job>(routes.job(posting_id, false), http).await.err().as_ref());
-            outcome::settle(&doubt, board)
-        }
+        Judgement::AskBoard(doubt) => outcome::settle(&doubt, ask_board(routes, posting_id, http).await),
     };
     if outcome.class == Class::Accepted && !body.not_carried.is_empty() {
         return outcome.with_ref("not_carried", body.not_carried.join(" "));
@@ -218,7 +215,21 @@ async fn submit(routes: &Routes, delivery: &Delivery<'_>, http: &dyn Http) -> Ou
     outcome
 }
 
-fn board_shows(failure: Option<&ReadError>) -> Board {
+/// A posting that is not there may be one of a board that is not there: then all of them would be refused for good.
+async fn ask_board(routes: &Routes, posting_id: &str, http: &dyn Http) -> Board {
+    let posting = read::<wire::Job>(routes.job(posting_id, false), http).await.err();
+    match shown(posting.as_ref()) {
+        Board::ShowsNot => match shown(read::<wire::JobList>(routes.jobs(false), http).await.err().as_ref()) {
+            Board::Shows => Board::ShowsNot,
+            Board::ShowsNot => Board::IsNotThere,
+            unclear => unclear,
+        },
+        clear => clear,
+    }
+}
+
+/// What a read says of what it asked for.
+fn shown(failure: Option<&ReadError>) -> Board {
     match failure {
         None => Board::Shows,
         Some(ReadError::NotThere) => Board::ShowsNot,

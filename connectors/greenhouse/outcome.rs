@@ -46,8 +46,10 @@ enum DoubtKind {
 pub(super) enum Board {
     /// It is there.
     Shows,
-    /// It is not there.
+    /// The board is, the posting is not.
     ShowsNot,
+    /// There is no such board.
+    IsNotThere,
     /// The board could not be read now.
     CannotTell {
         /// How long the vendor asked us to wait.
@@ -82,13 +84,15 @@ pub(super) fn judge(
 fn judge_ok(said: Said<'_>, name_field: impl Fn(&str) -> Option<FieldReason>) -> Verdict {
     let (error, success, inner) = match &said.body {
         Some(body) => (
-            body.get("error").is_some(),
+            body.get("error").is_some_and(|error| !error.is_null()),
             body.get("success").is_some_and(is_yes),
             body.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok()),
         ),
         None => (false, false, None),
     };
     match (error, success, inner) {
+        // A yes and a no at once: it may have been saved.
+        (true, true, _) => Verdict::Settled(said.drifted(Class::Unknown, Reason::OutcomeUnknown)),
         (true, _, Some(status)) if status != 200 => judge_status(status, said, name_field),
         (true, _, _) => judge_status(400, said, name_field),
         (false, true, _) => Verdict::Settled(said.outcome(Class::Accepted)),
@@ -136,8 +140,12 @@ pub(super) fn settle(doubt: &Doubt, board: Board) -> Outcome {
     let drifted = |class, reason| Outcome { drift: true, ..outcome(class, reason) };
     match (doubt.kind, board) {
         (DoubtKind::CredentialOrJob | DoubtKind::NoSuchJob, Board::ShowsNot)
-        | (DoubtKind::SaidNotLive, Board::ShowsNot | Board::CannotTell { .. }) => {
+        | (DoubtKind::SaidNotLive, Board::ShowsNot | Board::IsNotThere | Board::CannotTell { .. }) => {
             outcome(Class::Refused, Reason::PostingClosed)
+        }
+        // `board_token` or `board_url` names another board than the key is for, or the board was taken down.
+        (DoubtKind::CredentialOrJob | DoubtKind::NoSuchJob, Board::IsNotThere) => {
+            outcome(Class::Unauthorised, Reason::AccountMisconfigured)
         }
         (DoubtKind::CredentialOrJob, Board::Shows) => outcome(Class::Unauthorised, Reason::CredentialsRefused),
         // The board's page may be an old copy; what it said about this very request counts, and a human is told.

@@ -16,6 +16,7 @@ fn board(name: &str) -> Board {
     match name {
         "shows" => Board::Shows,
         "shows_not" => Board::ShowsNot,
+        "is_not_there" => Board::IsNotThere,
         "cannot_tell" => Board::CannotTell { retry_after: None },
         "wait_7" => Board::CannotTell { retry_after: Some(Duration::from_secs(7)) },
         other => panic!("no such board: {other}"),
@@ -94,7 +95,7 @@ fn only_the_documented_yes_is_one() {
         &["200\n{\"success\":\"Saved\"}"],
         |_, answer, body| {
             let says = |yes: &Value| yes.as_str().is_some_and(|text| !text.is_empty()) || yes == &Value::Bool(true);
-            let said = body.is_some_and(|body| body.get("error").is_none() && body.get("success").is_some_and(says));
+            let said = body.is_some_and(|body| body["error"].is_null() && body.get("success").is_some_and(says));
             answer.status() == 200 && said
         },
     );

@@ -11,7 +11,7 @@ use causeway_core::reason::Reason;
 use http::Response;
 use serde_json::{Value, json};
 
-use super::wire::{Api, Batch, Object, Properties, read, segment};
+use super::wire::{Api, Object, Properties, Shown, read, segment};
 use super::{map, outcome, reference};
 
 const CONTACTS: &str = "/crm/v3/objects/contacts";
@@ -77,7 +77,8 @@ async fn keep(
     let path = format!("{CONTACTS}/{}", segment(&contact.id));
     let answer = api.patch(&path, &json!({ "properties": blanks })).await?;
     match answer.status().as_u16() {
-        200 => Ok(linked(Class::AlreadyThere, contact, &answer)),
+        200 if Object::read(&answer).is_some() => Ok(linked(Class::AlreadyThere, contact, &answer)),
+        200 => Err(outcome::unreadable(&answer)),
         // Merged or deleted since we read it: the next try reads again.
         404 => Err(Outcome { class: Class::Unavailable, ..outcome::refusal(&answer, api.now) }),
         _ => Err(outcome::refusal(&answer, api.now)),
@@ -116,7 +117,7 @@ async fn searched(api: &Api<'_>, email: &str, others: &[&str]) -> Result<Option<
     if answer.status().as_u16() != 200 {
         return Err(outcome::refusal(&answer, api.now));
     }
-    let Some(found) = read::<Batch>(&answer) else { return Err(outcome::unreadable(&answer)) };
+    let Some(found) = read::<Shown>(&answer) else { return Err(outcome::unreadable(&answer)) };
     let has = |contact: &Object| is_primary(contact, email) || has_secondary(contact, email);
     Ok(found.results.into_iter().find(has).map(|contact| (contact, answer)))
 }

@@ -110,6 +110,11 @@ impl Connector for HubSpot {
         ]
     }
 
+    /// What a person would write beside the application is no reason to call it refused: the record is made.
+    fn only_adds(&self, step: &str) -> bool {
+        matches!(step, step::NOTE | step::ASSOCIATION)
+    }
+
     async fn run(&self, step: &str, delivery: &Delivery<'_>, http: &dyn Http) -> Outcome {
         let settings = match Settings::of(delivery.account) {
             Ok(settings) => settings,

@@ -8,7 +8,7 @@ use causeway_core::outcome::{Class, Found, Outcome, VendorRecord};
 use serde_json::{Value, json};
 
 use super::settings::Record;
-use super::wire::{Api, Associations, Batch, Object, read, segment};
+use super::wire::{Api, Associations, Object, Shown, read, segment};
 use super::{contact, map, outcome, reference};
 
 const NOTES: &str = "/crm/v3/objects/notes";
@@ -93,12 +93,17 @@ async fn page(api: &Api<'_>, contact: &str, after: Option<&str>) -> Result<Optio
 }
 
 /// `None` when some of the notes could not be read: ours may be among them.
-async fn notes(api: &Api<'_>, ids: &[&str]) -> Result<Option<Batch>, Outcome> {
+async fn notes(api: &Api<'_>, ids: &[&str]) -> Result<Option<Shown>, Outcome> {
     let inputs: Vec<Value> = ids.iter().map(|id| json!({ "id": id })).collect();
     let body = json!({ "inputs": inputs, "properties": ["hs_note_body"] });
     let answer = api.post(&format!("{NOTES}/batch/read"), &body).await?;
     match answer.status().as_u16() {
-        200 => read(&answer).map(Some).ok_or_else(|| outcome::unreadable(&answer)),
+        200 => {
+            let Some(shown) = read::<Shown>(&answer) else { return Err(outcome::unreadable(&answer)) };
+            let is_shown = |id: &&str| shown.results.iter().any(|note| note.id == **id);
+            // Ours may be among those it does not show: ask again.
+            if ids.iter().all(is_shown) { Ok(Some(shown)) } else { Err(outcome::unreadable(&answer)) }
+        }
         207 => Ok(None),
         _ => Err(outcome::refusal(&answer, api.now)),
     }

@@ -64,7 +64,7 @@ async fn upsert(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Upserted, Outc
     let path = format!("/crm/v3/objects/{}/batch/upsert", segment(api.settings.record_type()));
     let answer = api.post(&path, &json!({ "inputs": [input] })).await?;
     match answer.status().as_u16() {
-        200 | 201 | 207 => upserted(api, &answer),
+        200 | 201 | 207 => upserted(api, delivery, &answer),
         400 => Ok(Upserted { outcome: outcome::refusal(&answer, api.now), set_up_in_doubt: true }),
         404 => Err(outcome::misconfigured("HubSpot does not know the record's object type")),
         _ => Err(outcome::refusal(&answer, api.now)),
@@ -72,9 +72,13 @@ async fn upsert(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Upserted, Outc
 }
 
 /// A batch of one: its only result, or its only error, inside whatever 2xx.
-fn upserted(api: &Api<'_>, answer: &Response<Bytes>) -> Result<Upserted, Outcome> {
+fn upserted(api: &Api<'_>, delivery: &Delivery<'_>, answer: &Response<Bytes>) -> Result<Upserted, Outcome> {
     let Some(batch) = read::<Batch>(answer) else { return Err(outcome::unreadable(answer)) };
     match (batch.results.into_iter().next(), batch.errors.first()) {
+        // That it repeats our property is not documented; that it names another's would be another's record.
+        (Some(record), _) if record.property(APPLICATION_ID).is_some() && !is_ours(&record, delivery) => {
+            Err(outcome::unreadable(answer))
+        }
         (Some(record), error) => {
             let class = if record.new == Some(false) { Class::AlreadyThere } else { Class::Accepted };
             // The contract says `new` is always there, and one input has no second verdict.
@@ -98,10 +102,11 @@ async fn by_application(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Option
     let answer = api.get(&path).await?;
     match answer.status().as_u16() {
         200 => match Object::read(&answer) {
+            Some(record) if is_ours(&record, delivery) => Ok(Some((record, answer))),
             // Another record than the one asked for is as good as none.
-            Some(record) if names_another(&record, delivery) => Ok(None),
-            Some(record) => Ok(Some((record, answer))),
-            None => Err(Outcome { class: Class::Unavailable, ..outcome::unreadable(&answer) }),
+            Some(record) if record.property(APPLICATION_ID).is_some() => Ok(None),
+            // One that does not say whose it is proves nothing: it was asked for just that.
+            Some(_) | None => Err(Outcome { class: Class::Unavailable, ..outcome::unreadable(&answer) }),
         },
         // 400: HubSpot does not know the property yet, so it cannot know the record.
         400 | 404 => Ok(None),
@@ -109,8 +114,8 @@ async fn by_application(api: &Api<'_>, delivery: &Delivery<'_>) -> Result<Option
     }
 }
 
-fn names_another(record: &Object, delivery: &Delivery<'_>) -> bool {
-    record.property(APPLICATION_ID).is_some_and(|theirs| theirs != delivery.application_id.to_string())
+fn is_ours(record: &Object, delivery: &Delivery<'_>) -> bool {
+    record.property(APPLICATION_ID).is_some_and(|theirs| theirs == delivery.application_id.to_string())
 }
 
 fn made(class: Class, record: Object, answer: &Response<Bytes>) -> Outcome {

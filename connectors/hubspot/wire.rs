@@ -107,13 +107,19 @@ impl Object {
     }
 }
 
-/// The answer of a batch or search call. A search has no errors.
+/// The answer of a batch call that writes: a result or an error for each input.
 #[derive(Deserialize)]
 pub(super) struct Batch {
     #[serde(default = "Vec::new")]
     pub(super) results: Vec<Object>,
     #[serde(default)]
     pub(super) errors: Vec<Value>,
+}
+
+/// The answer of a call that looks: what it does not show is not there, so it has to say that it looked.
+#[derive(Deserialize)]
+pub(super) struct Shown {
+    pub(super) results: Vec<Object>,
 }
 
 /// One page of an object's associations.

@@ -332,6 +332,10 @@ fn a_lost_answer_is_looked_up() {
         ("note", &[(NOTE_IDS, &["note_ids_page_200"]), (READ_NOTES, &["notes_others_200"])], Err(Found::CannotTell)),
         // Some notes could not be read: absence is not shown.
         ("note", &[(NOTE_IDS, &["note_ids_200"]), (READ_NOTES, &["upsert_strange_207"])], Err(Found::CannotTell)),
+        ("note", &[(NOTE_IDS, &["note_ids_200"]), (READ_NOTES, &["notes_fewer_200"])], Err(busy(None))),
+        ("note", &[(NOTE_IDS, &["note_ids_200"]), (READ_NOTES, &["associated_nothing_200"])], Err(busy(None))),
+        // A record that does not say whose it is.
+        ("record", &[(GET_RECORD, &["contact_others_200"])], Err(busy(None))),
         // The contact is gone.
         ("note", &[(NOTE_IDS, &["not_found_404"])], Err(Found::CannotTell)),
         ("note", &[(NOTE_IDS, &["ten_secondly_429"])], Err(busy(Some(10)))),
@@ -407,11 +411,13 @@ fn a_note_is_looked_up_without_knowing_the_contact() {
         &[nobody, (SEARCH, &["ten_secondly_429"])],
         Err(Found::NotNow { retry_after: Some(Duration::from_secs(10)) }),
     );
+    // Nothing at all is no "nobody".
+    check(&[nobody, (SEARCH, &["associated_nothing_200"])], Err(Found::NotNow { retry_after: None }));
 }
 
 #[test]
 fn notes_are_read_a_hundred_at_a_time() {
-    let portal = Portal::new(&[(NOTE_IDS, &["note_ids_101_200"]), (READ_NOTES, &["notes_others_200"])]);
+    let portal = Portal::new(&[(NOTE_IDS, &["note_ids_101_200"]), (READ_NOTES, &["notes_others_101_200"])]);
     let fixture = Fixture::new().with_refs(DONE);
     at_once(HubSpot.find("note", &fixture.delivery(), now(), &portal));
     let sizes: Vec<usize> =
