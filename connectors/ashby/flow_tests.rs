@@ -213,6 +213,15 @@ fn postings_are_the_listed_ones_page_by_page() {
 }
 
 #[test]
+fn a_list_that_goes_on_without_a_cursor_is_no_whole_one() {
+    let info: Value = serde_json::from_str(POSTING).unwrap();
+    let listed = json!({ "success": true, "results": [info["results"]], "moreDataAvailable": true });
+    let http = script([("key jobPosting.list", answer(200, &listed.to_string()))]);
+    let page = run(Ashby.list_jobs(&acme(), None, &http));
+    assert!(matches!(page, Err(ReadError::Unreadable(_))), "{page:?}");
+}
+
+#[test]
 fn a_form_is_the_postings_own() {
     let http = script([("key jobPosting.info", answer(200, POSTING)), ("key jobPosting.info", answer(200, POSTING))]);
     assert_eq!(run(Ashby.fetch_form(&acme(), POSTING_ID, &http)).unwrap().posting_id, POSTING_ID);

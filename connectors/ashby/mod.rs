@@ -318,6 +318,10 @@ async fn ask<T: DeserializeOwned>(
     };
     let envelope = envelope.map_err(|no| outcome::read_failure(&no))?;
     let next = envelope.next_cursor.filter(|_| envelope.more_data_available);
+    if envelope.more_data_available && next.is_none() {
+        // Taken for the end, everything behind it would be taken for gone.
+        return Err(ReadError::Unreadable("more is there, and no cursor leads to it".to_owned()));
+    }
     let read = serde_json::from_value(envelope.results.unwrap_or_default())
         .map_err(|error| ReadError::Unreadable(format!("line {}, column {}", error.line(), error.column())))?;
     Ok((read, next))

@@ -17,7 +17,7 @@ use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 
-use super::routes::{IDS_PER_CALL, Routes, next_cursor};
+use super::routes::{self, IDS_PER_CALL, Next, Routes};
 use super::{DESCRIPTOR, outcome, wire};
 
 /// How far the vendor's clock may be from ours.
@@ -178,9 +178,10 @@ async fn list<T: DeserializeOwned>(
     for _ in 0..MAX_PAGES {
         let response = http.send(request).await.map_err(|error| unanswered(&error, now))?;
         records.extend(page::<T>(&response)?);
-        match next_cursor(response.headers()) {
-            Some(cursor) => request = routes.next(name, &cursor),
-            None => return Ok(records),
+        match routes::next(response.headers()) {
+            Next::Cursor(cursor) => request = routes.next(name, &cursor),
+            Next::Nothing => return Ok(records),
+            Next::Unreadable => return Err(Stop::CannotTell),
         }
     }
     Err(Stop::CannotTell)

@@ -152,6 +152,12 @@ fn a_lookup_that_fails_claims_nothing() {
 }
 
 #[test]
+fn a_list_that_goes_on_unreadably_shows_no_absence() {
+    let next = r#"<http://harvest.example.org/v3/applications?page=2>; rel="next""#;
+    assert_eq!(look([(LIST, with_header(answer(200, "[]"), "link", next))]), Found::CannotTell);
+}
+
+#[test]
 fn an_endless_list_is_given_up() {
     let next = r#"<http://harvest.example.org/v3/applications?cursor=again>; rel="next""#;
     let page = || with_header(answer(200, "[]"), "link", next);

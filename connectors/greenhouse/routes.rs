@@ -105,17 +105,28 @@ impl Routes {
     }
 }
 
+/// What follows a page of a Harvest list.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing.
+    Nothing,
+    /// More, from this cursor on.
+    Cursor(String),
+    /// More, and it cannot be read from where on: what was shown is not all.
+    Unreadable,
+}
+
 /// The cursor in `Link: <…?cursor=…>; rel="next"`.
-pub(super) fn next_cursor(headers: &http::HeaderMap) -> Option<String> {
-    let links = headers.get_all(header::LINK).into_iter().filter_map(|value| value.to_str().ok());
-    links.flat_map(|value| value.split(',')).find_map(|link| {
-        let (target, parameters) = link.split_once('>')?;
-        if !parameters.contains(r#"rel="next""#) {
-            return None;
-        }
+pub(super) fn next(headers: &http::HeaderMap) -> Next {
+    let is_next = |link: &&str| link.contains(r#"rel="next""#) || link.contains("rel=next");
+    let mut links = headers.get_all(header::LINK).into_iter().map(|value| value.to_str().unwrap_or("rel=next"));
+    let Some(link) = links.find_map(|value| value.split(',').find(is_next)) else { return Next::Nothing };
+    let cursor = |link: &str| {
+        let (target, _) = link.split_once('>')?;
         let url = Url::parse(target.trim().strip_prefix('<')?).ok()?;
         url.query_pairs().find(|(name, _)| name == "cursor").map(|(_, cursor)| cursor.into_owned())
-    })
+    };
+    cursor(link).map_or(Next::Unreadable, Next::Cursor)
 }
 
 fn base(text: &str, bad: BadSetting) -> Result<Url, BadSetting> {
@@ -147,23 +158,29 @@ fn request(method: Method, url: &Url, auth: Option<&'static str>) -> Request<Byt
 mod tests {
     use http::HeaderMap;
 
-    use super::next_cursor;
+    use super::{Next, next};
 
     #[test]
     fn a_link_header_gives_its_next_cursor_and_nothing_else() {
-        for (link, cursor) in [
-            (r#"<https://harvest.greenhouse.io/v3/applications?cursor=abc%3D>; rel="next""#, Some("abc=")),
+        let cursor = |cursor: &str| Next::Cursor(cursor.to_owned());
+        for (link, expected) in [
+            (r#"<https://harvest.greenhouse.io/v3/applications?cursor=abc%3D>; rel="next""#, cursor("abc=")),
             (
                 r#"<https://h.example/v3/a?cursor=p>; rel="prev", <https://h.example/v3/a?cursor=n>; rel="next""#,
-                Some("n"),
+                cursor("n"),
             ),
-            (r#"<https://h.example/v3/a?cursor=p>; rel="prev""#, None),
-            (r#"<https://h.example/v3/a?page=2>; rel="next""#, None),
-            ("garbage", None),
+            ("<https://h.example/v3/a?cursor=n>; rel=next", cursor("n")),
+            (r#"<https://h.example/v3/a?cursor=p>; rel="prev""#, Next::Nothing),
+            ("garbage", Next::Nothing),
+            // More is there: what was shown is not all, and "not there" cannot be said.
+            (r#"<https://h.example/v3/a?page=2>; rel="next""#, Next::Unreadable),
+            (r#"</v3/a?cursor=n>; rel="next""#, Next::Unreadable),
+            (r#"<https://h.example/v3/a?ids=1,2&cursor=n>; rel="next""#, Next::Unreadable),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert("link", link.parse().unwrap());
-            assert_eq!(next_cursor(&headers).as_deref(), cursor, "{link}");
+            assert_eq!(next(&headers), expected, "{link}");
         }
+        assert_eq!(next(&HeaderMap::new()), Next::Nothing);
     }
 }
