@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use causeway_core::account::{Account, OnInvalid, OnUnknown, Repeats, Role};
 use causeway_core::clock::{ManualClock, SeededEntropy};
 use causeway_core::connector::{Connector, Delivery, Descriptor, FindSupport, Http, Limits, Permission};
@@ -23,7 +24,7 @@ use crate::queue::Bell;
 use crate::schema::Schemas;
 use crate::store::code::Codes;
 use crate::store::intake::{
-    Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
+    Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery, SameRequest,
 };
 use crate::store::over::{Nothing, Over};
 use crate::store::setup::{AccountRecord, KeyRecord, PostingRecord};
@@ -146,6 +147,14 @@ impl Over for FakeStore {
             true => Accepted::Before { receipt: old.receipt.clone() },
             false => Accepted::KeyReused,
         }))
+    }
+
+    async fn same_before(&self, same: SameRequest) -> Result<Option<Bytes>> {
+        let inside = self.inside();
+        let is_same = |old: &&NewApplication| {
+            (old.tenant, &old.posting_id, &old.fingerprint) == (same.tenant, &same.posting_id, &same.fingerprint)
+        };
+        Ok(inside.accepted.iter().find(is_same).map(|old| old.receipt.clone()))
     }
 
     async fn record_refusal(&self, refusal: NewRefusal) -> Result<()> {

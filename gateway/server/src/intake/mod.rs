@@ -46,7 +46,9 @@ use crate::config::live::Live;
 use crate::queue::{Bell, Traceparent};
 use crate::quota::{Rate, TenantQuota};
 use crate::schema::{Schemas, Verdict};
-use crate::store::intake::{Accepted, ApplicationView, NewApplication, NewDelivery, NewRefusal, PostingView};
+use crate::store::intake::{
+    Accepted, ApplicationView, NewApplication, NewDelivery, NewRefusal, PostingView, SameRequest,
+};
 use crate::store::setup::AccountRecord;
 use crate::store::{Store, StoreError};
 use crate::telemetry::figures::Counters;
@@ -236,7 +238,7 @@ impl Intake {
                 taken
             }
             Err(refusal) => {
-                let before = self.accepted_before(sender, &submission, &document).await;
+                let before = self.accepted_before(sender, &submission, &document, &envelope, received_at).await;
                 before.and_then(|receipt| receipt.ok_or(refusal))
             }
         };
@@ -360,9 +362,19 @@ impl Intake {
         sender: Sender,
         submission: &Submission,
         document: &Value,
+        envelope: &Envelope,
+        received_at: Timestamp,
     ) -> Result<Option<Bytes>, Refusal> {
-        let Some(key) = submission.idempotency_key(sender.test) else { return Ok(None) };
         let fingerprint = submission.fingerprint(document, sender.test);
+        let Some(key) = submission.idempotency_key(sender.test) else {
+            let (Some(job), Some(email)) = (&envelope.job, &envelope.email) else { return Ok(None) };
+            let (tenant, test) = (sender.tenant, sender.test);
+            let (email, posting_id) = (email.clone(), job.clone());
+            let same = SameRequest { tenant, email, posting_id, fingerprint, test, received_at };
+            let before = self.store.same_before(same).await.map_err(|error| unavailable("same_before", &error))?;
+            self.outcomes.add("repeated", u64::from(before.is_some()));
+            return Ok(before);
+        };
         match self.store.accepted_before(sender.tenant, &key, fingerprint).await {
             Ok(Some(Accepted::Before { receipt })) => {
                 self.outcomes.add("repeated", 1);

@@ -118,7 +118,9 @@ const MAX_JOB: usize = 200;
 impl Envelope {
     /// Reads it off a document that nobody has validated yet.
     pub(super) fn of(document: &Value) -> Self {
-        let job = document["job"].as_str().filter(|job| !job.trim().is_empty() && job.chars().count() <= MAX_JOB);
+        // Spaces around an id are nobody's intent, and no look-up would find it by them.
+        let job = document["job"].as_str().map(str::trim);
+        let job = job.filter(|job| !job.is_empty() && job.chars().count() <= MAX_JOB);
         let email = document["person"]["emails"][0]["address"].as_str().and_then(NormalEmail::parse);
         Self { job: job.map(str::to_owned), email, says_test: document["meta"]["test"].as_bool() == Some(true) }
     }

@@ -213,6 +213,24 @@ async fn a_key_stands_for_one_request_and_its_receipt_outlives_the_posting() {
 }
 
 #[tokio::test]
+async fn the_same_bytes_without_a_key_get_the_first_receipt_though_the_job_closed_since() {
+    let world = World::new();
+    let intake = world.intake(Config::default());
+    let mut spaced = document();
+    spaced["job"] = json!(format!(" {} ", document()["job"].as_str().unwrap()));
+    let first = submit(&world, &intake, &spaced, None).await.unwrap();
+    assert_eq!(world.store.inside().accepted[0].posting_id, "127817", "spaces are nobody's intent");
+    world.change(|view| {
+        if let Some(posting) = &mut view.posting {
+            posting.closed_at = Some(jiff::Timestamp::UNIX_EPOCH);
+        }
+    });
+    assert_eq!(submit(&world, &intake, &spaced, None).await.unwrap(), first);
+    let other = with(document(), "/person/name/given", json!("Grace"));
+    assert_eq!(submit(&world, &intake, &other, None).await.unwrap_err().problem.code, "posting_closed");
+}
+
+#[tokio::test]
 async fn what_is_stored_is_what_came_and_the_bells_ring_after() {
     let world = World::new();
     let intake = world.intake(Config::default());

@@ -26,6 +26,23 @@ pub struct PostingView {
     pub form: Option<(Form, Timestamp)>,
 }
 
+/// A request without a key: byte-identical ones of ten minutes are one.
+#[derive(Debug, Clone)]
+pub struct SameRequest {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The person.
+    pub email: NormalEmail,
+    /// The posting id as submitted.
+    pub posting_id: String,
+    /// What two requests share exactly when they say the same.
+    pub fingerprint: Vec<u8>,
+    /// It came with a test key.
+    pub test: bool,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
 /// An application to accept.
 #[derive(Debug)]
 pub struct NewApplication {

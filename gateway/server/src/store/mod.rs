@@ -35,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use causeway_core::connector::File;
 use causeway_core::delivery::{HeldCause, State};
 use causeway_core::ids::{AccountId, DeliveryId, KeyId, SubmissionId, TenantId};
@@ -45,7 +46,9 @@ use jiff::Timestamp;
 
 use crate::alike::AlikePolicy;
 use finding::Finding;
-use intake::{Accepted, ApplicationView, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery};
+use intake::{
+    Accepted, ApplicationView, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery, SameRequest,
+};
 use onboard::{NewOverlay, OverlayRecord, Recent, Rotate, Sighted, Tick, Which};
 use setup::{AccountChanged, AccountRecord, KeyRecord, NewAccount, NewKey, NewTenant, Sync, SyncReport, Tenant};
 use trace::{AuditEntry, Backlog, Case, Erasure, ErasurePlan, Ledger, Lookup, LookupQuery};
@@ -181,6 +184,8 @@ pub trait Store: Send + std::marker::Sync {
         idempotency_key: &str,
         fingerprint: Vec<u8>,
     ) -> Result<Option<Accepted>>;
+    /// The same of a request without a key: the receipt of the one that it repeats.
+    async fn same_before(&self, same: SameRequest) -> Result<Option<Bytes>>;
     /// Records a refused submission; a byte-identical one within an hour is counted instead.
     async fn record_refusal(&self, refusal: NewRefusal) -> Result<()>;
     /// Adds to the counters of requests refused at the edge.

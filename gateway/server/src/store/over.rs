@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use causeway_core::connector::File;
 use causeway_core::delivery::State;
 use causeway_core::email::NormalEmail;
@@ -20,7 +21,7 @@ use jiff::Timestamp;
 
 use super::finding::Finding;
 use super::intake::{
-    Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
+    Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery, SameRequest,
 };
 use super::onboard::{NewOverlay, OverlayRecord, Recent, Rotate, Sighted, Tick, Which};
 use super::setup::{
@@ -146,6 +147,7 @@ verbs! {
     new_code() -> String;
     accept(application: NewApplication) -> Accepted;
     accepted_before(tenant: TenantId, idempotency_key: &str, fingerprint: Vec<u8>) -> Option<Accepted>;
+    same_before(same: SameRequest) -> Option<Bytes>;
     record_refusal(refusal: NewRefusal) -> ();
     count_edge(counts: Vec<EdgeCount>) -> ();
     application(tenant: TenantId, id: SubmissionId, test: bool) -> ApplicationView;

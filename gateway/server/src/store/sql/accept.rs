@@ -4,7 +4,7 @@
 //! it repeat another, is an account paused. Two requests with one key meet in the writer, so one of them is the second; two
 //! of one person and posting do so, too, where there are several writers, because they are alone with that.
 
-use crate::store::sql::rows::{Columns, Conn, Row, StoredId, execute, first, micros, params, sql, stored, value};
+use crate::store::sql::rows::{Bind, Columns, Conn, Row, StoredId, execute, first, micros, params, sql, stored, value};
 use crate::store::sql::scope::Scope;
 use bytes::Bytes;
 use causeway_core::account::Repeats;
@@ -17,7 +17,7 @@ use super::errors::Op;
 use super::submission::{AttachmentMeta, SealedDocument, seal_attachment, seal_document, seal_fields};
 use super::tx::Tx;
 use super::{Engine, SqlStore, announce, blob_error, cases};
-use crate::store::intake::{Accepted, NewApplication, NewDelivery};
+use crate::store::intake::{Accepted, NewApplication, NewDelivery, SameRequest};
 use crate::store::seal::BlindEmail;
 use crate::store::{Result, StoreError};
 
@@ -127,8 +127,11 @@ fn before(tx: &Tx<'_>, prepared: &Prepared) -> Op<Option<Accepted>> {
     }
     let since = micros(new.received_at - SAME_REQUEST);
     let same = params![new.tenant.bytes(), email.exact, new.posting_id, since, fingerprint, new.test];
-    let receipt = first(tx.conn, sql!("accept_same"), same, |row| row.col::<Vec<u8>>("receipt"))?;
-    Ok(receipt.map(|receipt| Accepted::Before { receipt: receipt.into() }))
+    Ok(same_receipt(tx.conn, same)?.map(|receipt| Accepted::Before { receipt }))
+}
+
+fn same_receipt(conn: Conn<'_>, same: &[&dyn Bind]) -> Op<Option<Bytes>> {
+    first(conn, sql!("accept_same"), same, |row| Ok(row.col::<Vec<u8>>("receipt")?.into()))
 }
 
 /// What an idempotency key is bound to.
@@ -157,6 +160,18 @@ pub(in crate::store) async fn accepted_before(
     let keys = store.tenant_keys(tenant)?;
     let (key_hash, fingerprint) = (keys.idempotency(idempotency_key), keys.fingerprint(fingerprint));
     store.read(Scope::Tenant(tenant), move |conn| bound(conn, tenant, &key_hash, &fingerprint)).await
+}
+
+/// The same without a key.
+pub(in crate::store) async fn same_before(store: &SqlStore, same: SameRequest) -> Result<Option<Bytes>> {
+    let keys = store.tenant_keys(same.tenant)?;
+    let (email, fingerprint) = (keys.blind(&same.email), keys.fingerprint(&same.fingerprint));
+    let since = micros(same.received_at - SAME_REQUEST);
+    let SameRequest { tenant, posting_id, test, .. } = same;
+    let read = move |conn: Conn<'_>| {
+        same_receipt(conn, params![tenant.bytes(), email.exact, posting_id, since, fingerprint, test])
+    };
+    store.read(Scope::Tenant(tenant), read).await
 }
 
 fn insert_submission(tx: &Tx<'_>, prepared: &Prepared, repeat_of: Option<SubmissionId>) -> Op<()> {

@@ -1,7 +1,7 @@
 //! Cases: opened beside what they are about, in the same transaction; closed when it goes on.
 
-use crate::store::sql::rows::{Columns, Conn, StoredId, execute, first, micros, params, sql};
-use causeway_core::ids::{AccountId, CaseId, DeliveryId, TenantId};
+use crate::store::sql::rows::{Columns, Conn, StoredId, every, execute, first, micros, params, sql};
+use causeway_core::ids::{AccountId, CaseId, DeliveryId, SubmissionId, TenantId};
 use causeway_core::reason::Reason;
 use jiff::Timestamp;
 
@@ -67,6 +67,11 @@ pub(in crate::store) fn close_of_delivery(conn: Conn<'_>, delivery: DeliveryId, 
 /// Closes one case.
 pub(in crate::store) fn close(conn: Conn<'_>, case: CaseId, at: Timestamp) -> Op<()> {
     execute(conn, sql!("case_close"), params![case.bytes(), micros(at)]).map(|_| ())
+}
+
+/// The cases that its deliveries are in, about them alone or about many.
+pub(in crate::store) fn of_submission(conn: Conn<'_>, submission: SubmissionId) -> Op<Vec<CaseId>> {
+    every(conn, sql!("cases_of_submission"), params![submission.bytes()], |row| row.id("case_id"))
 }
 
 /// Closes the case of many that failed alike, once they do not any more and none of them is left in it.

@@ -51,6 +51,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use causeway_core::clock::{Clock, Entropy};
 use causeway_core::connector;
 use causeway_core::delivery::State;
@@ -72,7 +73,7 @@ use self::tx::Tx;
 use super::blobs::{BlobError, Blobs};
 use super::finding::Finding;
 use super::intake::{
-    Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery,
+    Accepted, ApplicationView, Decision, EdgeCount, NewApplication, NewRefusal, PostingView, ReadyDelivery, SameRequest,
 };
 use super::keys::{Keyring, TenantKeys};
 use super::onboard::{NewOverlay, OverlayRecord, Recent, Rotate, Sighted, Tick, Which};
@@ -315,6 +316,9 @@ impl Store for SqlStore {
         fingerprint: Vec<u8>,
     ) -> Result<Option<Accepted>> {
         accept::accepted_before(self, tenant, idempotency_key, &fingerprint).await
+    }
+    async fn same_before(&self, same: SameRequest) -> Result<Option<Bytes>> {
+        accept::same_before(self, same).await
     }
     async fn record_refusal(&self, refusal: NewRefusal) -> Result<()> {
         refuse::record_refusal(self, refusal).await

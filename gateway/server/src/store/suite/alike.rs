@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use causeway_core::delivery::{HeldCause, State};
+use causeway_core::email::NormalEmail;
 use causeway_core::ids::{DeliveryId, SubmissionId};
 use causeway_core::outcome::{Class, Outcome};
 use causeway_core::reason::Reason;
 
 use super::world::{Backend, World, delivered};
 use crate::alike::{AlikePolicy, Mark};
+use crate::store::trace::Retention;
 use crate::store::work::{Claim, FailedAlike, Next};
 
 fn policy() -> AlikePolicy {
@@ -160,6 +162,40 @@ pub(crate) async fn who_was_refused_before_stays_refused_and_is_listed<B: Backen
         w.store.replay(w.tenant, delivery, "test", w.now()).await.unwrap();
     }
     assert!(w.store.cases(w.tenant, 10).await.unwrap().is_empty());
+}
+
+/// Nobody could close it: a person, or their time, has taken the last one out of it.
+pub(crate) async fn a_case_of_many_ends_with_the_last_who_is_erased_or_past_their_time<B: Backend>(w: World<B>) {
+    for (erased, [first, second, held]) in [(true, ["ada", "bela", "chi"]), (false, ["dan", "emil", "fay"])] {
+        for name in [first, second, held] {
+            let (_, claim) = w.take(name, "4001").await;
+            w.says_no(&claim).await;
+        }
+        w.pass(60);
+        w.goes_well(&w.probe().await).await;
+        assert_eq!(w.store.cases(w.tenant, 10).await.unwrap()[0].deliveries, 2);
+        if erased {
+            for name in [first, second] {
+                let email = NormalEmail::parse(&format!("{name}@example.org")).unwrap();
+                w.store.erase(w.tenant, &email, "test", w.now()).await.unwrap();
+            }
+        } else {
+            w.pass(86_400);
+            let ages = Duration::from_secs(1_000_000_000);
+            let retention = Retention {
+                applications: Duration::from_secs(3_600),
+                refusals: ages,
+                idempotency: ages,
+                edge_counts: ages,
+                demographics: ages,
+                attempts: ages,
+                audit: ages,
+                webhooks: ages,
+            };
+            while w.store.retain(&retention, w.now(), 10).await.unwrap().total() > 0 {}
+        }
+        assert!(w.store.cases(w.tenant, 10).await.unwrap().is_empty(), "erased: {erased}");
+    }
 }
 
 pub(crate) async fn refusals_at_different_jobs_have_nothing_in_common<B: Backend>(w: World<B>) {

@@ -11,10 +11,11 @@ use causeway_core::ids::SubmissionId;
 use causeway_core::problem::FieldError;
 use causeway_core::reason::Reason;
 use futures_util::future::join_all;
+use jiff::SignedDuration;
 
 use super::world::{Backend, JOB, World};
 use crate::store::StoreError;
-use crate::store::intake::{Accepted, EdgeCount, NewApplication, NewAttachment, NewRefusal};
+use crate::store::intake::{Accepted, EdgeCount, NewApplication, NewAttachment, NewRefusal, SameRequest};
 
 fn keyed<B: Backend>(w: &World<B>, key: &str) -> NewApplication {
     NewApplication { idempotency_key: Some(key.into()), ..w.application("ada@example.org") }
@@ -94,6 +95,26 @@ pub(crate) async fn identical_bytes_without_a_key_are_one_within_ten_minutes<B: 
     w.pass(599);
     let again = w.application(" ADA@example.org ");
     let same = NewApplication { fingerprint: w.application("ada@example.org").fingerprint, ..again };
+    // Asked for, too, when the same would be refused by now.
+    let before = async |change: &dyn Fn(&mut SameRequest)| {
+        let NewApplication { tenant, email, posting_id, fingerprint, test, .. } = w.application("ada@example.org");
+        let mut same = SameRequest { tenant, email, posting_id, fingerprint, test, received_at: w.now() };
+        change(&mut same);
+        w.store.same_before(same).await.unwrap()
+    };
+    assert_eq!(before(&|_| ()).await, Some(receipt.clone()));
+    let others: [&dyn Fn(&mut SameRequest); 5] = [
+        &|same| same.fingerprint.push(0),
+        &|same| same.posting_id.push('0'),
+        &|same| same.test = !same.test,
+        &|same| same.email = NormalEmail::parse("bo@example.com").unwrap(),
+        &|same| same.received_at += SignedDuration::from_secs(2),
+    ];
+    for other in others {
+        assert_eq!(before(other).await, None);
+    }
+    let (tenant, _) = w.other_tenant().await;
+    assert_eq!(before(&|same| same.tenant = tenant).await, None);
     assert_eq!(w.store.accept(same).await.unwrap(), Accepted::Before { receipt });
     let other = NewApplication { fingerprint: b"other".to_vec(), ..w.application("ada@example.org") };
     assert!(matches!(w.store.accept(other).await.unwrap(), Accepted::New { repeat_of: Some(_), .. }));

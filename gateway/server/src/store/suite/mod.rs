@@ -95,6 +95,7 @@ macro_rules! store_suite {
                 many_that_fail_alike_are_held_in_one_case
                 a_probe_that_goes_well_lets_all_go
                 who_was_refused_before_stays_refused_and_is_listed
+                a_case_of_many_ends_with_the_last_who_is_erased_or_past_their_time
                 successes_between_say_that_it_lies_in_each
                 a_probe_that_ends_otherwise_makes_room
                 what_may_be_on_the_wire_is_found_out_first
@@ -139,6 +140,7 @@ macro_rules! store_suite {
                 what_was_erased_does_not_come_back
                 open_cases_are_listed
                 retention_removes_what_is_past_its_time
+                what_was_sent_under_another_name_of_the_job_is_found
                 a_refusal_that_came_again_is_of_both_windows
             ]
             receipts: [

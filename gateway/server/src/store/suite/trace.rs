@@ -107,6 +107,18 @@ pub(crate) async fn a_requisition_code_means_its_own_accounts_posting<B: Backend
     }
 }
 
+/// A site that sends another of a job's names is refused, and support finds that by any of them.
+pub(crate) async fn what_was_sent_under_another_name_of_the_job_is_found<B: Backend>(base: World<B>) {
+    let people = People::new(&base.store, "north", 1).await;
+    let sent = people.refuse("eve@example.com", "Req-10", at(0)).await;
+    people.refuse("eve@example.com", "REQ-11", at(1)).await;
+    for job in ["5001", "req-10", "REQ-10", " Req-10 "] {
+        let query = LookupQuery { email: Some(email("eve@example.com")), job: Some(job.to_owned()), ..people.query() };
+        let found = people.lookup(query).await;
+        assert_eq!(found.submissions.iter().map(|trace| trace.id).collect::<Vec<_>>(), [sent], "{job}");
+    }
+}
+
 /// The newest are shown, and that there are more.
 pub(crate) async fn a_limit_keeps_the_newest_and_says_so<B: Backend>(base: World<B>) {
     let people = People::new(&base.store, "north", 1).await;

@@ -150,8 +150,12 @@ pub(in crate::store) fn erase_submission(
     announce::erasing(conn, submission, now)?;
     execute(conn, sql!("trace/erase_keys"), params![id])?;
     execute(conn, sql!("trace/erase_submission"), params![id, micros(now)])?;
+    let cases = cases::of_submission(conn, submission)?;
     for (delivery, state) in deliveries(conn, submission)? {
         erase_delivery(conn, delivery, state, now)?;
+    }
+    for case in cases {
+        cases::close_when_empty(conn, case, now)?;
     }
     drop_attachments(conn, submission)
 }

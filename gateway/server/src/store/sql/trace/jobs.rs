@@ -15,6 +15,8 @@ pub(super) struct Jobs {
     typed: BTreeSet<String>,
     /// What the id stands for in an account.
     known: BTreeSet<(AccountId, String)>,
+    /// Whatever else those are called, lower case.
+    called: BTreeSet<String>,
 }
 
 impl Jobs {
@@ -25,12 +27,14 @@ impl Jobs {
         let pair = |row: &Row<'_>| Ok((row.id("account")?, row.col::<String>("posting_id")?));
         let named = every(conn, sql!("trace/job_postings"), params![tenant.bytes(), lower], pair)?;
         let mut known: BTreeSet<(AccountId, String)> = BTreeSet::new();
+        let mut called = BTreeSet::from([lower.clone()]);
         for (account, posting_id) in named {
             let siblings = params![AccountId::bytes(account), posting_id];
             known.extend(every(conn, sql!("trace/job_siblings"), siblings, pair)?);
+            called.extend(every(conn, sql!("trace/job_texts"), siblings, |row| row.col::<String>("text"))?);
             known.insert((account, posting_id));
         }
-        Ok(Self { typed: BTreeSet::from([typed.to_owned(), lower]), known })
+        Ok(Self { typed: BTreeSet::from([typed.to_owned(), lower]), known, called })
     }
 
     /// Every posting id a matching submission can have.
@@ -42,6 +46,8 @@ impl Jobs {
     /// Is this the posting of a submission that was meant? One whose posting was not known may be any account's.
     pub(super) fn means(&self, posting_id: &str, account: Option<AccountId>) -> bool {
         self.typed.contains(posting_id)
+            // Sent under another of its names, nobody could tell whose it was.
+            || (account.is_none() && self.called.contains(&posting_id.to_lowercase()))
             || self
                 .known
                 .iter()

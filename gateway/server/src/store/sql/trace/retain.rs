@@ -15,9 +15,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{drop_attachments, remove_blobs};
 use crate::store::Result;
-use crate::store::sql::SqlStore;
 use crate::store::sql::errors::Op;
 use crate::store::sql::tx::{Tx, sign_floor};
+use crate::store::sql::{SqlStore, cases};
 use crate::store::trace::{Retention, RetentionReport};
 
 /// Applications of one transaction. Others of the tenant wait for it.
@@ -42,7 +42,7 @@ pub(in crate::store) async fn retain(
             (Class::Refusals, retention.refusals, &mut report.refusals),
             (Class::Demographics, retention.demographics, &mut report.demographics),
         ] {
-            *removed += of_class(store, tenant, class, before(kept), &mut left).await?;
+            *removed += of_class(store, tenant, class, (before(kept), now), &mut left).await?;
         }
         report.audit += of_audit(store, tenant, before(retention.audit), &mut left, now).await?;
     }
@@ -64,11 +64,17 @@ enum Class {
 }
 
 /// Of one tenant, in pieces between which everybody else gets on. Alone in it: what belongs to an application goes at once.
-async fn of_class(store: &SqlStore, tenant: TenantId, class: Class, before: i64, left: &mut i64) -> Result<u64> {
+async fn of_class(
+    store: &SqlStore,
+    tenant: TenantId,
+    class: Class,
+    (before, now): (i64, Timestamp),
+    left: &mut i64,
+) -> Result<u64> {
     let mut removed = 0;
     while *left > 0 {
         let most = PIECE.min(*left);
-        let piece = move |tx: &mut Tx<'_>| remove_piece(tx.conn, tenant, class, (before, most));
+        let piece = move |tx: &mut Tx<'_>| remove_piece(tx.conn, tenant, class, (before, most), now);
         let (gone, blobs) = store.write(Scope::Tenant(tenant), piece).await?;
         remove_blobs(store, blobs).await;
         *left -= gone;
@@ -80,7 +86,13 @@ async fn of_class(store: &SqlStore, tenant: TenantId, class: Class, before: i64,
     Ok(removed)
 }
 
-fn remove_piece(conn: Conn<'_>, tenant: TenantId, class: Class, (before, most): (i64, i64)) -> Op<(i64, Vec<BlobId>)> {
+fn remove_piece(
+    conn: Conn<'_>,
+    tenant: TenantId,
+    class: Class,
+    (before, most): (i64, i64),
+    now: Timestamp,
+) -> Op<(i64, Vec<BlobId>)> {
     let sql = match class {
         Class::Applications => sql!("trace/retain_applications"),
         Class::Refusals => sql!("trace/retain_refusals"),
@@ -90,7 +102,7 @@ fn remove_piece(conn: Conn<'_>, tenant: TenantId, class: Class, (before, most): 
     let mut blobs = Vec::new();
     for submission in &past {
         match class {
-            Class::Applications | Class::Refusals => blobs.extend(remove_submission(conn, *submission)?),
+            Class::Applications | Class::Refusals => blobs.extend(remove_submission(conn, *submission, now)?),
             Class::Demographics => remove_demographics(conn, *submission)?,
         }
     }
@@ -146,8 +158,9 @@ fn remove_audit(tx: &mut Tx<'_>, tenant: TenantId, before: i64, most: i64, now: 
     Ok(gone)
 }
 
-fn remove_submission(conn: Conn<'_>, submission: SubmissionId) -> Op<Vec<BlobId>> {
+fn remove_submission(conn: Conn<'_>, submission: SubmissionId, now: Timestamp) -> Op<Vec<BlobId>> {
     let id = submission.bytes();
+    let cases = cases::of_submission(conn, submission)?;
     execute(conn, sql!("trace/erase_keys"), params![id])?;
     let deliveries = every(conn, sql!("trace/delivery_ids"), params![id], |row| row.id::<DeliveryId>("id"))?;
     for delivery in deliveries {
@@ -161,6 +174,9 @@ fn remove_submission(conn: Conn<'_>, submission: SubmissionId) -> Op<Vec<BlobId>
         }
     }
     execute(conn, sql!("trace/remove_deliveries"), params![id])?;
+    for case in cases {
+        cases::close_when_empty(conn, case, now)?;
+    }
     let blobs = drop_attachments(conn, submission)?;
     execute(conn, sql!("trace/remove_submission"), params![id])?;
     Ok(blobs)

@@ -1,0 +1,1 @@
+SELECT DISTINCT case_id FROM deliveries WHERE submission = ?1 AND case_id IS NOT NULL
