@@ -49,6 +49,7 @@ pub(in crate::store) async fn expire_leases(store: &SqlStore, now: Timestamp) ->
 /// At start: whoever held a lease is gone.
 pub(in crate::store) fn every_lease(conn: Conn<'_>, now: Timestamp) -> Op<(u64, u64)> {
     execute(conn, sql!("webhooks/leases_end"), params![micros(now)])?;
+    execute(conn, sql!("job_leases_end"), params![])?;
     end(conn, i64::MAX, now)
 }
 

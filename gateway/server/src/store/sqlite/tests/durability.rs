@@ -98,8 +98,14 @@ async fn each_opening_is_a_new_epoch_and_keeps_what_was_there() {
     application.idempotency_key = Some("k1".into());
     let receipt = application.receipt.clone();
     w.accept(application).await;
+    let lease = async |w: &World<Sqlite>, owner: &str| {
+        w.store.lease_job("sync", owner, w.now(), std::time::Duration::from_hours(1)).await.unwrap()
+    };
+    assert_eq!((lease(&w, "first").await, lease(&w, "second").await), (Some(1), None));
     let w = reopen(w);
     assert_eq!(epoch(&w), 2);
+    // Whoever had periodic work is gone, however long its lease, and whatever the clock did since.
+    assert_eq!(lease(&w, "second").await, Some(2));
     let mut again = w.application("ada@example.org");
     again.idempotency_key = Some("k1".into());
     assert_eq!(w.store.accept(again).await.unwrap(), Accepted::Before { receipt });
@@ -397,6 +403,7 @@ fn hot_statements_use_their_indexes() {
         "due_next",
         "erasure_log",
         "hold_of_paused_accounts",
+        "job_leases_end",
         "ledger",
         "of_case",
         "open_groups",
