@@ -88,9 +88,10 @@ impl RetryPolicy {
 
     /// The least wait of a delivery that a vendor was too busy for: a second in the beginning, hours in the end, so that
     /// all of them together are longer than the schedule and a vendor that names no time worth speaking of is not hammered.
-    fn busy_least(&self, number: u32) -> Duration {
+    fn busy_least(&self, number: u32, dice: f64) -> Duration {
         let share = f64::from(number.min(self.attempts_most)) / f64::from(self.attempts_most.max(1));
-        Duration::from_secs(1).max(Duration::from_hours(3).mul_f64(share.powi(4)))
+        let least = Duration::from_secs(1).max(Duration::from_hours(3).mul_f64(share.powi(4)));
+        least.mul_f64(1.0 + self.jitter * dice)
     }
 
     /// A vendor's own time: in full up to the cap, and a little longer by chance so that not everybody comes back at once.
@@ -175,8 +176,9 @@ pub fn decide(policy: &RetryPolicy, outcome: &Outcome, at: Situation) -> Follow 
         // So often was it too busy that from now on this counts, too.
         Class::NotNow if at.number >= policy.attempts_most => again(policy, outcome, at, Reason::VendorBusy),
         Class::NotNow => {
-            let wish = outcome.retry_after.unwrap_or(policy.busy).max(policy.busy_least(at.number));
-            let wait = policy.asked(wish, at.dice);
+            // What is ours is no wish of the vendor's: its cap does not shorten it.
+            let wait = policy.asked(outcome.retry_after.unwrap_or(policy.busy), at.dice);
+            let wait = wait.max(policy.busy_least(at.number, at.dice));
             let reason = outcome.reason.unwrap_or(Reason::VendorBusy);
             Follow::Wait { until: later(at.now, wait), reason, consumed: false }
         }

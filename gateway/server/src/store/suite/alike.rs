@@ -8,7 +8,7 @@ use causeway_core::ids::{DeliveryId, SubmissionId};
 use causeway_core::outcome::{Class, Outcome};
 use causeway_core::reason::Reason;
 
-use super::world::{Backend, World, delivered};
+use super::world::{Backend, World, delivered, for_ages};
 use crate::alike::{AlikePolicy, Mark};
 use crate::store::trace::Retention;
 use crate::store::work::{Claim, FailedAlike, Next};
@@ -181,17 +181,7 @@ pub(crate) async fn a_case_of_many_ends_with_the_last_who_is_erased_or_past_thei
             }
         } else {
             w.pass(86_400);
-            let ages = Duration::from_secs(1_000_000_000);
-            let retention = Retention {
-                applications: Duration::from_secs(3_600),
-                refusals: ages,
-                idempotency: ages,
-                edge_counts: ages,
-                demographics: ages,
-                attempts: ages,
-                audit: ages,
-                webhooks: ages,
-            };
+            let retention = Retention { applications: Duration::from_secs(3_600), ..for_ages() };
             while w.store.retain(&retention, w.now(), 10).await.unwrap().total() > 0 {}
         }
         assert!(w.store.cases(w.tenant, 10).await.unwrap().is_empty(), "erased: {erased}");

@@ -9,7 +9,7 @@ use causeway_core::outcome::Class;
 use causeway_core::pii::Secret;
 use causeway_core::reason::Reason;
 
-use super::world::{Backend, World, delivered};
+use super::world::{Backend, World, delivered, for_ages};
 use crate::store::StoreError;
 use crate::store::intake::Decision;
 use crate::store::trace::Retention;
@@ -410,17 +410,7 @@ pub(crate) async fn old_messages_go_with_their_time<B: Backend>(w: World<B>) {
     w.hold_one(false).await;
     w.pass(7_200);
     w.hold_one(false).await;
-    let ages = Duration::from_secs(86_400 * 999);
-    let retention = Retention {
-        applications: ages,
-        refusals: ages,
-        idempotency: ages,
-        edge_counts: ages,
-        demographics: ages,
-        attempts: ages,
-        audit: ages,
-        webhooks: Duration::from_secs(3_600),
-    };
+    let retention = Retention { webhooks: Duration::from_secs(3_600), ..for_ages() };
     let report = w.store.retain(&retention, w.now(), 10).await.unwrap();
     assert_eq!((report.webhooks, report.total()), (1, 1));
     assert_eq!(w.messages(MessageQuery::default()).await.len(), 1);

@@ -22,6 +22,7 @@ use crate::store::Store;
 use crate::store::intake::{Accepted, NewApplication, NewDelivery};
 use crate::store::receipts::Receipts;
 use crate::store::setup::{NewAccount, NewTenant, Sync};
+use crate::store::trace::Retention;
 use crate::store::webhooks::Webhooks;
 use crate::store::work::{Begun, Claim, ClaimRequest, Next, Proof, Settled, Settlement, Verifying};
 
@@ -261,5 +262,20 @@ pub(crate) fn account(tenant: TenantId, id: AccountId, name: &str, role: Role) -
         on_invalid: OnInvalid::Reject,
         repeats: Repeats::Deliver,
         on_unknown: OnUnknown::Hold,
+    }
+}
+
+/// Nothing is past its time; a test says what is.
+pub(crate) fn for_ages() -> Retention {
+    let ages = Duration::from_secs(86_400 * 999);
+    Retention {
+        applications: ages,
+        refusals: ages,
+        idempotency: ages,
+        edge_counts: ages,
+        demographics: ages,
+        attempts: ages,
+        audit: ages,
+        webhooks: ages,
     }
 }

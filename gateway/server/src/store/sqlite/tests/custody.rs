@@ -10,7 +10,7 @@ use super::Sqlite;
 use crate::store::StoreError;
 use crate::store::custody::{CopyState, Custody, HeldWish};
 use crate::store::suite::people::{Applied, People, VENDOR_WORDS, at, email};
-use crate::store::suite::world::World;
+use crate::store::suite::world::{World, for_ages};
 use crate::store::trace::{Retention, SubmissionKind};
 use crate::store::work::Next;
 
@@ -178,20 +178,6 @@ async fn each_class_has_its_own_time() {
     let forged = "UPDATE audit_floors SET position = position + 1 WHERE tenant = ?1";
     base.backend.raw().execute(forged, [tenant]).unwrap();
     assert!(people.store.verify_audit(people.tenant).await.unwrap().is_some());
-}
-
-fn for_ages() -> Retention {
-    let ages = Duration::from_secs(86_400 * 999);
-    Retention {
-        applications: ages,
-        refusals: ages,
-        idempotency: ages,
-        edge_counts: ages,
-        demographics: ages,
-        attempts: ages,
-        audit: ages,
-        webhooks: ages,
-    }
 }
 
 #[tokio::test]
