@@ -94,17 +94,31 @@ fn cases(name: &str, recorded: &Recorded) -> Result<Vec<Case>> {
         let expected = &one["expect"]["class"];
         let class: Class = expected.as_str().and_then(|text| text.parse().ok()).context("a case expects a class")?;
         let mut answers = vec![answer(one)?];
-        // A case may say what the second look at the vendor brings.
-        match one["board"].as_str() {
-            None => {}
-            Some("shows") => answers.push(answer(&json!({ "status": 200, "body": { "id": 1, "title": "Welder" } }))?),
-            Some("shows_not") => answers.push(answer(&json!({ "status": 404 }))?),
-            Some(_) => continue,
+        if let Some(board) = one["board"].as_str() {
+            for look in looks(board)? {
+                answers.push(answer(&look)?);
+            }
         }
         cases.push(Case { name: data::plain(&one["name"]), answers, class });
     }
     ensure!(!cases.is_empty(), "{:?} holds no case", recorded.answers);
     Ok(cases)
+}
+
+/// What the further looks at the vendor bring where a case says what its board shows: at the posting, and at the list of
+/// all where the posting is not there.
+fn looks(board: &str) -> Result<Vec<Value>> {
+    let gone = || json!({ "status": 404 });
+    Ok(match board {
+        "shows" => vec![json!({ "status": 200, "body": { "id": 1, "title": "Welder" } })],
+        "shows_not" => vec![gone(), json!({ "status": 200, "body": { "jobs": [] } })],
+        "is_not_there" => vec![gone(), gone()],
+        "cannot_tell" => vec![json!({ "status": 503 })],
+        other => match other.strip_prefix("wait_") {
+            Some(seconds) => vec![json!({ "status": 429, "headers": { "retry-after": seconds } })],
+            None => bail!("no board is {other:?}"),
+        },
+    })
 }
 
 fn answer(stored: &Value) -> Result<Response<Bytes>> {
