@@ -18,6 +18,7 @@ use crate::store::work::{Claim, Claimed};
 /// A delivery's worker has ended. Sent when dropped, so a worker that dies reports too.
 pub(super) struct Finished {
     account: AccountId,
+    was_suspect: bool,
     /// When the delivery is due again, if it is.
     next: Option<Timestamp>,
     report: Option<mpsc::UnboundedSender<Report>>,
@@ -26,12 +27,13 @@ pub(super) struct Finished {
 /// What a worker reported.
 pub(super) struct Report {
     account: AccountId,
+    was_suspect: bool,
     next: Option<Timestamp>,
 }
 
 impl Finished {
-    pub(super) fn of(account: AccountId, report: mpsc::UnboundedSender<Report>) -> Self {
-        Self { account, next: None, report: Some(report) }
+    pub(super) fn of(claim: &Claim, report: mpsc::UnboundedSender<Report>) -> Self {
+        Self { account: claim.account, was_suspect: claim.is_suspect, next: None, report: Some(report) }
     }
 
     pub(super) fn send(mut self, next: Option<Timestamp>) {
@@ -43,7 +45,8 @@ impl Drop for Finished {
     fn drop(&mut self) {
         if let Some(report) = self.report.take() {
             // Nobody listens any more after a stop, and nothing is lost by it.
-            report.send(Report { account: self.account, next: self.next }).ok();
+            let (account, was_suspect, next) = (self.account, self.was_suspect, self.next);
+            report.send(Report { account, was_suspect, next }).ok();
         }
     }
 }
@@ -58,6 +61,10 @@ pub(super) struct Desk {
     vendors: BTreeMap<AccountId, Arc<str>>,
     /// Who was started last, to go on behind him.
     last: Option<AccountId>,
+    /// A delivery that ended workers is claimed and has not been carried to its end.
+    has_suspect: bool,
+    /// Whose turn it was to have one.
+    last_suspect: Option<AccountId>,
     /// Accounts known to have more due work.
     more: BTreeSet<AccountId>,
     /// Accounts that cannot take any before then.
@@ -77,6 +84,8 @@ impl Desk {
             concurrency: BTreeMap::new(),
             vendors: BTreeMap::new(),
             last: None,
+            has_suspect: false,
+            last_suspect: None,
             more: BTreeSet::new(),
             blocked: BTreeMap::new(),
             missed: BTreeSet::new(),
@@ -189,6 +198,17 @@ impl Desk {
         same.map(|(_, count)| count).sum::<usize>() < fair::of_one_vendor(self.in_flight)
     }
 
+    /// Of these accounts, the one whose turn it is to have a suspect carried; none while one is in hand.
+    pub(super) fn suspect_of(&mut self, asked: &[(AccountId, usize)]) -> Option<AccountId> {
+        if self.has_suspect {
+            return None;
+        }
+        let after = |account: &AccountId| self.last_suspect.is_none_or(|last| *account > last);
+        let accounts = || asked.iter().map(|(account, _)| *account);
+        self.last_suspect = accounts().filter(after).min().or_else(|| accounts().min());
+        self.last_suspect
+    }
+
     /// The store's answer to a claim. An account that got less than was asked for has no more that can be claimed now, unless
     /// its claim failed.
     pub(super) fn claimed(&mut self, asked: &[(AccountId, usize)], claimed: Claimed, now: Instant) {
@@ -205,6 +225,7 @@ impl Desk {
             }
         }
         for claim in claims {
+            self.has_suspect |= claim.is_suspect;
             self.ready.entry(claim.account).or_default().push_back(claim);
         }
     }
@@ -237,6 +258,7 @@ impl Desk {
     }
 
     pub(super) fn finished(&mut self, report: &Report) {
+        self.has_suspect &= !report.was_suspect;
         if let Some(count) = self.running.get_mut(&report.account) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -279,6 +301,7 @@ mod tests {
             fence: 1,
             until: NOW,
             attempts: 0,
+            is_suspect: false,
             verifying: None,
         };
         (0..count).map(claim).collect()
@@ -306,7 +329,29 @@ mod tests {
             assert_eq!(desk.start().map(|claim| claim.account), Some(accounts[3]));
         }
         assert!(desk.start().is_none(), "all eight are taken");
-        desk.finished(&Report { account: accounts[3], next: None });
+        desk.finished(&Report { account: accounts[3], was_suspect: false, next: None });
         assert_eq!(desk.start().map(|claim| claim.account), Some(accounts[3]));
+    }
+
+    #[test]
+    fn suspects_are_carried_one_at_a_time_and_the_accounts_take_turns() {
+        let (entropy, mut desk) = (SeededEntropy::new(1), Desk::new(8, Duration::ZERO));
+        let vendor: Arc<str> = "any".into();
+        let mut asked: Vec<_> = (0..3).map(|_| (AccountId::new(NOW, &entropy), 1)).collect();
+        asked.sort_unstable();
+        let [first, second, third] = [asked[0].0, asked[1].0, asked[2].0];
+        assert_eq!([desk.suspect_of(&asked), desk.suspect_of(&asked)], [Some(first), Some(second)]);
+        desk.appetite(second, &vendor, 8, 100);
+        let mut claim = claims(second, 1, &entropy);
+        claim[0].is_suspect = true;
+        let report = Report { account: second, was_suspect: true, next: None };
+        desk.claimed(&asked, claim.into(), Instant::now());
+        assert_eq!(desk.suspect_of(&asked), None, "it is claimed");
+        desk.start().unwrap();
+        assert_eq!(desk.suspect_of(&asked), None, "it is being carried");
+        desk.finished(&Report { account: second, was_suspect: false, next: None });
+        assert_eq!(desk.suspect_of(&asked), None, "another one has ended");
+        desk.finished(&report);
+        assert_eq!([desk.suspect_of(&asked), desk.suspect_of(&asked)], [Some(third), Some(first)]);
     }
 }

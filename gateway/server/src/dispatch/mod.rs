@@ -191,7 +191,7 @@ impl Dispatch {
             heard.extract_if(.., claimed).for_each(|rung| rung.receipt.claimed());
             while let Some(claim) = desk.start() {
                 let (dispatch, stop) = (Arc::clone(&self), stop.clone());
-                let report = Finished::of(claim.account, report.clone());
+                let report = Finished::of(&claim, report.clone());
                 tracker.spawn(async move { report.send(dispatch.carry(claim, &stop).await) });
             }
             let gathered = desk.gathered(pass.began).map_or(look_at, |at| look_at.min(at));
@@ -239,6 +239,7 @@ impl Dispatch {
         let request = ClaimRequest {
             owner: self.parts.policy.owner.clone(),
             wants: wants.clone(),
+            suspect_of: desk.suspect_of(&wants),
             lease: self.parts.policy.lease,
             now,
         };

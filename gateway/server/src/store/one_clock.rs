@@ -126,7 +126,13 @@ mod tests {
         let store = OneClock::over(Arc::clone(&below) as Arc<dyn Store>, Arc::new(ManualClock::at(NOW)));
         for (ahead, agrees) in [(0, true), (9, true), (11, false), (-3_600, false), (-9, true)] {
             below.0.store(ahead, Ordering::Relaxed);
-            let request = ClaimRequest { owner: "me".to_owned(), wants: Vec::new(), lease: Duration::ZERO, now: NOW };
+            let request = ClaimRequest {
+                owner: "me".to_owned(),
+                wants: Vec::new(),
+                suspect_of: None,
+                lease: Duration::ZERO,
+                now: NOW,
+            };
             let did = [
                 Store::lease_job(&store, "leases", "me", NOW, Duration::ZERO).await.is_ok(),
                 Store::expire_leases(&store, NOW).await.is_ok(),

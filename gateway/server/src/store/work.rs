@@ -31,11 +31,17 @@ pub struct ClaimRequest {
     pub owner: String,
     /// How many at most, per account, in the order they should be served.
     pub wants: Vec<(AccountId, usize)>,
+    /// One delivery of this account may be among them that ended [`SUSPECT`] workers in a row; none of any other.
+    pub suspect_of: Option<AccountId>,
     /// For how long.
     pub lease: Duration,
     /// Now.
     pub now: Timestamp,
 }
+
+/// So many workers that died in a row with the same delivery in hand make it a suspect: it is carried without another one
+/// beside it, so that the others that were in hand with it are cleared, and only what ends its worker is parked.
+pub const SUSPECT: u32 = 2;
 
 /// A leased delivery. Every write names the fence; a newer lease makes it void.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +60,8 @@ pub struct Claim {
     pub until: Timestamp,
     /// Attempts consumed from the retry schedule so far.
     pub attempts: u32,
+    /// It has ended [`SUSPECT`] workers or more.
+    pub is_suspect: bool,
     /// The verification under way, if the last attempt's outcome is unknown.
     pub verifying: Option<Verifying>,
 }

@@ -360,6 +360,7 @@ impl Over for FakeStore {
                     fence: row.fence,
                     until,
                     attempts: row.attempts,
+                    is_suspect: false,
                     verifying: row.verifying.clone(),
                 });
             }

@@ -187,6 +187,7 @@ impl Dispatch {
         let request = crate::store::work::ClaimRequest {
             owner: "test".to_owned(),
             wants: vec![(due[0].account, 1)],
+            suspect_of: None,
             lease: self.parts.policy.lease,
             now,
         };

@@ -1,8 +1,9 @@
 //! Leasing due deliveries: fresh before bulk, oldest first, one at a time per account, person and posting.
 //!
-//! The count of claims grows before anything is done with the delivery, and only a settled or returned lease clears it:
-//! a delivery that ends its worker again and again is parked, and so is one whose row does not read back. Neither stops
-//! the others.
+//! The count of claims grows before anything is done with the delivery. A lease that is returned or settled takes back its
+//! own, and only an attempt that ended clears those before: a delivery that ends its worker again and again is parked,
+//! although lookups go well in between. So is one whose row does not read back. Neither stops the others, and neither is
+//! anybody parked for having been in the same worker: from the second time on it is claimed as the only one of its kind.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use super::errors::{Op, Stop};
 use super::floors::Floors;
 use super::tx::Tx;
 use super::{announce, cases, delivery};
-use crate::store::work::{Claim, ClaimRequest, Claimed};
+use crate::store::work::{Claim, ClaimRequest, Claimed, SUSPECT};
 use crate::store::{Result, StoreError};
 
 /// Claims in a row that ended with a dead worker before the delivery is parked.
@@ -95,13 +96,16 @@ fn claim_lane(
     if want == 0 {
         return Ok(0);
     }
+    let is_suspect = |claim: &Claim| claim.account == account && claim.is_suspect;
     let (began, until) = (Instant::now(), micros(request.now));
     let from = floors.deliveries.from((account, lane), began);
     let (mut claimed, mut end) = (0, until);
     // Who gets fewer than it wants has to know that there are no more, and of a full page some may not be claimed.
     while claimed < want {
         let page = want - claimed;
-        let due = params![account.bytes(), lane, until, stored(page), from];
+        let may_be_suspect = request.suspect_of == Some(account) && !claims.iter().any(is_suspect);
+        let below = if may_be_suspect { u32::MAX } else { SUSPECT };
+        let due = params![account.bytes(), lane, until, stored(page), from, below];
         let due = every(tx.conn, sql!("claim_due"), due, Due::read)?;
         let is_full = due.len() == page;
         end = due.last().filter(|_| is_full).map_or(until, |last| last.at);
@@ -130,12 +134,15 @@ fn claim_page(
     let mut claimed = 0;
     // None of them is of a person and posting of which another is in hand; two of them may be of the same.
     let mut in_hand: HashSet<Vec<u8>> = HashSet::new();
+    let mut has_suspect = false;
     for Due { seq, serial, delivery, .. } in due {
-        if in_hand.contains(&serial) {
+        let is_suspect = delivery.as_ref().is_ok_and(|delivery| delivery.claims >= SUSPECT);
+        if in_hand.contains(&serial) || is_suspect && has_suspect {
             continue;
         }
         match delivery.and_then(|delivery| claim_one(tx, request, delivery)) {
             Ok(Some(claim)) => {
+                has_suspect |= is_suspect;
                 in_hand.insert(serial);
                 claims.push(claim);
                 claimed += 1;
@@ -182,6 +189,7 @@ fn claim_one(tx: &Tx<'_>, request: &ClaimRequest, mut delivery: Delivery) -> Op<
     }
     let until = as_stored(request.now + request.lease);
     delivery.become_(State::InFlight)?;
+    let is_suspect = delivery.claims >= SUSPECT;
     delivery.claims += 1;
     delivery.claimed_from = Some(from);
     delivery.lease = Some((request.owner.clone(), until));
@@ -194,6 +202,7 @@ fn claim_one(tx: &Tx<'_>, request: &ClaimRequest, mut delivery: Delivery) -> Op<
         fence: delivery.fence,
         until,
         attempts: delivery.attempts,
+        is_suspect,
         verifying: delivery.verifying,
     }))
 }

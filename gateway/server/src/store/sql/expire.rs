@@ -81,7 +81,7 @@ pub(in crate::store) async fn release(store: &SqlStore, claim: &Claim, due_at: T
             let to = row.unclaimed_state();
             row.become_(to)?;
             row.next_attempt_at = Some(due_at);
-            row.claims = 0;
+            row.claims = row.claims.saturating_sub(1);
             row.fence += 1;
             if let Some((reason, case)) = row.paused
                 && to != State::Verifying

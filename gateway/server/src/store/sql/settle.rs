@@ -99,7 +99,6 @@ fn apply(tx: &mut Tx<'_>, settlement: &Settlement, sealed: &Sealed) -> Op<Settle
         return Ok(Settled::LinkTaken);
     }
     attempt::record(tx, &mut row, settlement, sealed.words.as_ref())?;
-    row.claims = 0;
     row.fields = None;
     keep_what_was_given(tx, &mut row, settlement)?;
     let since = row.verifying.as_ref().map(|verifying| verifying.since);
@@ -115,6 +114,13 @@ fn apply(tx: &mut Tx<'_>, settlement: &Settlement, sealed: &Sealed) -> Op<Settle
     {
         row.hold_paused(reason, case)?;
     }
+    row.claims = match (&settlement.attempt, row.state()) {
+        (Some(_), _) => 0,
+        // The lease is still in use.
+        (None, State::InFlight) => row.claims,
+        // A lookup that went well says nothing about the attempts that ended their workers.
+        (None, _) => row.claims.saturating_sub(1),
+    };
     let next = match &settlement.next {
         Next::NextStep { begin: Some(step) } if row.state() == State::InFlight && row.is_leased_at(now) => Some(step),
         _ => None,

@@ -10,7 +10,7 @@ use super::world::{Backend, JOB, World, delivered};
 use crate::hash::sha256;
 use crate::store::StoreError;
 use crate::store::intake::{NewApplication, NewAttachment};
-use crate::store::work::Next;
+use crate::store::work::{Claim, ClaimRequest, Next};
 
 pub(crate) async fn nothing_is_due_before_its_time<B: Backend>(w: World<B>) {
     assert_eq!(w.store.due(w.now()).await.unwrap(), (Vec::new(), None));
@@ -195,4 +195,53 @@ pub(crate) async fn a_delivery_that_keeps_ending_its_worker_is_parked<B: Backend
     let claims = w.claim(2).await;
     assert_eq!(claims.iter().map(|claim| claim.submission).collect::<Vec<_>>(), [neighbour]);
     assert_eq!((w.state(id).await, w.reason(id).await), (State::Parked, Some(Reason::Poison)));
+}
+
+/// Its worker dies with the attempt on the wire, and every lookup in between goes well.
+pub(crate) async fn lookups_do_not_clear_what_ends_its_worker<B: Backend>(w: World<B>) {
+    let (id, _) = w.accept(w.application("ada@example.org")).await;
+    for round in 1..=5 {
+        w.begin(&w.one_claim().await).await;
+        w.pass(61);
+        assert_eq!(w.store.expire_leases(w.now()).await.unwrap(), (1, 0));
+        if round == 5 {
+            break;
+        }
+        let claim = w.one_claim().await;
+        w.settle(w.untried(&claim, Next::Resend { possible_duplicate: false })).await;
+        let wait = Next::Wait { until: w.now(), reason: Reason::VendorFailed, consumed: false };
+        assert_eq!(w.settle(w.untried(&claim, wait)).await, State::Waiting);
+    }
+    assert_eq!(w.claim(1).await, Vec::new());
+    assert_eq!((w.state(id).await, w.reason(id).await), (State::Parked, Some(Reason::Poison)));
+}
+
+/// What was in hand together when a worker died twice is carried one by one; an attempt that ends clears it.
+pub(crate) async fn a_suspect_is_claimed_as_the_only_one<B: Backend>(w: World<B>) {
+    let mut ids = Vec::new();
+    for at in 0..5 {
+        ids.push(w.accept(w.application(&format!("p{at}@example.org"))).await.1);
+    }
+    let deliveries = |claims: &[Claim]| claims.iter().map(|claim| claim.delivery).collect::<Vec<_>>();
+    for _ in 0..2 {
+        assert_eq!(deliveries(&w.claim(10).await), ids);
+        w.pass(61);
+        w.store.expire_leases(w.now()).await.unwrap();
+    }
+    let (_, fresh) = w.accept(w.application("q@example.org")).await;
+    let none = ClaimRequest { suspect_of: Some(w.crm), ..w.request(w.ats, 2) };
+    let beside = w.store.claim(none).await.unwrap().claims;
+    assert_eq!(
+        (deliveries(&beside), beside[0].is_suspect),
+        (vec![fresh], false),
+        "more than a page of suspects is passed by"
+    );
+    w.store.release(&beside[0], w.now()).await.unwrap();
+    let claims = w.claim(2).await;
+    assert_eq!((deliveries(&claims), claims[0].is_suspect), (vec![ids[0], fresh], true));
+    let wait = |at| Next::Wait { until: at, reason: Reason::VendorBusy, consumed: false };
+    w.go(&claims[0], Class::NotNow, wait(w.now())).await;
+    w.store.release(&claims[1], w.later(60)).await.unwrap();
+    // The first one is cleared, the second one's turn has come.
+    assert_eq!(deliveries(&w.claim(10).await), ids[..2]);
 }

@@ -75,6 +75,8 @@ macro_rules! store_suite {
                 an_expired_claim_is_due_again
                 a_released_claim_returns_to_where_it_was
                 a_delivery_that_keeps_ending_its_worker_is_parked
+                lookups_do_not_clear_what_ends_its_worker
+                a_suspect_is_claimed_as_the_only_one
             ]
             settling: [
                 every_consequence_leads_to_its_state

@@ -217,8 +217,13 @@ impl People {
 
     /// Leases everything that is due for the account.
     pub(crate) async fn claim(&self, account: AccountId, now: Timestamp) -> Vec<Claim> {
-        let request =
-            ClaimRequest { owner: "w1".to_owned(), wants: vec![(account, 100)], lease: Duration::from_secs(60), now };
+        let request = ClaimRequest {
+            owner: "w1".to_owned(),
+            wants: vec![(account, 100)],
+            suspect_of: None,
+            lease: Duration::from_secs(60),
+            now,
+        };
         self.store.claim(request).await.unwrap().claims
     }
 

@@ -164,13 +164,17 @@ impl<B: Backend> World<B> {
     }
 
     pub(crate) async fn claim_of(&self, account: AccountId, want: usize) -> Vec<Claim> {
-        let request = ClaimRequest {
+        self.store.claim(self.request(account, want)).await.unwrap().claims
+    }
+
+    pub(crate) fn request(&self, account: AccountId, want: usize) -> ClaimRequest {
+        ClaimRequest {
             owner: "worker".into(),
             wants: vec![(account, want)],
+            suspect_of: Some(account),
             lease: Duration::from_secs(60),
             now: self.now(),
-        };
-        self.store.claim(request).await.unwrap().claims
+        }
     }
 
     pub(crate) async fn one_claim(&self) -> Claim {

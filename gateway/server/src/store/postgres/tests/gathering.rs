@@ -65,7 +65,8 @@ async fn few_wait_for_more_and_are_one_commit() {
     // Long enough for it to be taken, if it may.
     assert!(tokio::time::timeout(Duration::from_millis(200), &mut first).await.is_err());
     let wants = vec![(w.ats, 1)];
-    let request = ClaimRequest { owner: "another".into(), wants, lease: Duration::from_secs(60), now: w.now() };
+    let request =
+        ClaimRequest { owner: "another".into(), wants, suspect_of: None, lease: Duration::from_secs(60), now: w.now() };
     assert!(store.claim(request).await.unwrap().claims.is_empty(), "others wait for who claims");
     assert!(poll!(&mut first).is_pending());
     let mut numbers = join_all((1..FEW).map(|_| commit(&store))).await;

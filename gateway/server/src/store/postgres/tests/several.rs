@@ -119,6 +119,7 @@ async fn a_delivery_is_claimed_by_one_gateway_and_one_of_a_person_at_a_time() {
             let request = crate::store::work::ClaimRequest {
                 owner: "worker".into(),
                 wants: vec![(w.ats, 5)],
+                suspect_of: None,
                 lease: Duration::from_secs(60),
                 now: w.now(),
             };

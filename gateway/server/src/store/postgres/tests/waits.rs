@@ -151,7 +151,8 @@ async fn accounts_are_locked_in_one_order_whoever_s_turn_it_is() {
     let other = gateway(&w, 61, 1);
     let busy = Held::by(&other, (Scope::Nobody, Among::Beside), nothing).inside().await;
     let wants = vec![(high, 1), (low, 1)];
-    let request = ClaimRequest { owner: "worker".into(), wants, lease: Duration::from_secs(60), now: w.now() };
+    let request =
+        ClaimRequest { owner: "worker".into(), wants, suspect_of: None, lease: Duration::from_secs(60), now: w.now() };
     let mut claim = other.claim(request);
     assert!(poll!(&mut claim).is_pending());
     busy.ends().await;
@@ -274,7 +275,13 @@ async fn who_claims_for_an_account_waits_for_another_gateway_alone() {
 
 /// A claim of another gateway's for one delivery of the account.
 fn one_of(account: AccountId, now: Timestamp) -> ClaimRequest {
-    ClaimRequest { owner: "other".into(), wants: vec![(account, 1)], lease: Duration::from_secs(60), now }
+    ClaimRequest {
+        owner: "other".into(),
+        wants: vec![(account, 1)],
+        suspect_of: None,
+        lease: Duration::from_secs(60),
+        now,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -5,7 +5,7 @@ SELECT d.seq, d.id, d.tenant, d.submission, d.account, NULL AS paused_reason, NU
     d.verifying_since, d.verifying_not_seen, d.verifying_asked, d.refs, d.vendor_id, d.possible_duplicate,
     d.form_digest, d.case_id, d.sent_at, d.said_yes_at, d.seen_at, d.not_verifiable, d.read_back_at, d.serial
 FROM deliveries d
-WHERE d.account = ?1 AND d.lane = ?2 AND d.next_attempt_at <= ?3 AND d.next_attempt_at >= ?5
+WHERE d.account = ?1 AND d.lane = ?2 AND d.next_attempt_at <= ?3 AND d.next_attempt_at >= ?5 AND d.claims < ?6
     AND (
         -- One index probe for each row as it comes; as a join it would be made for all of them.
         SELECT o.seq

@@ -59,7 +59,8 @@ async fn whose_claim_fails_is_told_apart_from_who_has_no_work() {
     };
     let claim = async || {
         let wants = vec![(w.ats, 1), (w.crm, 1)];
-        let request = ClaimRequest { owner: "me".into(), wants, lease: Duration::from_secs(60), now: w.now() };
+        let request =
+            ClaimRequest { owner: "me".into(), wants, suspect_of: None, lease: Duration::from_secs(60), now: w.now() };
         w.store.claim(request).await
     };
     fails("%");
