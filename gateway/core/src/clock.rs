@@ -5,12 +5,20 @@
 
 use std::sync::Mutex;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Where "now" comes from.
 pub trait Clock: Send + Sync {
     /// The present moment, UTC, millisecond precision or better.
     fn now(&self) -> Timestamp;
+
+    /// How far it is known to be ahead of the machine's own; behind it if negative.
+    fn ahead(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
+
+    /// Somebody who reckons by this clock has seen that moment. A clock that can does not go behind it.
+    fn not_before(&self, _seen: Timestamp) {}
 }
 
 /// Where randomness comes from. Implementations used in production are cryptographically secure.
@@ -30,7 +38,7 @@ impl ManualClock {
     }
 
     /// Moves the clock by `by`, backwards if negative.
-    pub fn advance(&self, by: jiff::SignedDuration) {
+    pub fn advance(&self, by: SignedDuration) {
         let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *now = now.saturating_add(by).unwrap_or(*now);
     }

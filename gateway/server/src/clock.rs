@@ -1,6 +1,9 @@
 //! The system's clock and random source: the only two places in the gateway that read them.
 //!
-//! The composition root makes one of each and hands them out; everything else takes the traits.
+//! The composition root makes one of each and hands them out; everything else takes the traits. Over a store of its own
+//! a gateway reckons by [`steady`], which the machine's clock does not make jump.
+
+pub mod steady;
 
 use causeway_core::clock::{Clock, Entropy};
 use jiff::{SignedDuration, Timestamp};
@@ -33,6 +36,16 @@ impl Entropy for OsEntropy {
 pub(crate) fn later(now: Timestamp, by: Duration) -> Timestamp {
     let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
     now.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// That moment by a vendor's clock, at the earliest: its own may be behind ours by as much as ours is known to be ahead.
+pub(crate) fn earliest_there(clock: &dyn Clock, at: Timestamp) -> Timestamp {
+    at.saturating_sub(clock.ahead().max(SignedDuration::ZERO)).unwrap_or(Timestamp::MIN)
+}
+
+/// That moment by a vendor's clock, at the latest.
+pub(crate) fn latest_there(clock: &dyn Clock, at: Timestamp) -> Timestamp {
+    at.saturating_sub(clock.ahead().min(SignedDuration::ZERO)).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::clock::later;
+use crate::clock::{earliest_there, later, latest_there};
 use crate::config::live::Live;
 use crate::egress::{Connectors, Egress};
 use crate::overlay::{self, Opened};
@@ -248,8 +248,8 @@ impl ReadBack {
             now: self.parts.clock.now(),
         };
         let taken = Taken {
-            sent_at: unproven.sent_at,
-            said_yes_at: unproven.said_yes_at,
+            sent_at: earliest_there(&*self.parts.clock, unproven.sent_at),
+            said_yes_at: latest_there(&*self.parts.clock, unproven.said_yes_at),
             vendor_id: unproven.vendor_id.as_deref(),
         };
         let seen = AssertUnwindSafe(connector.seen(&delivery, &taken, http)).catch_unwind();
@@ -301,9 +301,9 @@ impl ReadBack {
         if let Some(named) = &unproven.vendor_id {
             return record.carries_our_reference || record.vendor_id == *named;
         }
-        let skew = self.parts.policy.clock_skew;
-        let earliest = unproven.sent_at.saturating_sub(skew).unwrap_or(Timestamp::MIN);
-        let latest = later(unproven.said_yes_at, skew);
+        let (clock, skew) = (&*self.parts.clock, self.parts.policy.clock_skew);
+        let earliest = earliest_there(clock, unproven.sent_at).saturating_sub(skew).unwrap_or(Timestamp::MIN);
+        let latest = later(latest_there(clock, unproven.said_yes_at), skew);
         record.carries_our_reference || record.created_at.is_some_and(|at| earliest <= at && at <= latest)
     }
 

@@ -28,6 +28,8 @@ struct Shows {
     takes: Duration,
     found: Mutex<VecDeque<Found>>,
     asked: Mutex<Vec<DeliveryId>>,
+    /// Between which moments the record was to be looked for.
+    between: Mutex<Vec<(Timestamp, Timestamp)>>,
 }
 
 #[async_trait]
@@ -48,7 +50,8 @@ impl Connector for Shows {
         self.how
     }
 
-    async fn seen(&self, delivery: &Delivery<'_>, _: &Taken<'_>, http: &dyn Http) -> Found {
+    async fn seen(&self, delivery: &Delivery<'_>, taken: &Taken<'_>, http: &dyn Http) -> Found {
+        self.between.lock().unwrap().push((taken.sent_at, taken.said_yes_at));
         assert!(!self.breaks, "the vendor's answer breaks the connector");
         tokio::time::sleep(self.takes).await;
         for _ in 0..self.calls {
@@ -83,6 +86,7 @@ fn rig_of(change: impl FnOnce(&mut Shows), settings: serde_json::Value) -> Rig {
         takes: Duration::ZERO,
         found: Mutex::default(),
         asked: Mutex::default(),
+        between: Mutex::default(),
     };
     change(&mut vendor);
     let (vendor, store, clock) = (Arc::new(vendor), Arc::new(FakeStore::default()), TokioClock::new());
@@ -244,6 +248,20 @@ async fn only_a_record_that_can_be_ours_counts() {
     check(Some("a"), |_| vendor_record("a", None, false), true).await;
     check(Some("b"), |at| vendor_record("a", Some(at), false), false).await;
     check(Some("b"), |at| vendor_record("a", Some(at), true), true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_off_hides_nothing() {
+    for (ahead, created) in [(3_600, -3_600), (-3_600, 3_600)] {
+        let rig = rig([]);
+        rig.clock.be_ahead(ahead);
+        let (id, at) = (rig.delivered(), rig.clock.now());
+        let there = at + SignedDuration::from_secs(created);
+        rig.vendor.found.lock().unwrap().push_back(Found::Seen(vec![vendor_record("a", Some(there), false)]));
+        rig.pass_after(LAG).await;
+        assert!(rig.row(id).proof.unwrap().seen_at.is_some(), "{ahead}");
+        assert_eq!(*rig.vendor.between.lock().unwrap(), [(at.min(there), at.max(there))]);
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use tracing::Instrument;
 
 use super::carry::{Trip, Went};
 use super::settle::{Committed, Ended};
-use crate::clock::later;
+use crate::clock::{earliest_there, later};
 use crate::retry;
 use crate::store::work::{Next, Proof, RESTORED, Verifying};
 use crate::telemetry::traces;
@@ -47,7 +47,8 @@ impl Trip<'_> {
         let began = Instant::now();
         let found = {
             let delivery = self.delivery();
-            let find = self.connector.find(step.name, &delivery, verifying.since, &admission);
+            let since = earliest_there(&*self.dispatch.parts.clock, verifying.since);
+            let find = self.connector.find(step.name, &delivery, since, &admission);
             let find = AssertUnwindSafe(find).catch_unwind().instrument(traces::lookup(step.name));
             match tokio::time::timeout(self.dispatch.parts.policy.step_deadline, find).await {
                 Ok(Ok(found)) => found,
@@ -84,7 +85,9 @@ impl Trip<'_> {
 
     /// Could the attempt begun at `since` have made this record?
     fn may_be_ours(&self, record: &VendorRecord, since: Timestamp) -> bool {
-        let earliest = since.saturating_sub(self.dispatch.parts.policy.clock_skew).unwrap_or(Timestamp::MIN);
+        let parts = &self.dispatch.parts;
+        let since = earliest_there(&*parts.clock, since);
+        let earliest = since.saturating_sub(parts.policy.clock_skew).unwrap_or(Timestamp::MIN);
         record.carries_our_reference || record.created_at.is_some_and(|created| created >= earliest)
     }
 

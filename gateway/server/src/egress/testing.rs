@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,22 +16,35 @@ use causeway_core::connector::{AuthScheme, Field, FindSupport, Pace};
 use causeway_core::ids::TenantId;
 use causeway_core::pii::Secret;
 use http::HeaderMap;
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::*;
 
 /// Wall time that follows tokio's clock.
-pub(crate) struct TokioClock(Instant);
+pub(crate) struct TokioClock {
+    start: Instant,
+    /// Known to be ahead of the machine's, in seconds.
+    ahead: AtomicI64,
+}
 
 impl TokioClock {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(Instant::now()))
+        Arc::new(Self { start: Instant::now(), ahead: AtomicI64::new(0) })
+    }
+
+    pub(crate) fn be_ahead(&self, seconds: i64) {
+        self.ahead.store(seconds, Ordering::Relaxed);
     }
 }
 
 impl Clock for TokioClock {
     fn now(&self) -> Timestamp {
-        later("2026-01-01T00:00:00Z".parse().unwrap(), self.0.elapsed())
+        later("2026-01-01T00:00:00Z".parse().unwrap(), self.start.elapsed())
+    }
+
+    fn ahead(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.ahead.load(Ordering::Relaxed))
     }
 }
 

@@ -13,6 +13,7 @@ use super::reload::Lives;
 use super::wires;
 use crate::admin::{self, Checked, Fault, FaultKind, Reload, Services, Sites, Vendors};
 use crate::bucket::Bucket;
+use crate::clock::steady::SteadyClock;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::Config;
 use crate::egress::{Connectors, Egress, EgressParts, SiteClient, SitePolicy, SystemResolver};
@@ -59,7 +60,12 @@ impl Core {
         config: &Config,
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
     ) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let wall: Arc<dyn Clock> = Arc::new(SystemClock);
+        // A shared store has its own time, which everybody agrees with.
+        let clock: Arc<dyn Clock> = match config.fixed.store.dsn.is_empty() {
+            true => Arc::new(SteadyClock::new(Arc::clone(&wall))),
+            false => Arc::clone(&wall),
+        };
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let root_key = RootKey::load(&config.fixed.data.root_key())?;
         let opened = open_store(config, root_key, &clock, &entropy).context("the store does not open")?;
@@ -93,11 +99,12 @@ impl Core {
             policy: wires::feeds(&lives),
         }));
         let resolver = Arc::new(SystemResolver);
-        let client = Arc::new(SiteClient::new(&SitePolicy::default(), resolver, Arc::clone(&clock)));
+        let client = Arc::new(SiteClient::new(&SitePolicy::default(), resolver, Arc::clone(&wall)));
         let sender = Sender::new(SenderParts {
             store: Arc::clone(&webhooks),
             client: Arc::clone(&client),
             clock: Arc::clone(&clock),
+            wall,
             entropy: Arc::clone(&entropy),
             retry: lives.retry.clone(),
             policy: WebhookPolicy::default(),

@@ -76,6 +76,8 @@ pub struct SenderParts {
     pub client: Arc<SiteClient>,
     /// Now.
     pub clock: Arc<dyn Clock>,
+    /// What a site's own clock is held against: a signature names its moment.
+    pub wall: Arc<dyn Clock>,
     /// For jitter.
     pub entropy: Arc<dyn Entropy>,
     /// When a failed one is tried again.
@@ -207,7 +209,7 @@ impl Sender {
 
     /// The three headers that sign the message, at this moment.
     fn headers(&self, claim: &ClaimedMessage, body: &Bytes) -> Result<HeaderMap, SendError> {
-        let (id, at) = (claim.message.id.to_string(), self.parts.clock.now().as_second().to_string());
+        let (id, at) = (claim.message.id.to_string(), self.parts.wall.now().as_second().to_string());
         let signature = sign::all(&claim.secrets, &id, &at, body);
         let value = |text: &str| {
             HeaderValue::from_str(text).map_err(|_| SendError::Misconfigured("the signature has no header form"))

@@ -51,6 +51,8 @@ struct Script {
     /// What was tried: the step, when, and the references it was given.
     tried: Vec<(DeliveryId, String, Timestamp, usize, usize)>,
     asked: Vec<Timestamp>,
+    /// From when on records were asked for.
+    since: Vec<Timestamp>,
     now: usize,
     most: usize,
     /// Each try sends one request.
@@ -126,8 +128,9 @@ impl Connector for Scripted {
         outcome
     }
 
-    async fn find(&self, _: &str, delivery: &Delivery<'_>, _: Timestamp, _: &dyn Http) -> Found {
+    async fn find(&self, _: &str, delivery: &Delivery<'_>, since: Timestamp, _: &dyn Http) -> Found {
         let mut script = self.0.lock().unwrap();
+        script.since.push(since);
         script.asked.push(delivery.now);
         script.finds.pop_front().unwrap_or(Found::NotSeen { as_of: delivery.now })
     }

@@ -102,6 +102,21 @@ async fn a_link_is_unique_and_an_older_record_is_not_ours() {
     }
 }
 
+/// Set back, the machine's clock is the vendors' again: what they date before our attempt may be ours.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_ahead_makes_nothing_older() {
+    for (ahead, adopted) in [(3_600, true), (3_400, false), (0, false), (-3_600, false)] {
+        let rig = rig();
+        let began = rig.clock.now();
+        rig.clock.be_ahead(ahead);
+        rig.plays([say(Class::Unknown)]).finds([Found::Seen(vec![seen("a7", at(&rig, -3_600), false)])]);
+        let row = rig.deliver().await;
+        assert_eq!((row.state, rig.tried()), (State::Delivered, if adopted { 1 } else { 2 }), "{ahead}");
+        let from = began - jiff::SignedDuration::from_secs(ahead.max(0));
+        assert_eq!(rig.vendor.0.lock().unwrap().since[0], from, "so it is asked for");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_cannot_be_asked_is_held_or_resent_and_flagged() {
     for (descriptor, finds) in [(&DESCRIPTOR, vec![Found::CannotTell]), (&NO_FIND, vec![])] {

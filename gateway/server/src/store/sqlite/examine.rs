@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use causeway_core::pii::Secret;
+use jiff::SignedDuration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::SqliteEngine;
@@ -43,14 +44,31 @@ pub struct Seen {
 /// The store of a running gateway.
 pub(in crate::store) async fn examine(store: &SqlStore, engine: &SqliteEngine) -> Result<Vec<Finding>> {
     let (keys, folder) = (Arc::clone(&store.keys), engine.folder.clone());
+    let clock = clock(store.clock.ahead());
     engine
         .readers
         .read(move |conn| {
             let mut findings = vec![library(), settings(pragmas::check(conn))];
             findings.extend(contents(conn, &keys, &folder));
+            findings.extend(clock);
             Ok(findings)
         })
         .await
+}
+
+/// A gateway's own time, where it is not the machine's.
+fn clock(ahead: SignedDuration) -> Option<Finding> {
+    let seconds = ahead.as_secs();
+    if seconds == 0 {
+        return None;
+    }
+    let (by, side) = (ahead.abs(), if seconds > 0 { "ahead of" } else { "behind" });
+    let text = format!(
+        "{by:#} {side} this machine's, which was set: deliveries, retention and the times shown go by the gateway's own, which \
+         comes nearer by a tenth of the time that passes. Keep the machine's by NTP; where it is ahead and right, a restart \
+         takes it over"
+    );
+    Some(Finding::new("clock", Warning, text))
 }
 
 /// The data directory that no gateway has open. Writes nothing.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use causeway_core::clock::{Clock, Entropy};
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::SqliteEngine;
@@ -120,6 +121,9 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         return Err(OpenError::WrongRootKey);
     }
     pragmas::apply(&conn, Use::Write)?;
+    if let Some(seen) = last_seen(&conn).map_err(Unsafe::from)? {
+        options.clock.not_before(seen);
+    }
     let now = options.clock.now();
     migrate::run(&conn, migrate::SQLITE, now)?;
     let keys = Arc::new(Keyring::new(&options.root_key));
@@ -187,11 +191,25 @@ fn unreadable(stop: Stop) -> OpenError {
 
 /// The value the root key was recognised by before, if the database has one.
 pub(in crate::store) fn known_check(conn: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
-    let exists: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))?;
-    if exists == 0 {
+    if !has_meta(conn)? {
         return Ok(None);
     }
     conn.query_row("SELECT max(value) FROM meta WHERE name = 'root_key_check'", [], |row| row.get(0))
+}
+
+/// A file that was just made has no table.
+fn has_meta(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.query_row("SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))
+}
+
+/// When the periodic work was leased last, by the clock of whoever did it.
+fn last_seen(conn: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    if !has_meta(conn)? {
+        return Ok(None);
+    }
+    let seen: Option<[u8; 8]> =
+        conn.query_row("SELECT max(value) FROM meta WHERE name = 'clock'", [], |row| row.get(0))?;
+    Ok(seen.and_then(|micros| Timestamp::from_microsecond(i64::from_be_bytes(micros)).ok()))
 }
 
 /// One transaction: the key check value, the tenants' keys, the new epoch, the first key for receipts, the end of every
@@ -201,7 +219,7 @@ fn begin_epoch(
     keys: &Keyring,
     check: &[u8; 32],
     entropy: &dyn Entropy,
-    now: jiff::Timestamp,
+    now: Timestamp,
 ) -> Op<(u64, u64)> {
     let transaction = rusqlite::Transaction::new_unchecked(conn, rusqlite::TransactionBehavior::Immediate)?;
     let stored = Conn::Sqlite(&transaction);

@@ -2,6 +2,7 @@
 
 mod backups;
 mod bucket;
+mod clock;
 mod custody;
 mod damage;
 mod durability;
