@@ -17,8 +17,32 @@ pub trait Clock: Send + Sync {
         SignedDuration::ZERO
     }
 
-    /// Somebody who reckons by this clock has seen that moment. A clock that can does not go behind it.
-    fn not_before(&self, _seen: Timestamp) {}
+    /// The furthest that it was from the machine's in the days that anything is waited for.
+    fn apart(&self) -> Apart {
+        Apart::default()
+    }
+
+    /// Is it certain enough to delete by? Not while it goes its own way by a day, nor soon after a gap that may be none.
+    fn is_sure(&self) -> bool {
+        true
+    }
+
+    /// What it has to know of itself in its next life; none for one that knows nothing.
+    fn memory(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// What it knew in its last life. What it cannot read it does not know.
+    fn recall(&self, _memory: &[u8]) {}
+}
+
+/// How far a clock was from another to each side. Neither is negative.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// Ahead of it.
+    pub ahead: SignedDuration,
+    /// Behind it.
+    pub behind: SignedDuration,
 }
 
 /// Where randomness comes from. Implementations used in production are cryptographically secure.

@@ -38,14 +38,20 @@ pub(crate) fn later(now: Timestamp, by: Duration) -> Timestamp {
     now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
-/// That moment by a vendor's clock, at the earliest: its own may be behind ours by as much as ours is known to be ahead.
+/// The machine's own time: what others hold against their clocks, and what they tell by them.
+pub(crate) fn machines(clock: &dyn Clock) -> Timestamp {
+    let now = clock.now();
+    now.saturating_sub(clock.ahead()).unwrap_or(now)
+}
+
+/// That moment by a vendor's clock, at the earliest: its own may be behind ours by as much as ours is known to have been ahead.
 pub(crate) fn earliest_there(clock: &dyn Clock, at: Timestamp) -> Timestamp {
-    at.saturating_sub(clock.ahead().max(SignedDuration::ZERO)).unwrap_or(Timestamp::MIN)
+    at.saturating_sub(clock.apart().ahead).unwrap_or(Timestamp::MIN)
 }
 
 /// That moment by a vendor's clock, at the latest.
 pub(crate) fn latest_there(clock: &dyn Clock, at: Timestamp) -> Timestamp {
-    at.saturating_sub(clock.ahead().min(SignedDuration::ZERO)).unwrap_or(Timestamp::MAX)
+    at.saturating_add(clock.apart().behind).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ fn rig_that(decision: Decision, periodic: bool) -> Rig {
         sync_bell: Arc::new(SyncBell::default()),
         secrets: Arc::default(),
         ledger: Arc::default(),
-        clock: Arc::clone(&feeds.clock),
+        clock: Arc::clone(&feeds.clock) as Arc<dyn Clock>,
         policy: SchedulePolicy {
             leases: Duration::from_secs(5),
             rings: Duration::from_secs(5),
@@ -104,6 +104,16 @@ async fn rings_coalesce_keep_their_gap_and_are_all_answered() {
     assert_eq!(rig.syncs(), 3, "at once, and once more for those who rang after it began");
     stop.cancel();
     tracker.wait().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_removed_for_its_age_while_the_time_is_not_certain() {
+    let rig = rig(go());
+    for (ahead, removals) in [(0, 1), (86_400, 1), (-86_400, 1), (86_399, 2)] {
+        rig.feeds.clock.be_ahead(ahead);
+        rig.schedule.retain().await.unwrap();
+        assert_eq!(rig.feeds.store.lock().retained, removals, "{ahead}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,7 +51,6 @@ fn sites(opened: &Arc<SqlStore>, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entro
         store: Arc::clone(&store),
         client: Arc::clone(&client),
         clock: Arc::clone(clock),
-        wall: Arc::clone(clock),
         entropy: Arc::clone(entropy),
         retry: crate::retry::RetryPolicy::default().into(),
         policy: WebhookPolicy::default(),

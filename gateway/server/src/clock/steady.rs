@@ -3,23 +3,30 @@
 //! Leases, timers, lookups and retention all reckon with the time that passes. Set forward by an hour, a clock would end the
 //! leases of calls that are on the wire, take two looks at a vendor within seconds for a proof, and erase early; set back,
 //! it would let everything wait. So a machine's clock that is set moves this one by nothing at once: it goes on, and comes
-//! nearer by a tenth of the time that passes, which is less than leases leave room for. It never begins before the latest
-//! moment that the store has seen. What others check against their own clocks (signatures, certificates) takes the
-//! machine's.
+//! nearer by a thirtieth of the time that passes, which leases leave room for. It never begins before the latest moment that
+//! the store has seen. What others check against their own clocks (signatures, certificates) takes the machine's. A step
+//! forward soon after the start is NTP's first correction on a machine that does not know the time, and is followed.
 //!
-//! Invariant: between two readings it moves by at least nine and at most eleven tenths of what has passed, but for what NTP
-//! corrects without a jump.
+//! Invariant: between two readings it moves by at least 29 and at most 31 thirtieths of what has passed, but for that step
+//! and for what NTP corrects without a jump.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use causeway_core::clock::Clock;
+use causeway_core::clock::{Apart, Clock};
 use jiff::{SignedDuration, Timestamp};
 
 /// A smaller difference is followed: NTP's own corrections, and the time between the two readings.
 const FOLLOWED: SignedDuration = SignedDuration::from_secs(2);
 /// Of the time that passes, the part by which it comes nearer.
-const NEARER: i32 = 10;
+const NEARER: i32 = 30;
+/// So long after the start a step forward is followed.
+const YOUNG: Duration = Duration::from_mins(2);
+/// Nothing is waited for or looked up for longer: how far the two were apart matters no more.
+const FORGOTTEN: Duration = Duration::from_hours(8 * 24);
+/// What is further apart, or was not seen for so long, is not sure for a day.
+const SURE: SignedDuration = SignedDuration::from_hours(24);
+const GAP: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Two readings between which more time went by are made again: the process stood still.
 const AT_ONCE: Duration = Duration::from_millis(50);
 /// A machine on which every one of so many readings is held up has them taken as they are.
@@ -30,6 +37,7 @@ pub struct SteadyClock {
     wall: Arc<dyn Clock>,
     /// Time that passes, whatever anybody sets; since any moment.
     passed: Box<dyn Fn() -> Duration + Send + Sync>,
+    start: Duration,
     last: Mutex<Reading>,
 }
 
@@ -39,6 +47,11 @@ struct Reading {
     passed: Duration,
     /// How far this clock is ahead of the wall's.
     ahead: SignedDuration,
+    /// The furthest it was, and when it was apart at all, in what had passed.
+    apart: Apart,
+    apart_at: Duration,
+    /// In what will have passed.
+    sure_from: Duration,
 }
 
 impl SteadyClock {
@@ -48,8 +61,16 @@ impl SteadyClock {
     }
 
     fn reckoning(wall: Arc<dyn Clock>, passed: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        let last = Reading { wall: wall.now(), passed: passed(), ahead: SignedDuration::ZERO };
-        Self { wall, passed: Box::new(passed), last: Mutex::new(last) }
+        let start = passed();
+        let last = Reading {
+            wall: wall.now(),
+            passed: start,
+            ahead: SignedDuration::ZERO,
+            apart: Apart::default(),
+            apart_at: start,
+            sure_from: start,
+        };
+        Self { wall, passed: Box::new(passed), start, last: Mutex::new(last) }
     }
 
     fn last(&self) -> MutexGuard<'_, Reading> {
@@ -58,54 +79,106 @@ impl SteadyClock {
 
     /// Both at one moment.
     fn read(&self) -> (Timestamp, Duration) {
+        let mut before = (self.passed)();
         let mut read = (self.wall.now(), (self.passed)());
         for _ in 0..READINGS {
-            let before = (self.passed)();
-            read = (self.wall.now(), (self.passed)());
             if read.1.saturating_sub(before) < AT_ONCE {
                 break;
             }
+            before = (self.passed)();
+            read = (self.wall.now(), (self.passed)());
         }
         read
     }
-}
 
-impl Clock for SteadyClock {
-    fn now(&self) -> Timestamp {
+    /// This moment; and by how much the wall was set since the last reading, if it was.
+    fn reading(&self) -> (Reading, Option<SignedDuration>) {
         let mut last = self.last();
         let (wall, passed) = self.read();
         let went_by = SignedDuration::try_from(passed.saturating_sub(last.passed)).unwrap_or(SignedDuration::MAX);
         let set_by = wall.duration_since(last.wall).saturating_sub(went_by);
         // Even a clock that nobody sets is off by some parts of a million.
-        let is_set = set_by.abs() > FOLLOWED + went_by / 1_000;
-        if is_set {
-            last.ahead = last.ahead.saturating_sub(set_by);
+        let set_by = (set_by.abs() > FOLLOWED + went_by / 1_000).then_some(set_by);
+        if let Some(set_by) = set_by {
+            let goes_on = last.ahead.saturating_sub(set_by);
+            let is_first = passed.saturating_sub(self.start) < YOUNG && set_by > SignedDuration::ZERO;
+            last.ahead = if is_first { goes_on.max(last.ahead.min(SignedDuration::ZERO)) } else { goes_on };
         }
         let nearer = went_by / NEARER;
         last.ahead = last.ahead.saturating_sub(last.ahead.clamp(-nearer, nearer));
         (last.wall, last.passed) = (wall, passed);
-        let ahead = last.ahead;
-        drop(last);
-        if is_set {
-            let (by, ahead) = (set_by.as_secs(), ahead.as_secs());
+        last.is_apart();
+        (*last, set_by)
+    }
+}
+
+impl Reading {
+    fn is_apart(&mut self) {
+        self.apart.ahead = self.apart.ahead.max(self.ahead);
+        self.apart.behind = self.apart.behind.max(SignedDuration::ZERO.saturating_sub(self.ahead));
+        if self.ahead.abs() > FOLLOWED {
+            self.apart_at = self.passed;
+        } else if self.passed.saturating_sub(self.apart_at) > FORGOTTEN {
+            self.apart = Apart::default();
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.wall.saturating_add(self.ahead).unwrap_or(self.wall)
+    }
+}
+
+impl Clock for SteadyClock {
+    fn now(&self) -> Timestamp {
+        let (reading, set_by) = self.reading();
+        if let Some(set_by) = set_by {
+            let (by, ahead) = (set_by.as_secs(), reading.ahead.as_secs());
             tracing::warn!(by, ahead, "the machine's clock was set: ours goes on and comes nearer by and by");
         }
-        wall.saturating_add(ahead).unwrap_or(wall)
+        reading.now()
     }
 
     fn ahead(&self) -> SignedDuration {
-        self.now();
-        self.last().ahead
+        self.reading().0.ahead
     }
 
-    fn not_before(&self, seen: Timestamp) {
-        let missing = seen.duration_since(self.now());
+    fn apart(&self) -> Apart {
+        self.reading().0.apart
+    }
+
+    fn is_sure(&self) -> bool {
+        let reading = self.reading().0;
+        reading.ahead.abs() < SURE && reading.passed >= reading.sure_from
+    }
+
+    fn memory(&self) -> Option<Vec<u8>> {
+        let reading = self.reading().0;
+        let apart = [reading.apart.ahead, reading.apart.behind].map(micros);
+        Some([reading.now().as_microsecond(), apart[0], apart[1]].map(i64::to_be_bytes).concat())
+    }
+
+    fn recall(&self, memory: &[u8]) {
+        let Ok(memory) = <[u8; 24]>::try_from(memory) else { return };
+        let at = |at: usize| i64::from_be_bytes(std::array::from_fn(|byte| memory[at * 8 + byte]));
+        let Ok(seen) = Timestamp::from_microsecond(at(0)) else { return };
+        let (reading, _) = self.reading();
+        let missing = seen.duration_since(reading.now());
+        let mut last = self.last();
+        let least = |at| SignedDuration::from_micros(at).max(SignedDuration::ZERO);
+        last.apart = Apart { ahead: least(at(1)), behind: least(at(2)) };
         if missing > FOLLOWED {
             tracing::warn!(%seen, "the machine's clock is behind what the store has seen: ours goes on from there");
-            let mut last = self.last();
             last.ahead = last.ahead.saturating_add(missing);
         }
+        if missing < -GAP {
+            last.sure_from = last.passed.saturating_add(SURE.unsigned_abs());
+        }
+        last.is_apart();
     }
+}
+
+fn micros(span: SignedDuration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// With the time that the machine slept.
@@ -168,26 +241,86 @@ mod tests {
             machine.set(by);
             assert_eq!(machine.clock.now(), before, "{by}");
             assert_eq!(machine.clock.ahead(), -by);
-            let tenth = SECOND / 10;
-            assert_eq!(machine.wait(SECOND), if by > SignedDuration::ZERO { SECOND + tenth } else { SECOND - tenth });
+            let part = SECOND / 30;
+            assert_eq!(machine.wait(SECOND), if by > SignedDuration::ZERO { SECOND + part } else { SECOND - part });
             // Twice in a row, and back again.
             machine.set(by);
             machine.set(-by * 2);
             let moved = machine.wait(SECOND);
-            assert!(moved >= SECOND - tenth && moved <= SECOND + tenth, "{by}: {moved}");
+            assert!(moved >= SECOND - part && moved <= SECOND + part, "{by}: {moved}");
         }
     }
 
     #[test]
     fn it_arrives_at_the_machines_and_stays_with_it() {
         let machine = Machine::new();
+        machine.wait(HOUR);
         machine.set(HOUR);
         machine.clock.now();
-        machine.wait(HOUR * 10 - SECOND);
+        machine.wait(HOUR * 30 - SECOND);
         assert!(machine.clock.ahead() < SignedDuration::ZERO);
         machine.wait(SECOND * 2);
         assert_eq!((machine.clock.ahead(), machine.clock.now()), (SignedDuration::ZERO, machine.wall.now()));
         assert_eq!(machine.wait(HOUR), HOUR);
+    }
+
+    #[test]
+    fn it_knows_the_furthest_that_it_was_for_as_long_as_it_matters() {
+        let machine = Machine::new();
+        machine.wait(HOUR);
+        machine.set(-HOUR);
+        machine.clock.now();
+        machine.wait(HOUR * 29);
+        let furthest = Apart { ahead: HOUR, behind: SignedDuration::ZERO };
+        assert!(machine.clock.ahead() < SECOND * 130);
+        assert_eq!(machine.clock.apart(), furthest, "what was stamped at first is looked for there still");
+        machine.wait(HOUR * 24);
+        let next = Machine::new();
+        next.set(machine.clock.now().duration_since(START));
+        next.clock.now();
+        next.clock.recall(&machine.clock.memory().unwrap());
+        assert_eq!(next.clock.apart(), furthest, "in another process, too");
+        machine.wait(HOUR * 24 * 9);
+        assert_eq!(machine.clock.apart(), Apart::default());
+        machine.set(HOUR);
+        assert_eq!(machine.clock.apart(), Apart { ahead: SignedDuration::ZERO, behind: HOUR });
+    }
+
+    #[test]
+    fn the_first_correction_of_a_machine_that_does_not_know_the_time_is_followed() {
+        let machine = Machine::new();
+        machine.wait(SECOND * 30);
+        machine.set(HOUR * 24 * 400);
+        assert_eq!((machine.clock.now(), machine.clock.ahead()), (machine.wall.now(), SignedDuration::ZERO));
+        machine.set(-HOUR);
+        machine.clock.now();
+        assert_eq!(machine.clock.ahead(), HOUR, "back it is not");
+        machine.set(SECOND * 600);
+        machine.clock.now();
+        assert_eq!(machine.clock.ahead(), SECOND * 3_000, "nor beyond where it is");
+    }
+
+    #[test]
+    fn it_is_not_sure_a_day_apart_nor_soon_after_a_gap() {
+        let machine = Machine::new();
+        machine.wait(HOUR);
+        assert!(machine.clock.is_sure());
+        for by in [HOUR * 25, -HOUR * 25] {
+            machine.set(by);
+            assert!(!machine.clock.is_sure());
+            machine.set(-by);
+            assert!(machine.clock.is_sure());
+        }
+        let stopped = machine.clock.memory().unwrap();
+        for (days, is_sure) in [(6, true), (8, false)] {
+            let next = Machine::new();
+            next.set(HOUR * 24 * days);
+            next.clock.now();
+            next.clock.recall(&stopped);
+            assert_eq!(next.clock.is_sure(), is_sure, "{days}");
+            next.wait(HOUR * 24);
+            assert!(next.clock.is_sure());
+        }
     }
 
     #[test]
@@ -206,11 +339,14 @@ mod tests {
 
     #[test]
     fn it_does_not_begin_before_what_was_seen() {
-        let machine = Machine::new();
-        machine.clock.not_before(START + HOUR);
+        let (before, machine) = (Machine::new(), Machine::new());
+        before.wait(HOUR);
+        machine.clock.recall(&before.clock.memory().unwrap());
         assert_eq!((machine.clock.now(), machine.clock.ahead()), (START + HOUR, HOUR));
-        machine.clock.not_before(START);
+        machine.clock.recall(&Machine::new().clock.memory().unwrap());
         assert_eq!(machine.clock.now(), START + HOUR, "nor is it moved back");
+        machine.clock.recall(b"of another program");
+        assert_eq!(machine.clock.now(), START + HOUR);
     }
 
     #[test]
@@ -218,16 +354,16 @@ mod tests {
         let (wall, reads) = (Arc::new(ManualClock::at(START)), Arc::new(AtomicU64::new(0)));
         let (behind, count) = (Arc::clone(&wall), Arc::clone(&reads));
         let millis = AtomicU64::new(0);
-        // The fourth reading takes an hour: after the wall was read, before what has passed is.
+        // The third reading takes an hour: after the wall was read, before what has passed is.
         let clock = SteadyClock::reckoning(Arc::<ManualClock>::clone(&wall), move || {
-            if count.fetch_add(1, Ordering::Relaxed) == 3 {
+            if count.fetch_add(1, Ordering::Relaxed) == 2 {
                 behind.advance(HOUR);
                 millis.fetch_add(3_600_000, Ordering::Relaxed);
             }
             Duration::from_millis(millis.load(Ordering::Relaxed))
         });
         assert_eq!((clock.now(), clock.ahead()), (START + HOUR, SignedDuration::ZERO));
-        assert!(reads.load(Ordering::Relaxed) > 4);
+        assert!(reads.load(Ordering::Relaxed) > 3);
     }
 
     #[test]

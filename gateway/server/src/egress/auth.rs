@@ -242,7 +242,7 @@ impl Auth {
                 if let Some(token) = tokens.get(name) {
                     let value = marked(&format!("Bearer {}", token.access.reveal()))?;
                     // Somebody who waited behind a refresh finds another token than the one refused to him.
-                    if stale != Some(&value) && token.expires > later(self.moments.now(), EARLY) {
+                    if stale != Some(&value) && token.expires > later(self.moments.machines(), EARLY) {
                         return Ok(value);
                     }
                 }
@@ -294,7 +294,7 @@ impl Auth {
         }
         let token: TokenAnswer = serde_json::from_slice(answer.body())
             .map_err(|_| SendError::NotSent("the token endpoint's answer cannot be read"))?;
-        let expires = token.end(self.moments.now());
+        let expires = token.end(self.moments.machines());
         Ok(Token { access: Secret::new(token.access_token), expires })
     }
 

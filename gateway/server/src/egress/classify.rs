@@ -63,7 +63,7 @@ impl Around for Classify {
             if let Some(pace) = (self.read_pace)(response.headers()) {
                 self.limiter.adapt(&host, pace);
             }
-            let wish = retry_after(response.headers(), self.moments.now());
+            let wish = retry_after(response.headers(), self.moments.machines());
             let pause = match response.status() {
                 StatusCode::TOO_MANY_REQUESTS => Some(wish.unwrap_or(self.busy_pause)),
                 StatusCode::SERVICE_UNAVAILABLE => wish,

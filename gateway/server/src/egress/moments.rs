@@ -10,7 +10,7 @@ use causeway_core::clock::Clock;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::clock::later;
+use crate::clock::{later, machines};
 
 #[derive(Clone)]
 pub(super) struct Moments {
@@ -28,14 +28,19 @@ impl Moments {
         self.start.elapsed()
     }
 
-    /// The wall clock.
+    /// The gateway's wall clock.
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// What the wall clock will show at that monotonic moment.
+    /// The machine's: what vendors tell of moments goes by their clocks.
+    pub(super) fn machines(&self) -> Timestamp {
+        machines(&*self.clock)
+    }
+
+    /// What the gateway's clock will show at that monotonic moment.
     pub(super) fn wall(&self, at: Duration) -> Timestamp {
-        later(self.now(), at.saturating_sub(self.mono()))
+        later(self.clock.now(), at.saturating_sub(self.mono()))
     }
 
     pub(super) async fn sleep_until(&self, at: Duration) {

@@ -17,6 +17,7 @@ use url::{Host, Url};
 use super::classify::retry_after;
 use super::client::{Resolver, WirePolicy, Wired};
 use super::guard;
+use crate::clock::machines;
 
 /// The figures.
 #[derive(Debug, Clone)]
@@ -136,7 +137,7 @@ impl SiteClient {
         let wire = if allow_private { &self.private } else { &self.public };
         let head = tokio::time::timeout(self.deadline, wire.head(request)).await;
         let head = head.map_err(|_| SendError::Unknown("the site did not answer in time"))??;
-        let retry_after = retry_after(&head.headers, self.clock.now());
+        let retry_after = retry_after(&head.headers, machines(&*self.clock));
         Ok(SiteAnswer { status: head.status.as_u16(), retry_after })
     }
 }

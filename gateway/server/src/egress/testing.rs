@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use causeway_core::account::{OnInvalid, OnUnknown, Repeats, Role};
-use causeway_core::clock::{Clock, SeededEntropy};
+use causeway_core::clock::{Apart, Clock, SeededEntropy};
 use causeway_core::connector::{AuthScheme, Field, FindSupport, Pace};
 use causeway_core::ids::TenantId;
 use causeway_core::pii::Secret;
@@ -45,6 +45,15 @@ impl Clock for TokioClock {
 
     fn ahead(&self) -> SignedDuration {
         SignedDuration::from_secs(self.ahead.load(Ordering::Relaxed))
+    }
+
+    fn is_sure(&self) -> bool {
+        self.ahead().abs() < SignedDuration::from_hours(24)
+    }
+
+    fn apart(&self) -> Apart {
+        let ahead = self.ahead();
+        Apart { ahead: ahead.max(SignedDuration::ZERO), behind: (-ahead).max(SignedDuration::ZERO) }
     }
 }
 

@@ -73,7 +73,7 @@ pub(crate) struct FeedRig {
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) store: Arc<FakeStore>,
     pub(crate) vendor: Arc<Publisher>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<TokioClock>,
     pub(crate) account: AccountId,
     pub(crate) tenant: TenantId,
 }
@@ -83,13 +83,13 @@ pub(crate) fn feed_rig() -> FeedRig {
     let record = record("scripted", serde_json::json!({}));
     let (account, tenant) = (record.account.id, record.account.tenant);
     store.with_account(record);
-    let clock: Arc<dyn Clock> = TokioClock::new();
+    let clock = TokioClock::new();
     let connector = Arc::clone(&vendor);
     let feeds = Feeds::new(FeedParts {
         store: Arc::clone(&store) as Arc<dyn Store>,
         egress: Arc::new(egress(Arc::clone(&vendor) as Arc<dyn Connector>, EgressPolicy::default())),
         connectors: Arc::new(move |_| Some(Arc::clone(&connector) as Arc<dyn Connector>)),
-        clock: Arc::clone(&clock),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
         form_digest: |form| format!("digest of {}", form.posting_id),
         policy: SyncPolicy::default(),
     });

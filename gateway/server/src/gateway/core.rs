@@ -60,11 +60,10 @@ impl Core {
         config: &Config,
         wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
     ) -> anyhow::Result<Self> {
-        let wall: Arc<dyn Clock> = Arc::new(SystemClock);
         // A shared store has its own time, which everybody agrees with.
         let clock: Arc<dyn Clock> = match config.fixed.store.dsn.is_empty() {
-            true => Arc::new(SteadyClock::new(Arc::clone(&wall))),
-            false => Arc::clone(&wall),
+            true => Arc::new(SteadyClock::new(Arc::new(SystemClock))),
+            false => Arc::new(SystemClock),
         };
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let root_key = RootKey::load(&config.fixed.data.root_key())?;
@@ -99,12 +98,11 @@ impl Core {
             policy: wires::feeds(&lives),
         }));
         let resolver = Arc::new(SystemResolver);
-        let client = Arc::new(SiteClient::new(&SitePolicy::default(), resolver, Arc::clone(&wall)));
+        let client = Arc::new(SiteClient::new(&SitePolicy::default(), resolver, Arc::clone(&clock)));
         let sender = Sender::new(SenderParts {
             store: Arc::clone(&webhooks),
             client: Arc::clone(&client),
             clock: Arc::clone(&clock),
-            wall,
             entropy: Arc::clone(&entropy),
             retry: lives.retry.clone(),
             policy: WebhookPolicy::default(),

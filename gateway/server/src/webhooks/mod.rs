@@ -28,6 +28,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::machines;
 use crate::config::live::Live;
 use crate::egress::{SiteAnswer, SiteClient};
 use crate::retry::{self, Follow, RetryPolicy, Situation};
@@ -76,8 +77,6 @@ pub struct SenderParts {
     pub client: Arc<SiteClient>,
     /// Now.
     pub clock: Arc<dyn Clock>,
-    /// What a site's own clock is held against: a signature names its moment.
-    pub wall: Arc<dyn Clock>,
     /// For jitter.
     pub entropy: Arc<dyn Entropy>,
     /// When a failed one is tried again.
@@ -209,7 +208,7 @@ impl Sender {
 
     /// The three headers that sign the message, at this moment.
     fn headers(&self, claim: &ClaimedMessage, body: &Bytes) -> Result<HeaderMap, SendError> {
-        let (id, at) = (claim.message.id.to_string(), self.parts.wall.now().as_second().to_string());
+        let (id, at) = (claim.message.id.to_string(), machines(&*self.parts.clock).as_second().to_string());
         let signature = sign::all(&claim.secrets, &id, &at, body);
         let value = |text: &str| {
             HeaderValue::from_str(text).map_err(|_| SendError::Misconfigured("the signature has no header form"))

@@ -75,6 +75,8 @@ pub(crate) struct Inner {
     pub(crate) reads_fail: u32,
     /// So many claims fail first.
     pub(crate) claim_fails: u32,
+    /// How often rows past their retention were removed.
+    pub(crate) retained: u32,
     /// So many claims for an account fail first, beside others.
     pub(crate) claims_of_fail: BTreeMap<AccountId, u32>,
     /// So many attempts cannot be begun first.
@@ -562,6 +564,7 @@ impl Over for FakeStore {
     }
 
     async fn retain(&self, _: &Retention, _: Timestamp, _: usize) -> Result<RetentionReport> {
+        self.lock().retained += 1;
         Ok(RetentionReport::default())
     }
 

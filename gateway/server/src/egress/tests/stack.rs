@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use http::header;
 use serde_json::json;
 
-use super::super::testing::{Reply, egress, plant, record};
+use super::super::testing::{Reply, TokioClock, egress, plant, record};
 use super::super::*;
 use crate::feeds::testing::Publisher;
 
@@ -42,7 +42,18 @@ fn rig(
     takes: Duration,
     vendor: impl Fn(u32, &Request<Bytes>) -> Answer + Send + Sync + 'static,
 ) -> Rig {
-    let egress = egress(Arc::new(Publisher::default()), policy);
+    rig_by(&TokioClock::new(), settings, policy, takes, vendor)
+}
+
+fn rig_by(
+    clock: &Arc<TokioClock>,
+    settings: serde_json::Value,
+    policy: EgressPolicy,
+    takes: Duration,
+    vendor: impl Fn(u32, &Request<Bytes>) -> Answer + Send + Sync + 'static,
+) -> Rig {
+    let mut egress = egress(Arc::new(Publisher::default()), policy);
+    egress.moments = Moments::new(Arc::<TokioClock>::clone(clock));
     let (record, seen, vendor) = (record("scripted", settings), Arc::new(Seen::default()), Arc::new(vendor));
     let watch = Arc::clone(&seen);
     plant(&egress, &record, move |request| -> Reply {
@@ -280,6 +291,35 @@ async fn one_token_serves_everybody_who_waits_for_it() {
     let answers = join_all((0..20).map(|_| http.send(authed("oauth")))).await;
     assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status() == 200)));
     assert_eq!(rig.seen.calls(), 21);
+}
+
+/// What vendors tell goes by their clocks, and so by the machine's.
+#[tokio::test(start_paused = true)]
+async fn a_moment_that_a_vendor_names_is_held_against_the_machines_clock() {
+    for ahead in [7_200, -7_200] {
+        let clock = TokioClock::new();
+        clock.be_ahead(ahead);
+        let machines = clock.now() - jiff::SignedDuration::from_secs(ahead);
+        let in_an_hour = (machines + jiff::SignedDuration::from_hours(1)).to_string();
+        let date = machines + jiff::SignedDuration::from_secs(30);
+        let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let vendor = move |number: u32, request: &Request<Bytes>| {
+            if request.uri().host() == Some("auth.vendor.test") {
+                let body = format!(r#"{{"access_token":"t","expires_at":"{in_an_hour}"}}"#);
+                return Ok(answer(200).body(body.into()).unwrap());
+            }
+            let status = if number < 3 { 200 } else { 429 };
+            Ok(answer(status).header(header::RETRY_AFTER, &date).body(Bytes::new()).unwrap())
+        };
+        let rig = rig_by(&clock, json!({ "subject": "42" }), EgressPolicy::default(), Duration::ZERO, vendor);
+        let http = rig.egress.http(&rig.record);
+        for status in [200, 200, 429] {
+            assert_eq!(http.send(authed("oauth")).await.unwrap().status(), status);
+        }
+        assert_eq!(rig.seen.calls(), 4, "one token");
+        let room = rig.egress.room(&rig.record);
+        assert_eq!((room.calls, room.from.duration_since(clock.now()).as_secs()), (0, 30), "{ahead}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

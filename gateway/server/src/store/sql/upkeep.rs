@@ -9,7 +9,7 @@ use crate::store::sql::scope::Scope;
 use causeway_core::delivery::State;
 use jiff::Timestamp;
 
-use super::{Engine, SqlStore};
+use super::SqlStore;
 use crate::store::blobs::BlobError;
 use crate::store::trace::{Backlog, Ledger};
 use crate::store::vitals::BlobOp;
@@ -23,14 +23,13 @@ pub(in crate::store) async fn lease_job(
     lease: Duration,
 ) -> Result<Option<u64>> {
     let (job, owner) = (job.to_owned(), owner.to_owned());
-    // Others tell of the time where several gateways lease: see `one_clock`.
-    let tells = matches!(store.engine, Engine::Sqlite(_));
+    let memory = store.clock.memory();
     store
         .write_beside(Scope::Nobody, move |tx| {
             let wish = params![job, owner, micros(now), micros(now + lease)];
             let fence: Option<i64> = value(tx.conn, sql!("job_lease"), wish)?;
-            if tells {
-                execute(tx.conn, sql!("meta_put"), params!["clock", micros(now).to_be_bytes()])?;
+            if let Some(memory) = &memory {
+                execute(tx.conn, sql!("meta_put"), params!["clock", memory])?;
             }
             Ok(fence.map(i64::unsigned_abs))
         })

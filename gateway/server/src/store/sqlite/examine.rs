@@ -65,7 +65,7 @@ fn clock(ahead: SignedDuration) -> Option<Finding> {
     let (by, side) = (ahead.abs(), if seconds > 0 { "ahead of" } else { "behind" });
     let text = format!(
         "{by:#} {side} this machine's, which was set: deliveries, retention and the times shown go by the gateway's own, which \
-         comes nearer by a tenth of the time that passes. Keep the machine's by NTP; where it is ahead and right, a restart \
+         comes nearer by a thirtieth of the time that passes. Keep the machine's by NTP; where it is ahead and right, a restart \
          takes it over"
     );
     Some(Finding::new("clock", Warning, text))

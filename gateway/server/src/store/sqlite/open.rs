@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use causeway_core::clock::{Clock, Entropy};
-use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::SqliteEngine;
@@ -121,8 +120,8 @@ pub fn open(options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
         return Err(OpenError::WrongRootKey);
     }
     pragmas::apply(&conn, Use::Write)?;
-    if let Some(seen) = last_seen(&conn).map_err(Unsafe::from)? {
-        options.clock.not_before(seen);
+    if let Some(memory) = clocks_memory(&conn).map_err(Unsafe::from)? {
+        options.clock.recall(&memory);
     }
     let now = options.clock.now();
     migrate::run(&conn, migrate::SQLITE, now)?;
@@ -202,14 +201,12 @@ fn has_meta(conn: &Connection) -> rusqlite::Result<bool> {
     conn.query_row("SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))
 }
 
-/// When the periodic work was leased last, by the clock of whoever did it.
-fn last_seen(conn: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+/// What the clock was to remember when the periodic work was leased last.
+fn clocks_memory(conn: &Connection) -> rusqlite::Result<Option<Vec<u8>>> {
     if !has_meta(conn)? {
         return Ok(None);
     }
-    let seen: Option<[u8; 8]> =
-        conn.query_row("SELECT max(value) FROM meta WHERE name = 'clock'", [], |row| row.get(0))?;
-    Ok(seen.and_then(|micros| Timestamp::from_microsecond(i64::from_be_bytes(micros)).ok()))
+    conn.query_row("SELECT max(value) FROM meta WHERE name = 'clock'", [], |row| row.get(0))
 }
 
 /// One transaction: the key check value, the tenants' keys, the new epoch, the first key for receipts, the end of every
@@ -219,7 +216,7 @@ fn begin_epoch(
     keys: &Keyring,
     check: &[u8; 32],
     entropy: &dyn Entropy,
-    now: Timestamp,
+    now: jiff::Timestamp,
 ) -> Op<(u64, u64)> {
     let transaction = rusqlite::Transaction::new_unchecked(conn, rusqlite::TransactionBehavior::Immediate)?;
     let stored = Conn::Sqlite(&transaction);
