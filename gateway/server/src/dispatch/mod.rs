@@ -239,7 +239,8 @@ impl Dispatch {
         let request = ClaimRequest {
             owner: self.parts.policy.owner.clone(),
             wants: wants.clone(),
-            suspect_of: desk.suspect_of(&wants),
+            // Where only those are asked for who have just rung, it would always be the turn of who rings most.
+            suspect_of: if everywhere { desk.suspect_of(&wants) } else { None },
             lease: self.parts.policy.lease,
             now,
         };

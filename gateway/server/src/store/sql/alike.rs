@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use super::delivery::Delivery;
 use super::errors::Op;
 use super::tx::Tx;
-use super::{SqlStore, announce, cases, delivery};
+use super::{SqlStore, announce, cases, delivery, pause};
 use crate::alike::{AlikePolicy, Mark};
 use crate::clock::later;
 use crate::store::Result;
@@ -240,9 +240,7 @@ fn release(
 ) -> Op<usize> {
     delivery::may(State::Held, State::Queued)?;
     let freed = execute(tx.conn, sql!("alike/release"), params![case.bytes(), micros(now)])?;
-    delivery::may(State::Queued, State::Held)?;
-    announce::of_paused_accounts(tx.conn, now)?;
-    execute(tx.conn, sql!("hold_of_paused_accounts"), params![micros(now)])?;
+    pause::hold(tx, account, now)?;
     execute(tx.conn, sql!("alike/forget_mark"), params![account.bytes(), mark])?;
     execute(tx.conn, sql!("alike/group_end"), params![account.bytes(), mark])?;
     // Who was refused before it was noticed is for a person to replay: the case stays open until nobody is left in it.

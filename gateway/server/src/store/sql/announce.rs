@@ -52,11 +52,6 @@ pub(in crate::store) fn held_in(conn: Conn<'_>, case: CaseId) -> Op<()> {
     execute(conn, sql!("webhooks/announce_case", apart), params![case.bytes()]).map(|_| ())
 }
 
-/// What returns to paused accounts is about to be held.
-pub(in crate::store) fn of_paused_accounts(conn: Conn<'_>, now: Timestamp) -> Op<()> {
-    execute(conn, sql!("webhooks/announce_paused_accounts", apart), params![micros(now)]).map(|_| ())
-}
-
 /// The application is about to be erased.
 pub(in crate::store) fn erasing(conn: Conn<'_>, id: SubmissionId, now: Timestamp) -> Op<()> {
     execute(conn, sql!("webhooks/announce_erasure", apart), params![id.bytes(), micros(now)]).map(|_| ())
@@ -67,7 +62,7 @@ mod tests {
     use std::path::Path;
 
     /// Statements that write `deliveries.state`, each with what announces it.
-    const KNOWN: [&str; 15] = [
+    const KNOWN: [&str; 12] = [
         "accept_delivery.sql",          // `made`
         "alike/hold_members.sql",       // `held_in`
         "alike/probe_queue.sql",        // to what goes on by itself
@@ -76,12 +71,9 @@ mod tests {
         "delivery_save.sql",            // `moved`
         "expire_due.sql",               // to what goes on by itself
         "expire_unknown.sql",           // to what goes on by itself
-        "hold_of_paused_accounts.sql",  // `of_paused_accounts`
         "live_queue.sql",               // to what goes on by itself
-        "pause_hold.sql",               // `held_in`
         "postgres/accept/insert.sql",   // `made`
         "postgres/delivery_save.sql",   // `moved`
-        "resume_queue.sql",             // to what goes on by itself
         "trace/erase_delivery.sql",     // `erasing`, once for the application
     ];
 

@@ -2,8 +2,8 @@
 //!
 //! The count of claims grows before anything is done with the delivery. A lease that is returned or settled takes back its
 //! own, and only an attempt that ended clears those before: a delivery that ends its worker again and again is parked,
-//! although lookups go well in between. So is one whose row does not read back. Neither stops the others, and neither is
-//! anybody parked for having been in the same worker: from the second time on it is claimed as the only one of its kind.
+//! although lookups go well in between. So is one whose row does not read back. Neither stops the others. From the second time
+//! on a delivery is claimed as the only one of its kind, so that few are parked for having been in the same worker.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use causeway_core::delivery::State;
 use causeway_core::ids::{AccountId, CaseId};
 use causeway_core::reason::Reason;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
 use super::SqlStore;
 use super::ahead::About;
@@ -31,8 +32,11 @@ use crate::store::{Result, StoreError};
 /// Claims in a row that ended with a dead worker before the delivery is parked.
 const MOST_CLAIMS: u32 = 5;
 
-/// Fresh work, then what a resumed account released.
-const LANES: [i64; 2] = [0, 1];
+/// What a resumed account released.
+pub(in crate::store) const BULK: i64 = 1;
+
+/// Fresh work, then that.
+const LANES: [i64; 2] = [0, BULK];
 
 pub(in crate::store) async fn claim(store: &SqlStore, request: ClaimRequest) -> Result<Claimed> {
     let request = Arc::new(request);
@@ -150,7 +154,7 @@ fn claim_page(
             Ok(None) => {}
             Err(Stop::Request(StoreError::Corrupt(what))) => {
                 tracing::error!(what, seq, "a delivery does not read back: it is parked");
-                park_unreadable(tx, request, account, seq)?;
+                park_unreadable(tx, account, seq, request.now)?;
             }
             Err(stop) => return Err(stop),
         }
@@ -208,11 +212,11 @@ fn claim_one(tx: &Tx<'_>, request: &ClaimRequest, mut delivery: Delivery) -> Op<
 }
 
 /// Parks a row without reading it.
-fn park_unreadable(tx: &Tx<'_>, request: &ClaimRequest, account: AccountId, seq: i64) -> Op<()> {
-    let case = CaseId::new(request.now, tx.entropy);
-    let row = params![case.bytes(), seq, account.bytes(), Reason::Poison.as_str(), micros(request.now)];
+pub(in crate::store) fn park_unreadable(tx: &Tx<'_>, account: AccountId, seq: i64, now: Timestamp) -> Op<()> {
+    let case = CaseId::new(now, tx.entropy);
+    let row = params![case.bytes(), seq, account.bytes(), Reason::Poison.as_str(), micros(now)];
     execute(tx.conn, sql!("case_insert_unreadable"), row)?;
-    execute(tx.conn, sql!("delivery_park_unreadable"), params![seq, case.bytes(), micros(request.now)])?;
+    execute(tx.conn, sql!("delivery_park_unreadable"), params![seq, case.bytes(), micros(now)])?;
     match first(tx.conn, sql!("delivery_id_of_seq"), params![seq], |row| row.id("id"))? {
         Some(id) => announce::parked(tx.conn, id),
         None => Ok(()),

@@ -1,7 +1,7 @@
 //! A delivery's row while a verb changes it: read whole, changed in memory, written back whole under its fence.
 //!
 //! The state changes only through [`Delivery::become_`], which asks the table of legal moves. Verbs that move many rows
-//! at once (`pause`, `expire`) say their moves to the same table. A row that does not read back is `Corrupt`.
+//! at once (`alike`, `expire`) say their moves to the same table. A row that does not read back is `Corrupt`.
 
 use causeway_core::delivery::{HeldCause, Refs, State};
 use causeway_core::ids::{AccountId, AttemptId, CaseId, DeliveryId, SubmissionId, TenantId};

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::ahead::{About, InHand, Locks};
 use super::errors::Op;
-use super::{SqlStore, announce, delivery};
+use super::{SqlStore, delivery, pause};
 use crate::store::work::Claim;
 use crate::store::{Result, StoreError};
 
@@ -35,14 +35,16 @@ pub(in crate::store) async fn expire_leases(store: &SqlStore, now: Timestamp) ->
             Ok(tenants)
         })
         .await?;
-    // Alone in the tenant: what returns to a paused account is told of and held, once. At once, so that a tenant that is
-    // kept waiting keeps no other waiting. SQLite has no wall: there the first ends them all.
+    // Each alone in its tenant, all at once: one that is kept waiting keeps no other waiting. SQLite has no wall: there the
+    // first ends them all.
     let one = |tenant| store.write(Scope::Tenant(tenant), move |tx| end(tx.conn, until, now));
     let (mut unknown, mut due) = (0, 0);
     for ended in join_all(tenants.into_iter().map(one)).await {
         let ended = ended?;
         (unknown, due) = (unknown + ended.0, due + ended.1);
     }
+    // What returned to a paused account is held with it.
+    pause::finish(store, now).await?;
     Ok((unknown, due))
 }
 
@@ -59,12 +61,6 @@ fn end(conn: Conn<'_>, until: i64, now: Timestamp) -> Op<(u64, u64)> {
     }
     let unknown = execute(conn, sql!("expire_unknown"), params![until, micros(now)])?;
     let due = execute(conn, sql!("expire_due"), params![until, micros(now)])?;
-    if due > 0 {
-        delivery::may(State::Queued, State::Held)?;
-        delivery::may(State::Waiting, State::Held)?;
-        announce::of_paused_accounts(conn, now)?;
-        execute(conn, sql!("hold_of_paused_accounts"), params![micros(now)])?;
-    }
     Ok((stored(unknown).unsigned_abs(), stored(due).unsigned_abs()))
 }
 

@@ -115,8 +115,9 @@ fn apply(tx: &mut Tx<'_>, settlement: &Settlement, sealed: &Sealed) -> Op<Settle
         row.hold_paused(reason, case)?;
     }
     row.claims = match (&settlement.attempt, row.state()) {
+        // The lease is still in use, and counts.
+        (Some(_), State::InFlight) => 1,
         (Some(_), _) => 0,
-        // The lease is still in use.
         (None, State::InFlight) => row.claims,
         // A lookup that went well says nothing about the attempts that ended their workers.
         (None, _) => row.claims.saturating_sub(1),

@@ -8,6 +8,7 @@ mod damage;
 mod durability;
 mod examine;
 mod loads;
+mod pausing;
 mod upkeep;
 
 use std::path::PathBuf;

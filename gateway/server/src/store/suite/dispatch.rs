@@ -216,6 +216,20 @@ pub(crate) async fn lookups_do_not_clear_what_ends_its_worker<B: Backend>(w: Wor
     assert_eq!((w.state(id).await, w.reason(id).await), (State::Parked, Some(Reason::Poison)));
 }
 
+/// The lease is in use: a worker that dies in the step that follows is the first.
+pub(crate) async fn a_step_that_went_well_leaves_its_lease_counted<B: Backend>(w: World<B>) {
+    let (_, delivery) = w.accept(w.application("ada@example.org")).await;
+    let claim = w.one_claim().await;
+    let begin = Some("note".to_owned());
+    assert_eq!(w.go(&claim, Class::Accepted, Next::NextStep { begin }).await, State::InFlight);
+    for is_suspect in [false, true] {
+        w.pass(61);
+        w.store.expire_leases(w.now()).await.unwrap();
+        let claim = w.one_claim().await;
+        assert_eq!((claim.delivery, claim.is_suspect), (delivery, is_suspect));
+    }
+}
+
 /// What was in hand together when a worker died twice is carried one by one; an attempt that ends clears it.
 pub(crate) async fn a_suspect_is_claimed_as_the_only_one<B: Backend>(w: World<B>) {
     let mut ids = Vec::new();

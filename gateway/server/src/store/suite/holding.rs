@@ -54,6 +54,31 @@ pub(crate) async fn a_settlement_can_pause_the_account<B: Backend>(w: World<B>) 
     assert_eq!(w.one_claim().await.attempts, 0, "nothing was consumed");
 }
 
+/// In tests a piece is two.
+pub(crate) async fn a_backlog_is_moved_piece_by_piece<B: Backend>(w: World<B>) {
+    let mut ids = Vec::new();
+    for at in 0..6 {
+        ids.push(w.accept(w.application(&format!("p{at}@example.org"))).await.1);
+    }
+    let claim = w.one_claim().await;
+    let pause = Next::PauseAccount { reason: Reason::CredentialsRefused };
+    w.go(&claim, Class::Unauthorised, pause).await;
+    let census = async || w.store.census().await.unwrap();
+    assert_eq!(
+        census().await,
+        [(State::Held, 3), (State::Queued, 3)].into(),
+        "with the settlement as many as one piece"
+    );
+    assert_eq!((w.claim(9).await, w.store.due(w.now()).await.unwrap()), (Vec::new(), (Vec::new(), None)));
+    w.store.expire_leases(w.now()).await.unwrap();
+    assert_eq!(census().await, [(State::Held, 6)].into());
+    let cases = w.store.cases(w.tenant, 10).await.unwrap();
+    assert_eq!(cases.iter().map(|case| case.deliveries).collect::<Vec<_>>(), [6], "in the account's one case");
+    assert_eq!(w.store.resume_account(w.ats, "test", w.now()).await.unwrap(), 6);
+    let claimed: Vec<_> = w.claim(9).await.iter().map(|claim| claim.delivery).collect();
+    assert_eq!(claimed, ids, "the oldest first");
+}
+
 pub(crate) async fn in_flight_deliveries_are_held_when_they_settle<B: Backend>(w: World<B>) {
     let mut claims = Vec::new();
     for name in ["wait", "step", "release", "expire", "done"] {

@@ -76,6 +76,7 @@ macro_rules! store_suite {
                 a_released_claim_returns_to_where_it_was
                 a_delivery_that_keeps_ending_its_worker_is_parked
                 lookups_do_not_clear_what_ends_its_worker
+                a_step_that_went_well_leaves_its_lease_counted
                 a_suspect_is_claimed_as_the_only_one
             ]
             settling: [
@@ -122,6 +123,7 @@ macro_rules! store_suite {
                 a_paused_account_holds_and_resumes
                 an_application_to_a_paused_account_is_held
                 a_settlement_can_pause_the_account
+                a_backlog_is_moved_piece_by_piece
                 in_flight_deliveries_are_held_when_they_settle
                 a_held_posting_is_decided_once_known
                 an_absent_posting_is_known_after_every_sync

@@ -126,11 +126,13 @@ pub(crate) async fn a_site_is_told_of_every_settled_delivery<B: Backend>(w: Worl
 pub(crate) async fn a_site_is_told_of_what_moves_many_at_once<B: Backend>(w: World<B>) {
     let site = w.one_endpoint().await;
     let held = |reason| (EventType::Held, Some(reason));
-    w.accept(w.application("waits@example.org")).await;
     w.accept(w.application("runs@example.org")).await;
     w.one_claim().await;
+    for name in ["waits", "too", "also"] {
+        w.accept(w.application(&format!("{name}@example.org"))).await;
+    }
     w.store.pause_account(w.ats, Reason::AccountPaused, "test", w.now()).await.unwrap();
-    assert_eq!(w.told(&site).await, [held(Reason::AccountPaused)], "what could go is held at once");
+    assert_eq!(w.told(&site).await, vec![held(Reason::AccountPaused); 3], "what could go is held at once");
     w.pass(60);
     w.store.expire_leases(w.now()).await.unwrap();
     assert_eq!(w.told(&site).await, [held(Reason::AccountPaused)], "what was leased once its lease ran out");

@@ -1,3 +1,10 @@
-UPDATE deliveries
-SET state = 'queued', held_cause = NULL, reason = NULL, case_id = NULL, changed_at = ?3, next_attempt_at = ?3, lane = 1
-WHERE account = ?1 AND held_cause = ?2
+-- Some of what was held with its account, which is not paused any more.
+SELECT d.seq, d.id, d.tenant, d.submission, d.account, NULL AS paused_reason, NULL AS paused_case, d.state,
+    d.held_cause, d.reason, d.fields_sealed, d.lane, d.next_attempt_at, d.attempts, d.attempt_number,
+    d.open_attempt, d.claims, d.fence, d.lease_owner, d.lease_until, d.claimed_from, d.verifying_step,
+    d.verifying_since, d.verifying_not_seen, d.verifying_asked, d.refs, d.vendor_id, d.possible_duplicate,
+    d.form_digest, d.case_id, d.sent_at, d.said_yes_at, d.seen_at, d.not_verifiable, d.read_back_at
+FROM deliveries d
+WHERE d.account = ?1 AND d.held_cause = 'account_paused'
+LIMIT ?2
+/*postgres FOR UPDATE OF d*/
