@@ -23,7 +23,7 @@ const NEARER: i32 = 30;
 /// So long after the start a step forward is followed.
 const YOUNG: Duration = Duration::from_mins(2);
 /// Nothing is waited for or looked up for longer: how far the two were apart matters no more.
-const FORGOTTEN: Duration = Duration::from_hours(8 * 24);
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(8 * 24);
 /// What is further apart, or was not seen for so long, is not sure for a day.
 const SURE: SignedDuration = SignedDuration::from_hours(24);
 const GAP: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -47,11 +47,11 @@ struct Reading {
     passed: Duration,
     /// How far this clock is ahead of the wall's.
     ahead: SignedDuration,
-    /// The furthest it was, and when it was apart at all, in what had passed.
+    /// The furthest it was, and how long ago it was apart at all.
     apart: Apart,
-    apart_at: Duration,
-    /// In what will have passed.
-    sure_from: Duration,
+    apart_ago: SignedDuration,
+    /// Until it is sure.
+    unsure_for: SignedDuration,
 }
 
 impl SteadyClock {
@@ -67,8 +67,8 @@ impl SteadyClock {
             passed: start,
             ahead: SignedDuration::ZERO,
             apart: Apart::default(),
-            apart_at: start,
-            sure_from: start,
+            apart_ago: SignedDuration::ZERO,
+            unsure_for: SignedDuration::ZERO,
         };
         Self { wall, passed: Box::new(passed), start, last: Mutex::new(last) }
     }
@@ -103,7 +103,12 @@ impl SteadyClock {
             let goes_on = last.ahead.saturating_sub(set_by);
             let is_first = passed.saturating_sub(self.start) < YOUNG && set_by > SignedDuration::ZERO;
             last.ahead = if is_first { goes_on.max(last.ahead.min(SignedDuration::ZERO)) } else { goes_on };
+            // What was stamped before the step is behind by that.
+            let over = last.ahead.saturating_sub(goes_on);
+            last.jumped(over);
         }
+        last.unsure_for = last.unsure_for.saturating_sub(went_by).max(SignedDuration::ZERO);
+        last.apart_ago = last.apart_ago.saturating_add(went_by);
         let nearer = went_by / NEARER;
         last.ahead = last.ahead.saturating_sub(last.ahead.clamp(-nearer, nearer));
         (last.wall, last.passed) = (wall, passed);
@@ -117,9 +122,20 @@ impl Reading {
         self.apart.ahead = self.apart.ahead.max(self.ahead);
         self.apart.behind = self.apart.behind.max(SignedDuration::ZERO.saturating_sub(self.ahead));
         if self.ahead.abs() > FOLLOWED {
-            self.apart_at = self.passed;
-        } else if self.passed.saturating_sub(self.apart_at) > FORGOTTEN {
+            self.apart_ago = SignedDuration::ZERO;
+        } else if self.apart_ago > FORGOTTEN {
             self.apart = Apart::default();
+        }
+    }
+
+    /// So much time was passed over, or none.
+    fn jumped(&mut self, over: SignedDuration) {
+        if over > FOLLOWED {
+            self.apart.behind = self.apart.behind.max(over);
+            self.apart_ago = SignedDuration::ZERO;
+        }
+        if over > GAP {
+            self.unsure_for = SURE;
         }
     }
 
@@ -148,30 +164,34 @@ impl Clock for SteadyClock {
 
     fn is_sure(&self) -> bool {
         let reading = self.reading().0;
-        reading.ahead.abs() < SURE && reading.passed >= reading.sure_from
+        reading.ahead.abs() < SURE && reading.unsure_for.is_zero()
     }
 
     fn memory(&self) -> Option<Vec<u8>> {
         let reading = self.reading().0;
-        let apart = [reading.apart.ahead, reading.apart.behind].map(micros);
-        Some([reading.now().as_microsecond(), apart[0], apart[1]].map(i64::to_be_bytes).concat())
+        let Apart { ahead, behind } = reading.apart;
+        let spans = [ahead, behind, reading.apart_ago, reading.unsure_for].map(micros).map(i64::to_be_bytes);
+        Some([reading.now().as_microsecond().to_be_bytes().as_slice(), spans.as_flattened()].concat())
     }
 
     fn recall(&self, memory: &[u8]) {
-        let Ok(memory) = <[u8; 24]>::try_from(memory) else { return };
+        let Ok(memory) = <[u8; 40]>::try_from(memory) else { return };
         let at = |at: usize| i64::from_be_bytes(std::array::from_fn(|byte| memory[at * 8 + byte]));
         let Ok(seen) = Timestamp::from_microsecond(at(0)) else { return };
         let (reading, _) = self.reading();
         let missing = seen.duration_since(reading.now());
         let mut last = self.last();
-        let least = |at| SignedDuration::from_micros(at).max(SignedDuration::ZERO);
-        last.apart = Apart { ahead: least(at(1)), behind: least(at(2)) };
+        let span = |index| SignedDuration::from_micros(at(index)).max(SignedDuration::ZERO);
+        last.apart = Apart { ahead: span(1), behind: span(2) };
+        (last.apart_ago, last.unsure_for) = (span(3), span(4));
         if missing > FOLLOWED {
             tracing::warn!(%seen, "the machine's clock is behind what the store has seen: ours goes on from there");
             last.ahead = last.ahead.saturating_add(missing);
         }
         if missing < -GAP {
-            last.sure_from = last.passed.saturating_add(SURE.unsigned_abs());
+            last.unsure_for = SURE;
+        } else {
+            last.apart_ago = last.apart_ago.saturating_sub(missing.min(SignedDuration::ZERO));
         }
         last.is_apart();
     }
@@ -280,6 +300,14 @@ mod tests {
         next.clock.now();
         next.clock.recall(&machine.clock.memory().unwrap());
         assert_eq!(next.clock.apart(), furthest, "in another process, too");
+        let last = Machine::new();
+        last.set(next.clock.now().duration_since(START) + HOUR * 24 * 5);
+        last.clock.now();
+        last.clock.recall(&next.clock.memory().unwrap());
+        last.wait(HOUR * 24 * 2);
+        assert_eq!(last.clock.apart(), furthest);
+        last.wait(HOUR * 24);
+        assert_eq!(last.clock.apart(), Apart::default(), "starts make it no longer");
         machine.wait(HOUR * 24 * 9);
         assert_eq!(machine.clock.apart(), Apart::default());
         machine.set(HOUR);
@@ -290,8 +318,11 @@ mod tests {
     fn the_first_correction_of_a_machine_that_does_not_know_the_time_is_followed() {
         let machine = Machine::new();
         machine.wait(SECOND * 30);
+        assert!(machine.clock.is_sure());
         machine.set(HOUR * 24 * 400);
         assert_eq!((machine.clock.now(), machine.clock.ahead()), (machine.wall.now(), SignedDuration::ZERO));
+        assert_eq!(machine.clock.apart().behind, HOUR * 24 * 400, "what was stamped before is behind");
+        assert!(!machine.clock.is_sure());
         machine.set(-HOUR);
         machine.clock.now();
         assert_eq!(machine.clock.ahead(), HOUR, "back it is not");
@@ -318,8 +349,15 @@ mod tests {
             next.clock.now();
             next.clock.recall(&stopped);
             assert_eq!(next.clock.is_sure(), is_sure, "{days}");
-            next.wait(HOUR * 24);
-            assert!(next.clock.is_sure());
+            next.wait(HOUR * 23);
+            // A restart ends it no sooner, and no later.
+            let again = Machine::new();
+            again.set(next.clock.now().duration_since(START));
+            again.clock.now();
+            again.clock.recall(&next.clock.memory().unwrap());
+            assert_eq!(again.clock.is_sure(), is_sure, "{days}");
+            again.wait(HOUR);
+            assert!(again.clock.is_sure());
         }
     }
 

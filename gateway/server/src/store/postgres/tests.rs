@@ -7,6 +7,7 @@ mod gathering;
 mod later;
 mod migrating;
 mod notice;
+mod pausing;
 mod plans;
 mod refused;
 mod several;

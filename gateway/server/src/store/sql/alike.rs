@@ -157,7 +157,7 @@ fn open(
     execute(tx.conn, sql!("alike/close_members_cases"), params![account.bytes(), hash, micros(now), reason])?;
     let members = params![account.bytes(), hash, case.bytes(), micros(now), reason, everyone];
     execute(tx.conn, sql!("alike/hold_members"), members)?;
-    announce::held_in(tx.conn, case)?;
+    announce::in_case(tx.conn, case)?;
     execute(tx.conn, sql!("alike/attach_refused"), params![account.bytes(), hash, case.bytes()])?;
     tx.audit(row.tenant, now, "system", "deliveries.fail_alike", &case.to_string())?;
     tracing::warn!(account = %account, step = mark.step, class = %mark.class, case = %case, "many deliveries fail alike");

@@ -42,13 +42,8 @@ pub(in crate::store) fn made(conn: Conn<'_>, id: DeliveryId, state: State) -> Op
     moved(conn, id, (State::Queued, None), (state, None))
 }
 
-/// The delivery was parked unread.
-pub(in crate::store) fn parked(conn: Conn<'_>, id: DeliveryId) -> Op<()> {
-    conn.gather(&DELIVERY, params![id.bytes()], params![])
-}
-
-/// These were just held together, in a case of their own.
-pub(in crate::store) fn held_in(conn: Conn<'_>, case: CaseId) -> Op<()> {
+/// These were just held or parked together, in a case of their own.
+pub(in crate::store) fn in_case(conn: Conn<'_>, case: CaseId) -> Op<()> {
     execute(conn, sql!("webhooks/announce_case", apart), params![case.bytes()]).map(|_| ())
 }
 
@@ -64,10 +59,10 @@ mod tests {
     /// Statements that write `deliveries.state`, each with what announces it.
     const KNOWN: [&str; 12] = [
         "accept_delivery.sql",          // `made`
-        "alike/hold_members.sql",       // `held_in`
+        "alike/hold_members.sql",       // `in_case`
         "alike/probe_queue.sql",        // to what goes on by itself
         "alike/release.sql",            // to what goes on by itself
-        "delivery_park_unreadable.sql", // `parked`
+        "delivery_park_unreadable.sql", // `in_case`
         "delivery_save.sql",            // `moved`
         "expire_due.sql",               // to what goes on by itself
         "expire_unknown.sql",           // to what goes on by itself

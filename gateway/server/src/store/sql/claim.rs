@@ -9,9 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::store::sql::rows::{
-    Columns, Row, StoredId, as_stored, every, execute, first, micros, params, sql, stored, value,
-};
+use crate::store::sql::rows::{Columns, Row, StoredId, as_stored, every, execute, micros, params, sql, stored, value};
 use crate::store::sql::scope::Scope;
 use causeway_core::delivery::State;
 use causeway_core::ids::{AccountId, CaseId};
@@ -217,8 +215,5 @@ pub(in crate::store) fn park_unreadable(tx: &Tx<'_>, account: AccountId, seq: i6
     let row = params![case.bytes(), seq, account.bytes(), Reason::Poison.as_str(), micros(now)];
     execute(tx.conn, sql!("case_insert_unreadable"), row)?;
     execute(tx.conn, sql!("delivery_park_unreadable"), params![seq, case.bytes(), micros(now)])?;
-    match first(tx.conn, sql!("delivery_id_of_seq"), params![seq], |row| row.id("id"))? {
-        Some(id) => announce::parked(tx.conn, id),
-        None => Ok(()),
-    }
+    announce::in_case(tx.conn, case)
 }

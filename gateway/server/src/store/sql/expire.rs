@@ -44,7 +44,7 @@ pub(in crate::store) async fn expire_leases(store: &SqlStore, now: Timestamp) ->
         (unknown, due) = (unknown + ended.0, due + ended.1);
     }
     // What returned to a paused account is held with it.
-    pause::finish(store, now).await?;
+    pause::finish(store).await;
     Ok((unknown, due))
 }
 

@@ -15,6 +15,7 @@ use crate::store::sql::scope::Scope;
 use causeway_core::delivery::State;
 use causeway_core::ids::{AccountId, CaseId, TenantId};
 use causeway_core::reason::Reason;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::claim::{self, BULK};
@@ -39,7 +40,7 @@ pub(in crate::store) async fn pause_account(
     let actor: Arc<str> = actor.into();
     let paused = move |tx: &mut Tx<'_>| pause(tx, id, reason, &actor, now).map(|paused| paused.held);
     let held = store.write(Scope::Account(id), paused).await?;
-    Ok(held as u64 + rest(store, id, now, held).await)
+    Ok(held as u64 + rest(store, id, held).await)
 }
 
 /// What a pause did.
@@ -102,7 +103,7 @@ pub(in crate::store) async fn resume_account(
             Ok(queued)
         })
         .await?;
-    Ok(queued as u64 + rest(store, id, now, queued).await)
+    Ok(queued as u64 + rest(store, id, queued).await)
 }
 
 /// Deliveries of the account have become due. If it is paused, the first of them are held, and [`finish`] holds the rest.
@@ -113,25 +114,26 @@ pub(in crate::store) fn hold(tx: &mut Tx<'_>, id: AccountId, now: Timestamp) -> 
     Ok(())
 }
 
-/// Moves what an interrupted pause or resumption left.
-pub(in crate::store) async fn finish(store: &SqlStore, now: Timestamp) -> Result<()> {
+/// Moves what an interrupted pause or resumption left. All accounts at once: one that is kept waiting keeps no other waiting.
+pub(in crate::store) async fn finish(store: &SqlStore) {
     let left = |conn: Conn<'_>| every(conn, sql!("pause_unfinished"), params![], |row| row.id::<AccountId>("id"));
-    for account in store.read(Scope::Every, left).await? {
-        pieces(store, account, now, PIECES).await;
+    match store.read(Scope::Every, left).await {
+        Ok(accounts) => drop(join_all(accounts.into_iter().map(|account| pieces(store, account, PIECES))).await),
+        Err(error) => tracing::warn!(%error, "cannot ask for accounts whose backlog is not moved yet"),
     }
-    Ok(())
 }
 
 /// The pieces after the first, of so many rows.
-async fn rest(store: &SqlStore, account: AccountId, now: Timestamp, first: usize) -> u64 {
-    if first == PIECE { pieces(store, account, now, usize::MAX).await } else { 0 }
+async fn rest(store: &SqlStore, account: AccountId, first: usize) -> u64 {
+    if first == PIECE { pieces(store, account, usize::MAX).await } else { 0 }
 }
 
 /// So many pieces at most, and how many rows that makes. What the account is, is committed: what cannot be moved now is moved
-/// later.
-async fn pieces(store: &SqlStore, account: AccountId, now: Timestamp, most: usize) -> u64 {
+/// later. Each has its own moment: what became due long before it is committed is found late.
+async fn pieces(store: &SqlStore, account: AccountId, most: usize) -> u64 {
     let mut all = 0;
     for _ in 0..most {
+        let now = store.clock.now();
         let moved = match store.write(Scope::Account(account), move |tx| piece(tx, account, now)).await {
             Ok(moved) => moved,
             Err(error) => {

@@ -48,7 +48,7 @@ impl<B: Backend> World<B> {
     }
 
     /// What the endpoint was told since the last call, oldest first: type and reason.
-    async fn told(&self, endpoint: &Endpoint) -> Vec<(EventType, Option<Reason>)> {
+    pub(crate) async fn told(&self, endpoint: &Endpoint) -> Vec<(EventType, Option<Reason>)> {
         let mut messages = self.claim_webhooks(endpoint, 100).await;
         for claim in &messages {
             let tried = Tried::Delivered { said: "status 200".to_owned() };
