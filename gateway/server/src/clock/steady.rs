@@ -149,7 +149,11 @@ impl Clock for SteadyClock {
         let (reading, set_by) = self.reading();
         if let Some(set_by) = set_by {
             let (by, ahead) = (set_by.as_secs(), reading.ahead.as_secs());
-            tracing::warn!(by, ahead, "the machine's clock was set: ours goes on and comes nearer by and by");
+            tracing::warn!(
+                by,
+                ahead,
+                "the machine's clock was set; where ours is ahead or behind now, it comes nearer by and by"
+            );
         }
         reading.now()
     }

@@ -62,7 +62,7 @@ fn clock(ahead: SignedDuration) -> Option<Finding> {
     if seconds == 0 {
         return None;
     }
-    let (by, side) = (ahead.abs(), if seconds > 0 { "ahead of" } else { "behind" });
+    let (by, side) = (SignedDuration::from_secs(seconds).abs(), if seconds > 0 { "ahead of" } else { "behind" });
     let text = format!(
         "{by:#} {side} this machine's, which was set: deliveries, retention and the times shown go by the gateway's own, which \
          comes nearer by a thirtieth of the time that passes. Keep the machine's by NTP; where it is ahead and right, a restart \
