@@ -91,8 +91,8 @@ impl SteadyClock {
         read
     }
 
-    /// This moment; and by how much the wall was set since the last reading, if it was.
-    fn reading(&self) -> (Reading, Option<SignedDuration>) {
+    /// This moment. Says so if the wall was set since the last reading, whoever it was that read.
+    fn reading(&self) -> Reading {
         let mut last = self.last();
         let (wall, passed) = self.read();
         let went_by = SignedDuration::try_from(passed.saturating_sub(last.passed)).unwrap_or(SignedDuration::MAX);
@@ -112,13 +112,23 @@ impl SteadyClock {
         let nearer = went_by / NEARER;
         last.ahead = last.ahead.saturating_sub(last.ahead.clamp(-nearer, nearer));
         (last.wall, last.passed) = (wall, passed);
-        last.is_apart();
-        (*last, set_by)
+        last.note_apart();
+        let reading = *last;
+        drop(last);
+        if let Some(set_by) = set_by {
+            let (by, ahead) = (set_by.as_secs(), reading.ahead.as_secs());
+            tracing::warn!(
+                by,
+                ahead,
+                "the machine's clock was set; where ours is ahead or behind now, it comes nearer by and by"
+            );
+        }
+        reading
     }
 }
 
 impl Reading {
-    fn is_apart(&mut self) {
+    fn note_apart(&mut self) {
         self.apart.ahead = self.apart.ahead.max(self.ahead);
         self.apart.behind = self.apart.behind.max(SignedDuration::ZERO.saturating_sub(self.ahead));
         if self.ahead.abs() > FOLLOWED {
@@ -146,33 +156,24 @@ impl Reading {
 
 impl Clock for SteadyClock {
     fn now(&self) -> Timestamp {
-        let (reading, set_by) = self.reading();
-        if let Some(set_by) = set_by {
-            let (by, ahead) = (set_by.as_secs(), reading.ahead.as_secs());
-            tracing::warn!(
-                by,
-                ahead,
-                "the machine's clock was set; where ours is ahead or behind now, it comes nearer by and by"
-            );
-        }
-        reading.now()
+        self.reading().now()
     }
 
     fn ahead(&self) -> SignedDuration {
-        self.reading().0.ahead
+        self.reading().ahead
     }
 
     fn apart(&self) -> Apart {
-        self.reading().0.apart
+        self.reading().apart
     }
 
     fn is_sure(&self) -> bool {
-        let reading = self.reading().0;
+        let reading = self.reading();
         reading.ahead.abs() < SURE && reading.unsure_for.is_zero()
     }
 
     fn memory(&self) -> Option<Vec<u8>> {
-        let reading = self.reading().0;
+        let reading = self.reading();
         let Apart { ahead, behind } = reading.apart;
         let spans = [ahead, behind, reading.apart_ago, reading.unsure_for].map(micros).map(i64::to_be_bytes);
         Some([reading.now().as_microsecond().to_be_bytes().as_slice(), spans.as_flattened()].concat())
@@ -182,8 +183,7 @@ impl Clock for SteadyClock {
         let Ok(memory) = <[u8; 40]>::try_from(memory) else { return };
         let at = |at: usize| i64::from_be_bytes(std::array::from_fn(|byte| memory[at * 8 + byte]));
         let Ok(seen) = Timestamp::from_microsecond(at(0)) else { return };
-        let (reading, _) = self.reading();
-        let missing = seen.duration_since(reading.now());
+        let missing = seen.duration_since(self.reading().now());
         let mut last = self.last();
         let span = |index| SignedDuration::from_micros(at(index)).max(SignedDuration::ZERO);
         last.apart = Apart { ahead: span(1), behind: span(2) };
@@ -197,7 +197,7 @@ impl Clock for SteadyClock {
         } else {
             last.apart_ago = last.apart_ago.saturating_sub(missing.min(SignedDuration::ZERO));
         }
-        last.is_apart();
+        last.note_apart();
     }
 }
 
