@@ -75,6 +75,8 @@ pub(crate) struct Inner {
     pub(crate) reads_fail: u32,
     /// So many claims fail first.
     pub(crate) claim_fails: u32,
+    /// Of whom each claim asked for a suspect.
+    pub(crate) suspects_of: Vec<Option<AccountId>>,
     /// How often rows past their retention were removed.
     pub(crate) retained: u32,
     /// So many claims for an account fail first, beside others.
@@ -327,6 +329,7 @@ impl Over for FakeStore {
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
         let mut inner = self.lock();
         inner.claims += 1;
+        inner.suspects_of.push(request.suspect_of);
         if inner.claim_fails > 0 {
             inner.claim_fails -= 1;
             return Err(StoreError::Unavailable("as told"));

@@ -62,6 +62,25 @@ async fn told((claim_fails, reads_fail): (u32, u32), run_for: Duration) -> Vec<(
     told.clone()
 }
 
+/// Where only those are asked for who rang, it would always be the turn of who rings most.
+#[tokio::test(start_paused = true)]
+async fn suspects_are_asked_for_where_everybody_is_looked_at() {
+    let rig = rig();
+    let listener = Arc::new(Each { store: Arc::clone(&rig.store), left: Mutex::new(vec![rig.account; 3]) });
+    let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+    tracker.spawn(rig.dispatch().run(listener, stop.clone()));
+    tracker.close();
+    tokio::time::sleep(TICK / 2).await;
+    let asked = || std::mem::take(&mut rig.store.lock().suspects_of);
+    let rung = asked();
+    assert!(!rung.is_empty() && rung.iter().all(Option::is_none), "{rung:?}");
+    rig.store.queue(rig.account, 9);
+    tokio::time::sleep(TICK).await;
+    assert_eq!(asked()[0], Some(rig.account));
+    stop.cancel();
+    tracker.wait().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_ring_is_acknowledged_once_its_work_is_claimed() {
     assert_eq!(told((0, 0), Duration::from_secs(10)).await, [(true, true)]);
